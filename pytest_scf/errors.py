@@ -1,0 +1,97 @@
+"""The exceptions and warnings of pytest-scf.
+
+ScfError
+├── UsageError            bad input to deploy, invoke, a setting or an option
+├── ApiError              an error of the cloud's API; one subclass per code in ``pytest_scf.api_errors``
+├── InstanceError         an instance could not be made or spoken to
+│   ├── IsolationUnavailable
+│   └── ForkServerError
+├── WaitTimeout           what was waited for did not happen in time
+└── EventEnded            what was waited for can no longer happen: the event has ended
+
+ScfWarning
+├── IsolationWarning      something is not isolated on this machine
+└── LeftRunningWarning    an event was still RUNNING when its runtime closed
+"""
+
+from __future__ import annotations
+
+
+class ScfError(Exception):
+    """Anything that pytest-scf raises on purpose."""
+
+
+class UsageError(ScfError, ValueError):
+    """What was asked for cannot be done as asked; the text says what is wrong and what to do."""
+
+
+class ApiError(ScfError):
+    """An error of the cloud's API.
+
+    ``code`` is the API's error code and ``description`` the text used where no better one is given.
+    ``status_code`` is the status code of an invocation that the error refuses, where there is one.
+    ``request_id`` and ``action`` are attached where a request is known.
+    """
+
+    code: str = "InternalError"
+    description: str = "An internal error occurred."
+    status_code: int | None = None
+
+    def __init__(self, message: str | None = None, *, status_code: int | None = None) -> None:
+        self.message = message or self.description
+        self.request_id: str | None = None
+        self.action: str | None = None
+        if status_code is not None:
+            self.status_code = status_code
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        where = f"RequestId {self.request_id}: " if self.request_id else ""
+        what = f"{self.action}: " if self.action else ""
+        return f"{where}{what}{self.code}: {self.message}"
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(code={self.code!r}, message={self.message!r}, "
+            f"action={self.action!r}, request_id={self.request_id!r})"
+        )
+
+
+class InstanceError(ScfError):
+    """An instance could not be made, or could not be spoken to."""
+
+
+class IsolationUnavailable(InstanceError):
+    """This machine does not allow the wanted level of isolation; ``reason`` says what refused it."""
+
+    def __init__(self, level: str, reason: str) -> None:
+        self.level = level
+        self.reason = reason
+        super().__init__(f"isolation level {level!r} is not available here: {reason}")
+
+
+class ForkServerError(InstanceError):
+    """The fork server did not start, or ended while it was needed."""
+
+
+class WaitTimeout(ScfError, TimeoutError):
+    """What was waited for did not happen in time."""
+
+
+class EventEnded(ScfError):
+    """What was waited for can no longer happen, because the event has ended."""
+
+
+class ScfWarning(UserWarning):
+    """Base of the warnings of pytest-scf."""
+
+
+class IsolationWarning(ScfWarning):
+    """Something that the cloud isolates is not isolated here; the text says what, why, and how to get it."""
+
+
+class LeftRunningWarning(ScfWarning):
+    """An event was still RUNNING when its runtime closed, and was terminated.
+
+    Wait for the event, or terminate it, in the test; or make this an error with ``--scf-left-running=error``.
+    """

@@ -1,0 +1,1 @@
+"""The facade: what tests and scripts hold in their hands (ScfRuntime and the handles it gives out)."""

@@ -1,0 +1,1 @@
+"""What runs inside an instance: the standard library only, and nothing of ours but the wire protocol."""
