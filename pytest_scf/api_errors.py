@@ -1,0 +1,354 @@
+"""One class per error code of the cloud's API.
+
+A class is data: its code, a text that is good enough where no better one is given, and - where the error refuses an
+invocation - the status code of that refusal. The class of ``ResourceNotFound.AsyncEvent`` is
+``ResourceNotFoundAsyncEvent``, and it is a ``ResourceNotFound``: catch the family or the one code. ``by_code`` leads
+from the code to the class.
+
+ApiError
+├── ParameterError                 what is wrong with one field: ``field``, ``value``, ``expected``
+│   ├── InvalidParameter           the form or the type
+│   ├── InvalidParameterValue      the value
+│   ├── MissingParameter
+│   └── UnknownParameter
+├── ResourceNotFound, ResourceInUse
+├── FailedOperation, UnsupportedOperation
+├── LimitExceeded, RequestLimitExceeded
+├── AuthFailure
+├── InvalidAction, NoSuchVersion, UnsupportedRegion
+└── InternalError
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterator
+
+from pytest_scf.errors import ApiError
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 80
+
+
+class ParameterError(ApiError):
+    """Something is wrong with one field of a request.
+
+    Give a message, or ``field`` (as the API spells it), ``value`` and ``expected`` and the message is made of them.
+    """
+
+    code = ""  # a family without a code of its own
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        field: str | None = None,
+        value: object = None,
+        expected: str | None = None,
+        status_code: int | None = None,
+    ) -> None:
+        self.field = field
+        self.value = value
+        self.expected = expected
+        if message is None and field is not None and expected is not None:
+            message = self._sentence(field, value, expected)
+        super().__init__(message, status_code=status_code)
+
+    def _sentence(self, field: str, value: object, expected: str) -> str:
+        return f"The value {_brief.repr(value)} of the parameter `{field}` is not valid: it must be {expected}."
+
+
+# The form of the request, and of its fields ------------------------------------------------------------------------
+
+
+class InvalidParameter(ParameterError):
+    code = "InvalidParameter"
+    description = "A parameter of the request is not valid (its form or its type)."
+
+    def _sentence(self, field: str, value: object, expected: str) -> str:
+        found = f"{_brief.repr(value)} ({type(value).__name__})"
+        return f"The type of the parameter `{field}` is not valid: it must be {expected}, not {found}."
+
+
+class InvalidParameterFunctionName(InvalidParameter):
+    code = "InvalidParameter.FunctionName"
+    description = "FunctionName does not follow the rules for names."
+
+
+class InvalidParameterPayload(InvalidParameter):
+    code = "InvalidParameter.Payload"
+    description = "The event is not valid: it must be JSON."
+    status_code = 400
+
+    _sentence = ParameterError._sentence
+
+
+class InvalidParameterRequestTooLarge(InvalidParameter):
+    code = "InvalidParameter.RequestTooLarge"
+    description = "The event is too large: 6 MB for a synchronous call, 128 KB for an asynchronous one."
+    status_code = 406
+
+
+class MissingParameter(ParameterError):
+    code = "MissingParameter"
+    description = "The request lacks a required parameter."
+
+
+class UnknownParameter(ParameterError):
+    code = "UnknownParameter"
+    description = "The request holds a parameter that this action does not know."
+
+
+# The values of fields ----------------------------------------------------------------------------------------------
+
+
+class InvalidParameterValue(ParameterError):
+    code = "InvalidParameterValue"
+    description = "The value of a parameter is not valid."
+
+
+class InvalidParameterValueClientContext(InvalidParameterValue):
+    code = "InvalidParameterValue.ClientContext"
+    description = "The event in ClientContext is not valid: it must be JSON."
+    status_code = 400
+
+
+class InvalidParameterValueDateTime(InvalidParameterValue):
+    code = "InvalidParameterValue.DateTime"
+    description = "A date and time is not valid: it must look like 2017-05-16 20:00:00."
+
+
+class InvalidParameterValueFunctionName(InvalidParameterValue):
+    code = "InvalidParameterValue.FunctionName"
+    description = "FunctionName is not valid."
+
+
+class InvalidParameterValueFunctionRequestId(InvalidParameterValue):
+    code = "InvalidParameterValue.FunctionRequestId"
+    description = "FunctionRequestId is not valid."
+
+
+class InvalidParameterValueInvokeType(InvalidParameterValue):
+    code = "InvalidParameterValue.InvokeType"
+    description = "InvokeType is not one of those the API knows."
+
+
+class InvalidParameterValueLimit(InvalidParameterValue):
+    code = "InvalidParameterValue.Limit"
+    description = "Limit is out of range."
+
+
+class InvalidParameterValueNamespace(InvalidParameterValue):
+    code = "InvalidParameterValue.Namespace"
+    description = "Namespace is not valid."
+
+
+class InvalidParameterValueOffset(InvalidParameterValue):
+    code = "InvalidParameterValue.Offset"
+    description = "Offset is out of range."
+
+
+class InvalidParameterValueOrder(InvalidParameterValue):
+    code = "InvalidParameterValue.Order"
+    description = "Order must be ASC or DESC."
+
+
+class InvalidParameterValueOrderBy(InvalidParameterValue):
+    code = "InvalidParameterValue.OrderBy"
+    description = "The field to order by is not one of those the action knows."
+
+
+class InvalidParameterValueParam(InvalidParameterValue):
+    code = "InvalidParameterValue.Param"
+    description = "A parameter that holds JSON text does not hold what is asked for."
+
+
+class InvalidParameterValueQualifier(InvalidParameterValue):
+    code = "InvalidParameterValue.Qualifier"
+    description = "Qualifier is not valid."
+
+
+class InvalidParameterValueStartTimeOrEndTime(InvalidParameterValue):
+    code = "InvalidParameterValue.StartTimeOrEndTime"
+    description = "Start and end of an interval must be given together, the start not after the end."
+
+
+class InvalidParameterValueStatus(InvalidParameterValue):
+    code = "InvalidParameterValue.Status"
+    description = "Status is not one of RUNNING, FINISHED, FAILED, ABORTED."
+
+
+# What there is, and what there is not ------------------------------------------------------------------------------
+
+
+class ResourceNotFound(ApiError):
+    code = "ResourceNotFound"
+    description = "There is no such resource."
+
+
+class ResourceNotFoundAlias(ResourceNotFound):
+    code = "ResourceNotFound.Alias"
+    description = "There is no such alias."
+
+
+class ResourceNotFoundAsyncEvent(ResourceNotFound):
+    code = "ResourceNotFound.AsyncEvent"
+    description = "There is no such asynchronous event."
+
+
+class ResourceNotFoundFunction(ResourceNotFound):
+    code = "ResourceNotFound.Function"
+    description = "There is no such function."
+    status_code = 435
+
+
+class ResourceNotFoundFunctionName(ResourceNotFound):
+    code = "ResourceNotFound.FunctionName"
+    description = "There is no function of this name."
+    status_code = 435
+
+
+class ResourceNotFoundFunctionVersion(ResourceNotFound):
+    code = "ResourceNotFound.FunctionVersion"
+    description = "The function has no such version."
+    status_code = 442
+
+
+class ResourceNotFoundNamespace(ResourceNotFound):
+    code = "ResourceNotFound.Namespace"
+    description = "There is no such namespace."
+
+
+class ResourceNotFoundQualifier(ResourceNotFound):
+    code = "ResourceNotFound.Qualifier"
+    description = "The function has no such version or alias."
+    status_code = 442
+
+
+class ResourceInUse(ApiError):
+    code = "ResourceInUse"
+    description = "There is such a resource already, or it is in use."
+
+
+class ResourceInUseFunction(ResourceInUse):
+    code = "ResourceInUse.Function"
+    description = "There is a function of this name already."
+
+
+# What cannot be done -----------------------------------------------------------------------------------------------
+
+
+class FailedOperation(ApiError):
+    code = "FailedOperation"
+    description = "The operation failed."
+
+
+class FailedOperationAsyncEventStatus(FailedOperation):
+    code = "FailedOperation.AsyncEventStatus"
+    description = "The asynchronous event is not RUNNING, so this cannot be done to it."
+
+
+class FailedOperationInvokeFunction(FailedOperation):
+    code = "FailedOperation.InvokeFunction"
+    description = "The function could not be invoked."
+
+
+class UnsupportedOperation(ApiError):
+    code = "UnsupportedOperation"
+    description = "The operation is not supported."
+
+
+class UnsupportedOperationAsyncRunEnable(UnsupportedOperation):
+    code = "UnsupportedOperation.AsyncRunEnable"
+    description = "The function has no asynchronous execution (AsyncRunEnable is not TRUE)."
+
+
+class LimitExceeded(ApiError):
+    code = "LimitExceeded"
+    description = "A quota is used up."
+
+
+class LimitExceededFunctionReservedConcurrencyMemory(LimitExceeded):
+    """Over the function's own quota: ``Function [ NAME ] concurrency exceeded reserved quota N MB``."""
+
+    code = "LimitExceeded.FunctionReservedConcurrencyMemory"
+    description = "The function's concurrency exceeded its reserved quota."
+    status_code = 432
+
+
+class LimitExceededTotalConcurrencyMemory(LimitExceeded):
+    """Over what all share: ``Function [ NAME ] concurrency exceeded region unreserved quota N MB``."""
+
+    code = "LimitExceeded.TotalConcurrencyMemory"
+    description = "The function's concurrency exceeded the region's unreserved quota."
+    status_code = 432
+
+
+class RequestLimitExceeded(ApiError):
+    code = "RequestLimitExceeded"
+    description = "More requests per second than this action allows."
+
+
+# Who asks, and for what --------------------------------------------------------------------------------------------
+
+
+class AuthFailure(ApiError):
+    code = ""  # the API has no such code, only its kinds
+
+
+class AuthFailureInvalidAuthorization(AuthFailure):
+    code = "AuthFailure.InvalidAuthorization"
+    description = "The Authorization header has not the form it must have."
+
+
+class AuthFailureSecretIdNotFound(AuthFailure):
+    code = "AuthFailure.SecretIdNotFound"
+    description = "The SecretId is not known."
+
+
+class AuthFailureSignatureExpire(AuthFailure):
+    code = "AuthFailure.SignatureExpire"
+    description = "The signature has expired: the timestamp is more than five minutes from the server's time."
+
+
+class AuthFailureSignatureFailure(AuthFailure):
+    code = "AuthFailure.SignatureFailure"
+    description = "The signature is not the one computed here from the request."
+
+
+class AuthFailureUnauthorizedOperation(AuthFailure):
+    code = "AuthFailure.UnauthorizedOperation"
+    description = "The request is not authorised."
+
+
+class InvalidAction(ApiError):
+    code = "InvalidAction"
+    description = "There is no such action."
+
+
+class NoSuchVersion(ApiError):
+    code = "NoSuchVersion"
+    description = "There is no such version of the API."
+
+
+class UnsupportedRegion(ApiError):
+    code = "UnsupportedRegion"
+    description = "The API is not offered in this region."
+
+
+class InternalError(ApiError):
+    """Something failed that should not; ``__cause__`` is the original exception."""
+
+    code = "InternalError"
+    description = "An internal error occurred."
+    status_code = 500
+
+
+def _all_below(parent: type[ApiError]) -> Iterator[type[ApiError]]:
+    for child in parent.__subclasses__():
+        yield child
+        yield from _all_below(child)
+
+
+by_code: dict[str, type[ApiError]] = {cls.code: cls for cls in _all_below(ApiError) if cls.code}
+"""The class of each code, computed from the classes, so that it cannot drift from them."""
