@@ -1,0 +1,191 @@
+"""The fork server as the test process sees it: a fresh interpreter that forks every instance of one isolation level."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import site
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytest_scf.errors import ForkServerError, IsolationUnavailable
+from pytest_scf.instances.reactor import Reactor
+from pytest_scf.runtimes import wire
+
+#: seconds that starting may take on a machine under heavy load, and that leaving may take
+START_DEADLINE = 60.0
+STOP_DEADLINE = 60.0
+
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
+_PROGRAM = (
+    "import sys; parent = sys.argv[1]; sys.path.insert(0, parent)\n"
+    "from pytest_scf.instances.inside import keeper\n"
+    "sys.path.remove(parent)\n"
+    "keeper.main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6:])\n"
+)
+
+Reaped = Callable[[str], None]
+
+
+class ForkServer:
+    """Forks instances. Its processes end when this process ends, however that happens: see ``keeper``.
+
+    Raises IsolationUnavailable where the machine refuses the level, ForkServerError when it does not start.
+    """
+
+    def __init__(self, level: str, reactor: Reactor) -> None:
+        self.level = level
+        self.base_dir = Path()
+        self._reactor = reactor
+        self._lock = threading.Lock()
+        self._reader = wire.Reader()
+        #: id of an instance -> what to call with an error text (or "") once all its processes are gone
+        self._gone: dict[str, Reaped] = {}
+        self._dead: str | None = None
+        self._owner = os.getpid()
+        self._start()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        alive_reading, self._alive = os.pipe()
+        sites = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+        arguments = [self.level, str(theirs.fileno()), str(alive_reading), tempfile.gettempdir(), *sites]
+        with tempfile.TemporaryFile() as stderr:
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-c", _PROGRAM, _PACKAGE_PARENT, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stderr,
+                    pass_fds=[theirs.fileno(), alive_reading],
+                    env=_start_environment(),
+                    cwd="/",
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                os.close(self._alive)
+                raise
+            finally:
+                theirs.close()
+                os.close(alive_reading)
+            self._control = ours
+            try:
+                hello = self._wait_for_hello()
+            except BaseException as error:
+                self._abandon()
+                if isinstance(error, OSError):
+                    stderr.seek(0)
+                    said = stderr.read().decode("utf-8", "replace").strip()
+                    raise ForkServerError(
+                        f"the fork server ({sys.executable}) did not start: {error}"
+                        + (f"; it said:\n{said}" if said else "; it said nothing")
+                    ) from error
+                raise
+        self.base_dir = Path(hello["base_dir"])
+        if hello["error"]:
+            self._abandon()
+            raise IsolationUnavailable(self.level, hello["error"])
+        ours.settimeout(None)
+        self._reactor.watch(ours.fileno(), self._readable)
+
+    def _wait_for_hello(self) -> dict[str, Any]:
+        self._control.settimeout(START_DEADLINE)
+        while True:
+            data = self._control.recv(65536)
+            if not data:
+                raise ConnectionResetError(f"it ended with exit status {self._process.wait(STOP_DEADLINE)}")
+            for kind, payload in self._reader.feed(data):
+                if kind == wire.HELLO:
+                    hello: dict[str, Any] = json.loads(payload)
+                    return hello
+
+    def launch(self, spec: dict[str, Any], fds: list[int], gone: Reaped) -> None:
+        """Have an instance made that is given ``fds``. ``gone`` is called once when no process of it is left."""
+        message = memoryview(wire.frame(wire.LAUNCH, json.dumps(spec).encode()))
+        with self._lock:
+            if self._dead is not None:
+                raise ForkServerError(f"the fork server is gone: {self._dead}")
+            self._gone[spec["id"]] = gone
+            try:
+                sent = socket.send_fds(self._control, [message], fds)
+                self._control.sendall(message[sent:])
+            except OSError as error:
+                del self._gone[spec["id"]]
+                raise ForkServerError(f"the fork server cannot be spoken to: {error}") from error
+
+    def kill(self, instance_id: str) -> None:
+        """SIGKILL the init of an instance; the zygote is its parent, so the number cannot be another process's."""
+        message = wire.frame(wire.KILL_INSTANCE, json.dumps({"id": instance_id}).encode())
+        with self._lock, contextlib.suppress(OSError):
+            self._control.sendall(message)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._dead is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def close(self) -> None:
+        """End every instance and the fork server, and wait until all are gone and the base directory with them."""
+        if os.getpid() != self._owner:
+            return
+        if self._dead is None:
+            self._reactor.forget(self._control.fileno())
+            self._dead = "it was closed"
+        self._abandon()
+
+    def _abandon(self) -> None:
+        """Let go of the sockets and wait: the fork server leaves when they close."""
+        self._control.close()
+        if self._alive != -1:
+            os.close(self._alive)
+            self._alive = -1
+        try:
+            self._process.wait(STOP_DEADLINE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _readable(self) -> None:
+        if self._dead is not None:
+            return
+        try:
+            data = self._control.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            self._reactor.forget(self._control.fileno())
+            self._dead = "its process ended unexpectedly"
+            # The keeper ends what the zygote left before it leaves itself.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_DEADLINE)
+            for instance_id in list(self._gone):
+                self._gone.pop(instance_id)("the fork server ended unexpectedly")
+            return
+        for kind, payload in self._reader.feed(data):
+            message = json.loads(payload)
+            gone = self._gone.pop(message["id"], None)
+            if gone is not None:
+                gone(message.get("error", "") if kind == wire.LAUNCH_FAILED else "")
+
+    def forget_in_forked_child(self) -> None:
+        """A fork of the test process must not keep the instances alive."""
+        os.close(self._alive)
+        self._alive = -1
+        self._control.close()
+        self._dead = "this process is a fork of the one that started it"
+
+
+def _start_environment() -> dict[str, str]:
+    """What an interpreter may need to start at all; nothing of it reaches an instance but the library path."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME") if name in os.environ}

@@ -1,0 +1,60 @@
+"""The keeper: the first process of a fork server, and the last to leave.
+
+It owns the base directory. It forks the zygote, waits until that is gone, and removes the directory: the zygote itself
+lives in a read-only mount tree, and the test process may have been killed at any moment.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import signal
+import site
+import socket
+import sys
+import tempfile
+
+from pytest_scf.instances.inside import linux, reaping, zygote
+
+
+def main(level: str, control_fd: int, alive_fd: int, temp_dir: str, sites: list[str]) -> None:
+    """Never returns.
+
+    ``alive_fd`` is the reading end of a pipe whose writing end the test process alone holds: whatever ends that
+    process closes it.
+    """
+    _become_fresh()
+    for place in sites:
+        site.addsitedir(place)
+    if sys.platform == "linux":
+        linux.become_subreaper()
+    base_dir = tempfile.mkdtemp(prefix="pytest-scf-", dir=temp_dir)
+    try:
+        gc.collect()
+        gc.freeze()
+        pid = os.fork()
+        if pid == 0:
+            zygote.main(socket.socket(fileno=control_fd), alive_fd, level, base_dir)
+        os.close(control_fd)
+        os.close(alive_fd)
+        os.waitpid(pid, 0)
+        reaping.end_all_children()
+    finally:
+        shutil.rmtree(base_dir, ignore_errors=True)
+        os._exit(0)
+
+
+def _become_fresh() -> None:
+    """Signals as a new interpreter has them, whatever the test process was started with (nohup, a shell's ``&``)."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in signal.valid_signals():
+        if number in (signal.SIGKILL, signal.SIGSTOP):
+            continue
+        if number in (signal.SIGPIPE, getattr(signal, "SIGXFSZ", None)):
+            signal.signal(number, signal.SIG_IGN)
+        elif number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+    os.umask(0o022)

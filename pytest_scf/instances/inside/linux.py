@@ -1,0 +1,138 @@
+"""System calls of Linux that the standard library of Python 3.10 does not have."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import struct
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_BIND = 4096
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+
+_PR_SET_PDEATHSIG = 1
+_PR_CAPBSET_READ = 23
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_SYS_CLONE3 = 435
+_SYS_MOUNT_SETATTR = 442
+_AT_FDCWD = -100
+_AT_RECURSIVE = 0x8000
+_MOUNT_ATTR_RDONLY = 1
+_CAPABILITY_VERSION_3 = 0x20080522
+
+# The capabilities that a container engine leaves to root, without those over devices and the audit log:
+# chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, net_bind_service, net_raw, sys_chroot, setfcap
+KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 31})
+
+_libc = ctypes.PyDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> int:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def unshare(flags: int) -> None:
+    _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int = 0, data: str | None = None) -> None:
+    def text(value: str | None) -> bytes | None:
+        return None if value is None else os.fsencode(value)
+
+    result = _libc.mount(text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data))
+    _check(result, f"mount {kind or source or 'propagation'} on {target}")
+
+
+def make_tree_read_only(path: str) -> None:
+    """One call for the whole tree: a remount of each mount fails on flags that a user namespace has locked."""
+    attributes = struct.pack("=QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
+    result = _libc.syscall(
+        ctypes.c_long(_SYS_MOUNT_SETATTR),
+        ctypes.c_int(_AT_FDCWD),
+        os.fsencode(path),
+        ctypes.c_uint(_AT_RECURSIVE),
+        attributes,
+        ctypes.c_size_t(len(attributes)),
+    )
+    _check(result, f"mount_setattr read-only on {path} (Linux 5.12 and later have it)")
+
+
+def fork_into(flags: int) -> int:
+    """Fork with the given new namespaces; what ``os.fork`` returns.
+
+    ``unshare(CLONE_NEWPID)`` works only once in a process, so a server that makes many PID namespaces has to ask
+    for them with the fork itself.
+    """
+    arguments = struct.pack("=11Q", flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
+    ctypes.pythonapi.PyOS_BeforeFork()
+    pid: int = _libc.syscall(ctypes.c_long(_SYS_CLONE3), arguments, ctypes.c_size_t(len(arguments)))
+    number = ctypes.get_errno()
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        return 0
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if pid == -1:
+        raise OSError(number, f"clone3: {os.strerror(number)}")
+    return pid
+
+
+def _prctl(option: int, value: int) -> int:
+    zero = ctypes.c_ulong(0)
+    result: int = _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero)
+    return result
+
+
+def die_with_parent() -> None:
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def become_subreaper() -> None:
+    _check(_prctl(_PR_SET_CHILD_SUBREAPER, 1), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def forbid_new_privileges() -> None:
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def bound_capabilities() -> None:
+    """Take all but the kept capabilities out of the bounding set; what this process holds now stays."""
+    capability = 0
+    while _prctl(_PR_CAPBSET_READ, capability) >= 0:
+        if capability not in KEPT_CAPABILITIES:
+            _prctl(_PR_CAPBSET_DROP, capability)
+        capability += 1
+
+
+def limit_capabilities(kept: frozenset[int]) -> None:
+    mask = sum(1 << number for number in kept)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    data = struct.pack("=6I", low, low, 0, high, high, 0)
+    _check(_libc.syscall(ctypes.c_long(_SYS_CAPSET), header, data), "capset")
+
+
+_SYS_CAPSET = {"x86_64": 126, "aarch64": 91, "riscv64": 91, "ppc64le": 184, "s390x": 185}.get(os.uname().machine, 91)
+
+
+def unbuffer_c_stdout() -> None:
+    """Make stdout of the C library write through, as Python's does: code in C may print too."""
+    try:
+        stdout = ctypes.c_void_p.in_dll(_libc, "stdout")
+    except ValueError:
+        return
+    _libc.setvbuf(stdout, None, ctypes.c_int(2), ctypes.c_size_t(0))

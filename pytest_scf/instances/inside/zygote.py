@@ -1,0 +1,183 @@
+"""The zygote: forks one init per instance from an interpreter that is warm and already in the shared mount tree."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+from pytest_scf.instances.inside import init, linux, mounts, reaping
+from pytest_scf.runtimes import wire
+
+
+def main(control: socket.socket, alive: int, level: str, base_dir: str) -> None:
+    """Never returns. Ends, with all instances, when the platform's end of ``alive`` or of ``control`` closes."""
+    try:
+        if sys.platform == "linux":
+            linux.die_with_parent()
+            linux.become_subreaper()
+        error = _prepare(level)
+        hello = {"level": level, "base_dir": base_dir, "error": error}
+        control.sendall(wire.frame(wire.HELLO, json.dumps(hello).encode()))
+        if not error:
+            Zygote(control, alive, level).serve()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the platform is gone; so must we be
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        reaping.end_all_children()
+        os._exit(0)
+
+
+def _prepare(level: str) -> str:
+    """Enter what all instances share; why that cannot be, or an empty text."""
+    linux_only = sys.platform == "linux"
+    if linux_only:
+        linux.unbuffer_c_stdout()
+    if level != "namespaces":
+        return ""
+    if not linux_only:
+        return f"namespaces are a feature of Linux, this is {sys.platform}"
+    try:
+        _enter_namespaces()
+    except OSError as error:
+        return _explain(str(error))
+    return _try_one()
+
+
+def _enter_namespaces() -> None:
+    user, group = os.geteuid(), os.getegid()
+    if user == 0:
+        linux.unshare(linux.CLONE_NEWNS)
+        linux.bound_capabilities()
+    else:
+        linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    mounts.enter_shared_tree()
+
+
+def _try_one() -> str:
+    """Make the namespaces of an instance once, since only doing it tells whether it is allowed."""
+    reading, writing = os.pipe()
+    try:
+        pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+    except OSError as error:
+        return _explain(str(error))
+    if pid == 0:
+        try:
+            mounts.enter_instance_tree("/", 4096, [])
+        except BaseException as error:
+            os.write(writing, str(error).encode()[:4096])
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="utf-8", errors="replace") as answer:
+        text = answer.read()
+    os.waitpid(pid, 0)
+    return _explain(text) if text else ""
+
+
+def _explain(error: str) -> str:
+    """Add what is known to refuse it, and the remedy."""
+    with contextlib.suppress(OSError):
+        with open("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", encoding="ascii") as file:
+            if file.read().strip() == "1" and os.geteuid() != 0:
+                return f"{error} (this system restricts unprivileged user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0 allows them)"
+    with contextlib.suppress(OSError):
+        with open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
+            if file.read().strip() == "0" and os.geteuid() != 0:
+                return f"{error} (sysctl user.max_user_namespaces is 0)"
+    if "unshare" in error or "clone3" in error or "mount" in error:
+        return f"{error} (a container needs --cap-add SYS_ADMIN, or --privileged, or a seccomp profile that lets unshare, clone3 and mount through)"
+    return error
+
+
+class Zygote:
+    def __init__(self, control: socket.socket, alive: int, level: str) -> None:
+        self.control = control
+        self.alive = alive
+        self.level = level
+        self.inits: dict[int, str] = {}
+        self.received_fds: list[int] = []
+
+    def serve(self) -> None:
+        woken = reaping.watch_children()
+        poll = select.poll()
+        for fd in (self.control.fileno(), self.alive, woken):
+            poll.register(fd, select.POLLIN)
+        reader = wire.Reader()
+        while True:
+            ready = dict(poll.poll())
+            if self.alive in ready:
+                return
+            if woken in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(woken, 512)
+                self._reap()
+            if self.control.fileno() in ready:
+                data, fds, _flags, _address = socket.recv_fds(self.control, 65536, 16)
+                if not data:
+                    return
+                self.received_fds += fds
+                for kind, payload in reader.feed(data):
+                    self._obey(kind, json.loads(payload))
+
+    def _obey(self, kind: int, message: dict[str, Any]) -> None:
+        if kind == wire.LAUNCH:
+            self._launch(message)
+        elif kind == wire.KILL_INSTANCE:
+            for pid, instance in self.inits.items():
+                if instance == message["id"]:
+                    os.kill(pid, signal.SIGKILL)
+
+    def _launch(self, spec: dict[str, Any]) -> None:
+        count = spec["sockets"]
+        sockets = init.Sockets(self.received_fds[:count])
+        del self.received_fds[:count]
+        spec["level"] = self.level
+        try:
+            if self.level == "namespaces":
+                pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+            else:
+                pid = os.fork()
+        except OSError as error:
+            sockets.close()
+            self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": str(error)})
+            return
+        if pid == 0:
+            self.control.close()
+            init.main(spec, sockets, self.alive)
+        sockets.close()
+        self.inits[pid] = spec["id"]
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, _status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            instance = self.inits.pop(pid, None)
+            if instance is not None:
+                self._end_strays()
+                self._tell(wire.REAPED, {"id": instance})
+
+    def _end_strays(self) -> None:
+        """An init that was killed from outside leaves its children to us where no namespace takes them along."""
+        if self.level == "namespaces":
+            return
+        for pid in reaping.children():
+            if pid not in self.inits:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _tell(self, kind: int, message: dict[str, Any]) -> None:
+        self.control.sendall(wire.frame(kind, json.dumps(message).encode()))

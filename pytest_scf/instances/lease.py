@@ -1,0 +1,112 @@
+"""One reactor and one fork server per isolation level for the whole process, shared by whoever needs them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from types import TracebackType
+
+from pytest_scf.errors import IsolationUnavailable
+from pytest_scf.instances.forkserver import ForkServer
+from pytest_scf.instances.reactor import Reactor
+
+LEVELS = ("namespaces", "directory")
+
+
+class Host:
+    """The reactor and the fork servers; made by the first lease, closed with the last."""
+
+    def __init__(self) -> None:
+        self.reactor = Reactor()
+        self.reactor.start()
+        self._lock = threading.Lock()
+        self._servers: dict[str, ForkServer] = {}
+        self._refused: dict[str, str] = {}
+
+    def fork_server(self, level: str) -> ForkServer:
+        """The fork server of a level, started when first asked for, and again when it has died.
+
+        Raises IsolationUnavailable where the machine refuses the level.
+        """
+        with self._lock:
+            if level in self._refused:
+                raise IsolationUnavailable(level, self._refused[level])
+            server = self._servers.get(level)
+            if server is None or not server.is_alive:
+                if server is not None:
+                    server.close()
+                try:
+                    server = self._servers[level] = ForkServer(level, self.reactor)
+                except IsolationUnavailable as error:
+                    self._refused[level] = error.reason
+                    raise
+            return server
+
+    @property
+    def pids(self) -> list[int]:
+        """The first process of each fork server."""
+        return [server.pid for server in self._servers.values() if server.is_alive]
+
+    def close(self) -> None:
+        for server in self._servers.values():
+            server.close()
+        self.reactor.close()
+
+    def forget_in_forked_child(self) -> None:
+        for server in self._servers.values():
+            server.forget_in_forked_child()
+
+
+_lock = threading.Lock()
+_host: Host | None = None
+_leases = 0
+
+
+class Lease:
+    """A share in the host; ``release()`` it once. Also a context manager."""
+
+    def __init__(self) -> None:
+        global _host, _leases
+        with _lock:
+            if _host is None:
+                _host = Host()
+            _leases += 1
+            self.host = _host
+        self._held = True
+
+    def release(self) -> None:
+        global _host, _leases
+        with _lock:
+            if not self._held:
+                return
+            self._held = False
+            if self.host is not _host:
+                return
+            _leases -= 1
+            if _leases:
+                return
+            host, _host = _host, None
+        host.close()
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.release()
+
+
+def current() -> Host | None:
+    """The host of this process, if there is one now."""
+    return _host
+
+
+def _after_fork_in_child() -> None:
+    global _host, _leases, _lock
+    _lock = threading.Lock()
+    host, _host, _leases = _host, None, 0
+    if host is not None:
+        host.forget_in_forked_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

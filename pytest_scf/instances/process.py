@@ -1,0 +1,480 @@
+"""One instance as the test process sees it: its sockets, its processes, and their end."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import functools
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pytest_scf.errors import InstanceError
+from pytest_scf.instances import procstatus
+from pytest_scf.instances.forkserver import ForkServer
+from pytest_scf.instances.reactor import Reactor
+from pytest_scf.runtimes import wire
+
+_CREDENTIALS = struct.Struct("3i")
+_INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
+#: seconds until a fork server or an init that says nothing counts as stuck: only a bug or a dying machine gets here
+STUCK_DEADLINE = 60.0
+
+
+@dataclass(frozen=True)
+class ProcessExit:
+    """How the user's process ended: the raw wait status, and its peak resident memory in bytes."""
+
+    wait_status: int
+    peak_bytes: int
+
+    @property
+    def signal(self) -> int | None:
+        return os.WTERMSIG(self.wait_status) if os.WIFSIGNALED(self.wait_status) else None
+
+    @property
+    def status(self) -> int | None:
+        return os.WEXITSTATUS(self.wait_status) if os.WIFEXITED(self.wait_status) else None
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            try:
+                return f"ended by signal {signal.Signals(self.signal).name}"
+            except ValueError:
+                return f"ended by signal {self.signal}"
+        return f"exited with status {self.status}"
+
+
+class Observer(Protocol):
+    """Whom an instance tells what happens in it. Called in the reactor's thread."""
+
+    def on_message(self, kind: int, payload: bytes) -> None:
+        """A frame of the runtime: READY, RETURNED, RAISED, LOAD_FAILED, TOO_LARGE, SIGNAL_HANDLER, SHARED_TMP."""
+
+    def on_output(self) -> None:
+        """Output can be taken with ``drain``."""
+
+    def on_gone(self, error: str) -> None:
+        """No process of the instance is left. ``error`` says why it never came to be, if it did not."""
+
+
+@dataclass
+class Spec:
+    """What an instance is made of."""
+
+    id: str
+    handler: str
+    code_source: Path
+    environ: dict[str, str]
+    context: dict[str, object]
+    tmp_bytes: int
+    start_method: str = "fork"
+    pidfd: bool = True
+    coverage: dict[str, Any] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class InstanceProcess:
+    """Made by ``launch``; everything of it has ended when ``on_gone`` has been called."""
+
+    def __init__(self, spec: Spec, server: ForkServer, reactor: Reactor, observer: Observer) -> None:
+        self.id = spec.id
+        self.level = server.level
+        self.init_pid: int | None = None
+        self.user_pid: int | None = None
+        self.exit: ProcessExit | None = None
+        self.gone = threading.Event()
+        self._server = server
+        self._reactor = reactor
+        self._observer = observer
+        self._spec = spec
+        self._lock = threading.Lock()
+        self._init_pidfd = -1
+        self._user_pidfd = -1
+        self._kill_wanted = False
+        self._runtime_closed = False
+        self._init_closed = False
+        self._error = ""
+        self._outbox: list[memoryview] = []
+        self._runtime_reader = wire.Reader()
+        self._init_reader = wire.Reader()
+        self._signalled = threading.Semaphore(0)
+        self._user_known = threading.Event()
+        self._coverage: socket.socket | None = None
+        #: called in the reactor's thread with {file: lines or arcs} as the runtime counts them
+        self.on_coverage: Callable[[dict[str, Any]], None] | None = None
+        self._coverage_saved = threading.Semaphore(0)
+        self._coverage_reader = wire.Reader()
+        self.directory = server.base_dir / "instances" / spec.id
+        self._tmp_link = False
+
+    def launch(self) -> None:
+        """Ask the fork server for the processes. Raises ForkServerError."""
+        self._runtime, runtime = socket.socketpair()
+        self._init, init = socket.socketpair()
+        self._out, out = os.pipe()
+        handed = [runtime.fileno(), init.fileno(), out]
+        coverage = None
+        if self._spec.coverage is not None:
+            self._coverage, coverage = socket.socketpair()
+            handed.append(coverage.fileno())
+        try:
+            self._runtime.setblocking(False)
+            self._init.setblocking(False)
+            os.set_blocking(self._out, False)
+            if hasattr(socket, "SO_PASSCRED"):
+                self._init.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            watch = self._reactor.watch
+            watch(self._runtime.fileno(), self._runtime_readable)
+            watch(self._init.fileno(), self._init_readable)
+            watch(self._out, self._observer.on_output)
+            if self._coverage is not None:
+                watch(self._coverage.fileno(), self._coverage_readable)
+            message = self._message(len(handed))
+            if self._spec.start_method == "spawn":
+                self._send(wire.frame(0, _json(message)))
+            self._server.launch(message, handed, self._reaped)
+        except BaseException:
+            self._release()
+            raise
+        finally:
+            runtime.close()
+            init.close()
+            os.close(out)
+            if coverage is not None:
+                coverage.close()
+
+    def _message(self, sockets: int) -> dict[str, Any]:
+        spec = self._spec
+        namespaces = self.level == "namespaces"
+        tmp = "/tmp" if namespaces else str(self.directory / "tmp")
+        code_root = "/var/user" if namespaces else str(spec.code_source)
+        environ = dict(spec.environ)
+        if not namespaces:
+            environ.update({name: tmp for name in ("TMPDIR", "TMP", "TEMP")})
+            environ.update(PWD=code_root, USER_CODE_ROOT=os.path.join(code_root, ""), PYTHONPATH=f"{code_root}:/opt")
+        return {
+            "id": spec.id,
+            "sockets": sockets,
+            "handler": spec.handler,
+            "code_source": str(spec.code_source),
+            "code_root": code_root,
+            "environ": environ,
+            "context": spec.context,
+            "tmp": tmp,
+            "tmp_bytes": spec.tmp_bytes,
+            "readable": readable_below_tmp() if namespaces else readable_places(),
+            "watch_tmp": not namespaces,
+            "start_method": spec.start_method,
+            "python": sys.executable,
+            "pidfd": spec.pidfd,
+            "coverage": spec.coverage,
+            **spec.extra,
+        }
+
+    # -- speaking ------------------------------------------------------------------------------------------------
+
+    def send_event(self, request_id: str, payload: bytes) -> None:
+        """Hand an event to the runtime, which takes it when it is ready for one. Does not block."""
+        self._send(wire.HEADER.pack(len(payload) + wire.REQUEST_ID_LENGTH, wire.INVOKE) + request_id.encode() + payload)
+
+    def _send(self, data: bytes) -> None:
+        if self._outbox:
+            self._outbox.append(memoryview(data))
+            return
+        try:
+            sent = self._runtime.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the process is gone, which is reported where its end is seen
+        if sent < len(data):
+            self._outbox.append(memoryview(data)[sent:])
+            self._reactor.watch_writing(self._runtime.fileno(), self._runtime_readable, self._runtime_writable)
+
+    def _runtime_writable(self) -> None:
+        while self._outbox:
+            try:
+                sent = self._runtime.send(self._outbox[0])
+            except BlockingIOError:
+                return
+            except OSError:
+                self._outbox.clear()
+                break
+            rest = self._outbox[0][sent:]
+            if rest:
+                self._outbox[0] = rest
+                return
+            del self._outbox[0]
+        self._reactor.watch_reading(self._runtime.fileno(), self._runtime_readable)
+
+    def drain(self) -> bytes:
+        """Take all output that has been written so far."""
+        try:
+            data = os.read(self._out, 1 << 20)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            return b""
+        if len(data) < 65536:
+            return data  # a pipe holds no less than that, so this was all
+        parts = [data]
+        while data:
+            try:
+                data = os.read(self._out, 1 << 20)
+            except OSError:
+                break
+            parts.append(data)
+        return b"".join(parts)
+
+    # -- signals -------------------------------------------------------------------------------------------------
+
+    def wait_for_user_process(self, timeout: float) -> bool:
+        """Wait until the user's process exists (True), or can no longer come to exist (False)."""
+        if not self._user_known.wait(timeout):
+            raise InstanceError(f"instance {self.id} did not start its process within {timeout:g} s")
+        return self.user_pid is not None
+
+    def disposition(self, signum: int) -> str:
+        """What the user's process would do with the signal now; see ``procstatus.DISPOSITIONS``."""
+        if self.exit is not None or self.gone.is_set():
+            return "gone"
+        if self.user_pid is None:
+            return "unknown"
+        return procstatus.disposition(self.user_pid, signum)
+
+    def signal(self, signum: int) -> bool:
+        """Send a signal to the user's process alone. False when there was no process to send it to."""
+        with self._lock:
+            if self.exit is not None or self.gone.is_set() or self.user_pid is None:
+                return False
+            if self._user_pidfd != -1:
+                try:
+                    signal.pidfd_send_signal(self._user_pidfd, signum)
+                except ProcessLookupError:
+                    return False
+                return True
+            try:
+                self._init.send(wire.frame(wire.SIGNAL, bytes([signum])))
+            except OSError:
+                return False
+        if not self._signalled.acquire(timeout=STUCK_DEADLINE):
+            raise InstanceError(f"the init of instance {self.id} (PID {self.init_pid}) does not answer")
+        return self.exit is None
+
+    def kill(self) -> None:
+        """Have every process of the instance ended; ``gone`` is set when they are."""
+        with self._lock:
+            self._kill_wanted = True
+            self._kill_now()
+
+    def _kill_now(self) -> None:
+        if self.gone.is_set():
+            return
+        if self.level != "namespaces":
+            # The init itself has to end its descendants: without a namespace its death would only orphan them.
+            with contextlib.suppress(OSError):
+                self._init.send(wire.frame(wire.KILL))
+        elif self._init_pidfd != -1:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init_pidfd, signal.SIGKILL)
+        elif self.init_pid is not None:
+            self._server.kill(self.id)
+
+    # -- listening (reactor's thread) ----------------------------------------------------------------------------
+
+    def _runtime_readable(self) -> bool:
+        """Take what the runtime says; False when there is no more of it."""
+        try:
+            data = self._runtime.recv(1 << 18)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            if not self._runtime_closed:
+                self._runtime_closed = True
+                self._reactor.forget(self._runtime.fileno())
+            return False
+        for kind, payload in self._runtime_reader.feed(data):
+            self._observer.on_message(kind, payload)
+        return True
+
+    def _init_readable(self) -> bool:
+        """Take what the init says; False when it has said its last."""
+        try:
+            data, ancillary, _flags, _address = self._init.recvmsg(4096, 256)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data, ancillary = b"", []
+        fds: array.array[int] = array.array("i")
+        sender = None
+        for level, kind, content in ancillary:
+            if level != socket.SOL_SOCKET:
+                continue
+            if kind == socket.SCM_RIGHTS:
+                fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+            elif kind == getattr(socket, "SCM_CREDENTIALS", None):
+                sender = _CREDENTIALS.unpack(content[: _CREDENTIALS.size])[0]
+        if not data:
+            if not self._init_closed:
+                self._init_closed = True
+                self._reactor.forget(self._init.fileno())
+            return False
+        for kind, payload in self._init_reader.feed(data):
+            self._obey(kind, payload, sender, list(fds))
+        return True
+
+    def _obey(self, kind: int, payload: bytes, sender: int | None, fds: list[int]) -> None:
+        if kind == wire.USER_PID:
+            self.user_pid = sender or int(payload)
+            self._know_user()
+        elif kind == wire.BORN:
+            with self._lock:
+                self.init_pid = sender or int(payload)
+                if fds:
+                    self._init_pidfd, self._user_pidfd = fds
+                if self._kill_wanted:
+                    self._kill_now()
+            self._know_user()
+        elif kind == wire.USER_EXIT:
+            status, peak_kib = wire.EXIT.unpack(payload)
+            self.exit = ProcessExit(status, peak_kib * 1024)
+            self._signalled.release()
+        elif kind == wire.SIGNALLED:
+            self._signalled.release()
+        elif kind == wire.START_FAILED:
+            self._error = payload.decode("utf-8", "replace")
+
+    def _know_user(self) -> None:
+        if self.user_pid is not None and self.init_pid is not None:
+            self._user_known.set()
+
+    def _coverage_readable(self) -> None:
+        assert self._coverage is not None
+        try:
+            data = self._coverage.recv(1 << 18)
+        except OSError:
+            data = b""
+        if not data:
+            self._reactor.forget(self._coverage.fileno())
+            self._coverage.close()
+            self._coverage = None
+            self._coverage_saved.release()
+            return
+        for _kind, payload in self._coverage_reader.feed(data):
+            if self.on_coverage is not None:
+                self.on_coverage(_parse(payload))
+            self._coverage_saved.release()
+
+    def save_coverage(self, timeout: float) -> None:
+        """Have the runtime hand out the lines counted so far; returns when it has, or cannot any more."""
+        if self._coverage is None or self.gone.is_set():
+            return
+        deadline = time.monotonic() + timeout
+        while self._coverage_saved.acquire(blocking=False):
+            pass
+        with contextlib.suppress(OSError):
+            self._coverage.send(b"x")
+            self._coverage_saved.acquire(timeout=max(0.0, deadline - time.monotonic()))
+
+    def _reaped(self, error: str) -> None:
+        """The init and all below it are gone. What they said before is heard first: their word came earlier."""
+        if not self._init_closed:
+            while self._init_readable():
+                pass
+        while not self._runtime_closed and self._runtime_readable():
+            pass
+        while self._coverage is not None:
+            self._coverage.setblocking(False)
+            self._coverage_readable()
+        with self._lock:
+            self.gone.set()
+        self._signalled.release()
+        self._user_known.set()
+        self._forget_tmp()
+        try:
+            self._observer.on_gone(error or self._error)
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Close all that this process holds of the instance."""
+        with self._lock:
+            self.gone.set()
+            for sock, closed in ((self._runtime, self._runtime_closed), (self._init, self._init_closed)):
+                if not closed:
+                    with contextlib.suppress(KeyError, ValueError):
+                        self._reactor.forget(sock.fileno())
+                sock.close()
+            with contextlib.suppress(KeyError, ValueError):
+                self._reactor.forget(self._out)
+            os.close(self._out)
+            if self._coverage is not None:
+                with contextlib.suppress(KeyError, ValueError):
+                    self._reactor.forget(self._coverage.fileno())
+                self._coverage.close()
+                self._coverage = None
+            for fd in (self._init_pidfd, self._user_pidfd):
+                if fd != -1:
+                    os.close(fd)
+            self._init_pidfd = self._user_pidfd = -1
+
+    # -- files ---------------------------------------------------------------------------------------------------
+
+    @property
+    def tmp(self) -> Path:
+        """The instance's /tmp as the test can read it; the path exists exactly as long as the instance does."""
+        path = self.directory / "tmp"
+        if self.level == "namespaces" and not self._tmp_link and not self.gone.is_set():
+            self.wait_for_user_process(STUCK_DEADLINE)
+            with self._lock:
+                if not self.gone.is_set() and not self._tmp_link:
+                    # A link, so that a path kept beyond the instance's end can never lead to another process's /tmp.
+                    self.directory.mkdir(parents=True, exist_ok=True)
+                    path.symlink_to(f"/proc/{self.init_pid}/root/tmp")
+                    self._tmp_link = True
+        return path
+
+    def _forget_tmp(self) -> None:
+        if self._tmp_link:
+            with contextlib.suppress(OSError):
+                (self.directory / "tmp").unlink()
+                self.directory.rmdir()
+
+
+@functools.cache
+def readable_places() -> list[str]:
+    """Directories that every instance reads: the interpreter's, and those on its module search path."""
+    places = {os.path.realpath(getattr(sys, name)) for name in _INTERPRETER_PLACES}
+    places |= {str(Path(__file__).resolve().parents[2])}
+    places |= {os.path.realpath(place) for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))}
+    return sorted(places)
+
+
+def readable_below_tmp() -> list[str]:
+    """Those of ``readable_places`` that an empty /tmp would hide; a place inside another is left out."""
+    below = [place for place in readable_places() if place.startswith("/tmp/") and os.path.isdir(place)]
+    return [place for place in below if not any(place.startswith(other + "/") for other in below)]
+
+
+def _json(message: dict[str, Any]) -> bytes:
+    import json
+
+    return json.dumps(message).encode()
+
+
+def _parse(payload: bytes) -> dict[str, Any]:
+    import json
+
+    found: dict[str, Any] = json.loads(payload)
+    return found

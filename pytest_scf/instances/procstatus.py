@@ -1,0 +1,62 @@
+"""What a process does with a signal, as the kernel sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+#: what SIGTERM would do: run a signal handler, nothing, nothing until unblocked, end the process; or not known
+DISPOSITIONS = ("caught", "ignored", "blocked", "default", "unknown", "gone")
+
+
+@dataclass(frozen=True)
+class _Masks:
+    state: str
+    blocked: int
+    ignored: int
+    caught: int
+
+
+def disposition(pid: int, signum: int) -> str:
+    """One of ``DISPOSITIONS`` for ``signum`` in process ``pid``; "gone" when it is dead or a zombie."""
+    if not os.path.isdir("/proc/self/task"):
+        return "unknown"
+    try:
+        masks = _read(f"/proc/{pid}/status")
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone"
+    except OSError:
+        return "unknown"
+    bit = 1 << (signum - 1)
+    if masks.state in "ZX":
+        return "gone"
+    if masks.ignored & bit:
+        return "ignored"
+    if masks.blocked & bit and _every_thread_blocks(pid, bit):
+        return "blocked"
+    return "caught" if masks.caught & bit else "default"
+
+
+def _read(path: str) -> _Masks:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        text = os.read(fd, 8192)
+    finally:
+        os.close(fd)
+    found = {}
+    for name in (b"State", b"SigBlk", b"SigIgn", b"SigCgt"):
+        at = text.index(b"\n" + name + b":") + len(name) + 2
+        found[name] = text[at : text.index(b"\n", at)].strip()
+    return _Masks(
+        found[b"State"][:1].decode(), int(found[b"SigBlk"], 16), int(found[b"SigIgn"], 16), int(found[b"SigCgt"], 16)
+    )
+
+
+def _every_thread_blocks(pid: int, bit: int) -> bool:
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                if not _read(f"/proc/{pid}/task/{thread}/status").blocked & bit:
+                    return False
+    return True

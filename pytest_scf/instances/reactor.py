@@ -1,0 +1,138 @@
+"""One background thread that owns all sockets and timers of this process's instances.
+
+Callbacks run in that thread, one at a time. Nothing polls: the thread sleeps until a descriptor is ready or the earliest
+timer is due.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+Callback = Callable[[], object]
+
+
+class Timer:
+    """A call that is due at a moment of ``time.monotonic()``."""
+
+    __slots__ = ("call", "due")
+
+    def __init__(self, due: float, call: Callback) -> None:
+        self.due = due
+        self.call: Callback | None = call
+
+    def cancel(self) -> None:
+        self.call = None
+
+
+class Reactor:
+    """Start it with ``start()``; ``close()`` ends the thread and returns when it has ended."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._sequence = itertools.count()
+        self._sleeping_until = 0.0
+        self._closing = False
+        self._woken, self._wake = socket.socketpair()
+        self._woken.setblocking(False)
+        self._wake.setblocking(False)
+        self._thread = threading.Thread(target=self._run, name="pytest-scf-reactor", daemon=True)
+        #: what callbacks raised: a bug of ours, kept so that it can be raised where somebody sees it
+        self.errors: list[BaseException] = []
+
+    def start(self) -> None:
+        self._selector.register(self._woken, selectors.EVENT_READ, self._swallow)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing = True
+        self._wake_up()
+        self._thread.join()
+        self._selector.close()
+        self._woken.close()
+        self._wake.close()
+
+    @property
+    def is_current_thread(self) -> bool:
+        return threading.get_ident() == self._thread.ident
+
+    def watch(self, fd: int, readable: Callback) -> None:
+        self._selector.register(fd, selectors.EVENT_READ, readable)
+
+    def watch_writing(self, fd: int, readable: Callback, writable: Callback) -> None:
+        """Also call ``writable`` while the descriptor takes data; ``watch_reading`` ends that."""
+
+        def both() -> None:
+            writable()
+            readable()
+
+        self._selector.modify(fd, selectors.EVENT_READ | selectors.EVENT_WRITE, both)
+
+    def watch_reading(self, fd: int, readable: Callback) -> None:
+        self._selector.modify(fd, selectors.EVENT_READ, readable)
+
+    def forget(self, fd: int) -> None:
+        """Must be called before the descriptor is closed."""
+        self._selector.unregister(fd)
+
+    def call_at(self, due: float, call: Callback) -> Timer:
+        """Have ``call`` called in the reactor's thread at ``due`` (seconds of ``time.monotonic()``)."""
+        timer = Timer(due, call)
+        with self._lock:
+            heapq.heappush(self._timers, (due, next(self._sequence), timer))
+            earlier = due < self._sleeping_until
+        if earlier:
+            self._wake_up()
+        return timer
+
+    def call_soon(self, call: Callback) -> None:
+        self.call_at(0.0, call)
+
+    def _wake_up(self) -> None:
+        try:
+            self._wake.send(b"x")
+        except BlockingIOError:
+            pass  # it is full of wake-ups already
+
+    def _swallow(self) -> None:
+        self._woken.recv(4096)
+
+    def _run(self) -> None:
+        select = self._selector.select
+        while not self._closing:
+            with self._lock:
+                timers = self._timers
+                while timers and timers[0][2].call is None:
+                    heapq.heappop(timers)
+                self._sleeping_until = timers[0][0] if timers else float("inf")
+                until = self._sleeping_until
+            ready = select(None if until == float("inf") else max(0.0, until - time.monotonic()))
+            self._sleeping_until = 0.0
+            for key, _events in ready:
+                self._guard(key.data)
+            if until != float("inf"):
+                self._fire()
+
+    def _fire(self) -> None:
+        now = time.monotonic()
+        while True:
+            with self._lock:
+                if not self._timers or self._timers[0][0] > now:
+                    return
+                timer = heapq.heappop(self._timers)[2]
+            call = timer.call
+            if call is not None:
+                self._guard(call)
+
+    def _guard(self, call: Callback) -> None:
+        try:
+            call()
+        except BaseException as error:
+            self.errors.append(error)

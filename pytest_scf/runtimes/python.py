@@ -1,0 +1,406 @@
+"""The Python runtime: loads the handler, calls it once per event, and reports what came of it.
+
+Runs in the main thread of the user's process, either forked from the fork server or started as a script. The standard
+library only, Python 3.6 and later. Facts of the cloud: contract 5.
+"""
+
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import types
+
+if __package__:
+    from pytest_scf.runtimes import wire
+else:  # started as a script, by an interpreter that need not have this package
+    import importlib.util
+
+    _spec = importlib.util.spec_from_file_location("wire", os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire.py"))
+    wire = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
+    _spec.loader.exec_module(wire)  # type: ignore[union-attr]
+
+try:
+    import resource
+except ImportError:  # pragma: no cover
+    resource = None  # type: ignore[assignment]
+
+_RESPONSE_LIMIT = 6 * 1024 * 1024
+_OUR_FILES = {__file__, wire.__file__}
+
+
+class _Output(io.RawIOBase):
+    """Standard output without a buffer, so that a killed process loses nothing that it wrote.
+
+    A buffered writer would also refuse to be entered again from a signal handler that prints.
+    """
+
+    def __init__(self, fd):
+        # type: (int) -> None
+        self._fd = fd
+
+    def fileno(self):
+        # type: () -> int
+        return self._fd
+
+    def writable(self):
+        # type: () -> bool
+        return True
+
+    def write(self, data):  # type: ignore[no-untyped-def,override]
+        fd = self._fd
+        written = os.write(fd, data)
+        total = len(data)
+        if written != total:
+            rest = memoryview(data).cast("B")
+            total = len(rest)
+            while written < total:
+                written += os.write(fd, rest[written:])
+        return total
+
+
+def open_standard_streams(out):
+    # type: (int) -> None
+    """Point descriptors 0, 1 and 2 at nothing, ``out`` and ``out``, and make Python's streams write through."""
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    for fd in {null, out} - {0, 1, 2}:
+        os.close(fd)
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]
+    for name, fd, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
+        stream = io.TextIOWrapper(_Output(fd), encoding="utf-8", errors=errors, newline="\n", write_through=True)  # type: ignore[type-var]
+        stream.mode = "w"  # type: ignore[misc]
+        setattr(sys, name, stream)
+        setattr(sys, "__%s__" % name, stream)
+
+
+class Channel:
+    """The runtime's end of its socket. Only the main thread of the user's process writes to it."""
+
+    def __init__(self, sock):
+        # type: (socket.socket) -> None
+        self.pid = os.getpid()
+        self._sock = sock
+        self._sending = False
+        self._waiting = []  # type: list[bytes]
+        self._reader = wire.Reader()
+        self._frames = []  # type: list[tuple[int, bytes]]
+
+    def send(self, kind, payload):
+        # type: (int, bytes) -> None
+        # A signal handler may run in the middle of a frame; what it has to say goes behind that frame.
+        if self._sending:
+            self._waiting.append(wire.frame(kind, payload))
+            return
+        self._sending = True
+        try:
+            self._sock.sendall(wire.frame(kind, payload))
+            while self._waiting:
+                self._sock.sendall(self._waiting.pop(0))
+        finally:
+            self._sending = False
+
+    def receive(self):
+        # type: () -> tuple[int, bytes] | None
+        while not self._frames:
+            data = self._sock.recv(65536)
+            if not data:
+                return None
+            self._frames = self._reader.feed(data)
+        return self._frames.pop(0)
+
+
+def _peak_kib():
+    # type: () -> int
+    if resource is None:  # pragma: no cover
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak
+
+
+def _stack(error):
+    # type: (BaseException) -> str
+    """The traceback as the user should see it: from the first frame that is the user's."""
+    import traceback
+
+    tb = error.__traceback__
+    while tb is not None and (tb.tb_frame.f_code.co_filename in _OUR_FILES or tb.tb_frame.f_code.co_filename.startswith("<frozen importlib")):
+        tb = tb.tb_next
+    return "".join(traceback.format_exception(type(error), error, tb))
+
+
+def _failure(error, **more):
+    # type: (BaseException, str) -> bytes
+    kind = type(error)
+    name = kind.__name__ if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "." + kind.__name__
+    try:
+        message = str(error)
+    except Exception as second:
+        message = "<str() of it raised %s>" % type(second).__name__
+    facts = {"type": name, "message": message, "stack": _stack(error)}
+    facts.update(more)
+    return json.dumps(facts).encode("utf-8", "backslashreplace")
+
+
+class HandlerMissing(Exception):
+    """The handler's module or function is not there."""
+
+
+def load_handler(handler, code_root):
+    # type: (str, str) -> object
+    """Import ``file.function`` from the code root, as the only thing of that name."""
+    import importlib.util
+
+    file, _, function = handler.rpartition(".")
+    relative = file.replace(".", "/") if not os.path.exists(os.path.join(code_root, file + ".py")) else file
+    path = os.path.join(code_root, relative + ".py")
+    if not os.path.isfile(path):
+        raise HandlerMissing("No module named '%s': there is no %s" % (file, path))
+    name = file.replace("/", ".")
+    if "." in name:
+        importlib.import_module(name.rpartition(".")[0])
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        code = spec.loader.get_code(name)  # type: ignore[attr-defined]
+    except (SyntaxError, ValueError) as error:
+        del sys.modules[name]
+        raise HandlerMissing("%s cannot be compiled: %s" % (path, error)) from error
+    exec(code, module.__dict__)
+    try:
+        found = getattr(module, function)
+    except AttributeError:
+        raise HandlerMissing("'module' object has no attribute '%s'" % function) from None
+    if not callable(found):
+        raise HandlerMissing("'%s' in %s is not callable" % (function, path))
+    return found
+
+
+def _watch_signal_handlers(channel):
+    # type: (Channel) -> None
+    """Report what the process does with SIGTERM each time the user's code changes it."""
+    original = signal.signal
+
+    def signal_(signalnum, handler):  # type: ignore[no-untyped-def]
+        previous = original(signalnum, handler)
+        if signalnum == signal.SIGTERM and os.getpid() == channel.pid:
+            caller = sys._getframe(1)
+            facts = {"disposition": "caught", "name": "", "file": caller.f_code.co_filename, "line": caller.f_lineno}
+            if handler == signal.SIG_DFL:
+                facts["disposition"] = "default"
+            elif handler == signal.SIG_IGN:
+                facts["disposition"] = "ignored"
+            else:
+                facts["name"] = getattr(handler, "__qualname__", None) or type(handler).__qualname__
+            channel.send(wire.SIGNAL_HANDLER, json.dumps(facts).encode())
+        return previous
+
+    signal_.__name__ = signal_.__qualname__ = "signal"
+    signal_.__doc__ = original.__doc__
+    signal_.__module__ = "signal"
+    signal_.__wrapped__ = original  # type: ignore[attr-defined]
+    signal.signal = signal_
+
+
+def _watch_shared_tmp(channel, own, allowed):
+    # type: (Channel, str, list[str]) -> None
+    """Report each file of the shared temporary directory that the user's code opens or changes.
+
+    Where there are no namespaces nothing keeps a handler out of it, so at least it is said.
+    """
+    if not hasattr(sys, "addaudithook"):  # Python 3.8
+        return
+    shared = tuple({os.path.realpath("/tmp") + "/", "/tmp/"})
+    inside = tuple(os.path.join(place, "") for place in [own, os.path.realpath(own)] + allowed)
+    operations = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.listdir", "os.scandir", "os.symlink", "os.link", "sqlite3.connect"}
+    seen = set()  # type: set[str]
+
+    def hook(name, args):  # type: ignore[no-untyped-def]
+        if name not in operations or os.getpid() != channel.pid or threading.current_thread() is not threading.main_thread():
+            return
+        for path in args[:2]:
+            if isinstance(path, bytes):
+                path = os.fsdecode(path)
+            if not isinstance(path, str) or path in seen:
+                continue
+            full = os.path.abspath(path)
+            if (full + "/").startswith(shared) and not (full + "/").startswith(inside):
+                seen.add(path)
+                channel.send(wire.SHARED_TMP, json.dumps({"path": full, "operation": name}).encode())
+
+    sys.addaudithook(hook)
+
+
+def _call(handler, request_id, payload, context):
+    # type: (object, str, bytes, dict[str, object]) -> tuple[int, float, bytes]
+    began = time.perf_counter()
+    try:
+        value = handler(json.loads(payload), dict(context, request_id=request_id))  # type: ignore[operator]
+        text = json.dumps(value)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        return wire.RAISED, time.perf_counter() - began, _failure(error)
+    seconds = time.perf_counter() - began
+    body = text.encode("utf-8", "backslashreplace")
+    if len(body) > _RESPONSE_LIMIT:
+        return wire.TOO_LARGE, seconds, str(len(body)).encode()
+    return wire.RETURNED, seconds, body
+
+
+def serve(sock, spec, coverage_socket=None):
+    # type: (socket.socket, dict[str, object], socket.socket | None) -> None
+    """Load the handler, then answer events until the platform closes the socket."""
+    channel = Channel(sock)
+    _watch_signal_handlers(channel)
+    code_root = str(spec["code_root"])
+    if spec.get("watch_tmp"):
+        _watch_shared_tmp(channel, str(spec["tmp"]), [code_root] + list(spec["readable"]))  # type: ignore[call-overload]
+    began = time.perf_counter()
+    recorder = None
+    if coverage_socket is not None:
+        from_this = types.SimpleNamespace(**spec["coverage"])  # type: ignore[arg-type]
+        recorder = _Coverage(coverage_socket, from_this)
+    try:
+        handler = load_handler(str(spec["handler"]), code_root)
+    except SystemExit:
+        if recorder:
+            recorder.save()
+        raise
+    except BaseException as error:
+        reason = "handler" if isinstance(error, HandlerMissing) else "code"
+        if recorder:
+            recorder.save()
+        measure = wire.MEASURE.pack(time.perf_counter() - began, _peak_kib())
+        channel.send(wire.LOAD_FAILED, measure + _failure(error, reason=reason))
+        return
+    channel.send(wire.READY, wire.MEASURE.pack(time.perf_counter() - began, _peak_kib()))
+    context = spec["context"]  # type: dict[str, object]  # type: ignore[assignment]
+    length = wire.REQUEST_ID_LENGTH
+    while True:
+        message = channel.receive()
+        if message is None:
+            return
+        payload = message[1]
+        try:
+            kind, seconds, body = _call(handler, payload[:length].decode("ascii"), payload[length:], context)
+        finally:
+            if recorder:
+                recorder.save()
+            if os.getpid() != channel.pid:
+                # a process that the handler forked came back out of the handler: only the original answers
+                os._exit(0)
+        channel.send(kind, wire.MEASURE.pack(seconds, _peak_kib()) + body)
+
+
+class _Coverage:
+    """Counts the lines that run here, and hands them out when asked.
+
+    Nothing is ever hung on SIGTERM: a signal handler of coverage's would look like the user's.
+    """
+
+    def __init__(self, sock, settings):
+        # type: (socket.socket, types.SimpleNamespace) -> None
+        import coverage  # the same interpreter as the test's, so it has the test's coverage
+
+        self._lock = threading.Lock()
+        self._sock = sock
+        self._coverage = coverage.Coverage(
+            data_file=None, config_file=False, branch=settings.branch, include=settings.include, omit=settings.omit or None
+        )
+        self._coverage.start()
+        self._branch = settings.branch
+        thread = threading.Thread(target=self._answer, name="scf-coverage", daemon=True)
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        try:
+            thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+    def save(self):
+        # type: () -> None
+        with self._lock:
+            data = self._coverage.get_data()
+            found = {}  # type: dict[str, list[object]]
+            for file in data.measured_files():
+                found[file] = list((data.arcs(file) if self._branch else data.lines(file)) or [])
+            self._sock.sendall(wire.frame(0, json.dumps(found).encode()))
+
+    def _answer(self):
+        # type: () -> None
+        while self._sock.recv(1):
+            self.save()
+
+
+def run(sock, spec, coverage_socket=None):
+    # type: (socket.socket, dict[str, object], socket.socket | None) -> int
+    """Serve, and end as an interpreter would: exit status out, exit functions run, threads waited for."""
+    import atexit
+
+    status = 0
+    try:
+        serve(sock, spec, coverage_socket)
+    except SystemExit as leaving:
+        code = leaving.code
+        if code is None:
+            status = 0
+        elif isinstance(code, int):
+            status = code & 0xFF
+        else:
+            print(code, file=sys.stderr)
+            status = 1
+    except BaseException as error:
+        sys.stderr.write(_stack(error))
+        status = 1
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except BaseException as error:
+        sys.stderr.write(_stack(error))
+    return status
+
+
+def main():
+    # type: () -> None
+    """Started as a script: descriptor of the socket in the first argument, the spec is the first frame."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    reader = wire.Reader()
+    frames = []  # type: list[tuple[int, bytes]]
+    while not frames:
+        # exactly one frame is taken, so that nothing which follows is swallowed here
+        head = sock.recv(wire.HEADER.size, socket.MSG_WAITALL)
+        body = sock.recv(wire.HEADER.unpack(head)[0], socket.MSG_WAITALL)
+        frames = reader.feed(head + body)
+    spec = json.loads(frames[0][1])
+    coverage_socket = socket.socket(fileno=int(sys.argv[2])) if len(sys.argv) > 2 else None
+    for each in (sock, coverage_socket):
+        if each is not None:
+            each.set_inheritable(False)
+    open_standard_streams(os.dup(1))
+    prepare_interpreter(spec)
+    os._exit(run(sock, spec, coverage_socket))
+
+
+def prepare_interpreter(spec):
+    # type: (dict[str, object]) -> None
+    """Working directory, module search path and arguments as the cloud's runtime has them."""
+    code_root = str(spec["code_root"])
+    os.chdir(code_root)
+    sys.argv = [""]
+    sys.dont_write_bytecode = True
+    here = os.path.dirname(os.path.abspath(__file__))
+    first = [code_root, "/opt"]
+    sys.path[:] = first + [place for place in sys.path if place and place not in first and place != here]
+    sys.path_importer_cache.clear()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The frames that an instance and the platform exchange over one stream socket.
+
+A frame is a little-endian header (length of the payload, kind) and the payload. This module is loaded by every
+interpreter that runs inside an instance: the standard library only, Python 3.6 and later.
+"""
+
+import struct
+
+HEADER = struct.Struct("<IB")
+#: seconds the handler ran, peak resident memory in KiB; in front of the payload of RETURNED and RAISED
+MEASURE = struct.Struct("<dI")
+REQUEST_ID_LENGTH = 36
+
+# platform -> user process
+INVOKE = 1  # request id (36 ASCII characters), then the event as JSON
+
+# user process -> platform
+READY = 16  # MEASURE of the init phase
+RETURNED = 17  # MEASURE, then the returned value as JSON
+RAISED = 18  # MEASURE, then JSON {type, message, stack}
+LOAD_FAILED = 19  # MEASURE, then JSON {type, message, stack, reason: "handler" or "code"}
+TOO_LARGE = 20  # MEASURE, then the length of the response in bytes, as text
+SIGNAL_HANDLER = 21  # JSON {disposition, name, file, line}: what the process does with SIGTERM from now on
+SHARED_TMP = 22  # JSON {path, operation}: the shared temporary directory was touched
+
+# init -> platform
+USER_PID = 32  # PID of the user's process in its own numbering; credentials carry it in the platform's
+BORN = 33  # PID of the init in its own numbering; carries pidfds of the init and of the user's process where there are any
+USER_EXIT = 34  # raw wait status, then peak resident memory in KiB
+START_FAILED = 35  # text: what the init could not do
+SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to
+
+# platform -> init
+SIGNAL = 48  # signal number as one byte
+KILL = 49  # end every process of the instance, then leave
+
+# platform -> fork server and back
+LAUNCH = 64  # JSON spec; carries the instance's sockets
+HELLO = 65  # JSON {level, base_dir, error}
+REAPED = 66  # JSON {id}: the init and all below it are gone
+LAUNCH_FAILED = 67  # JSON {id, error}
+KILL_INSTANCE = 68  # JSON {id}
+
+EXIT = struct.Struct("<iI")
+
+
+def frame(kind, payload=b""):
+    # type: (int, bytes) -> bytes
+    return HEADER.pack(len(payload), kind) + payload
+
+
+class Reader:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self):
+        # type: () -> None
+        self._buffer = bytearray()
+
+    def feed(self, data):
+        # type: (bytes) -> list[tuple[int, bytes]]
+        buffer = self._buffer
+        if not buffer:
+            length, kind = HEADER.unpack_from(data) if len(data) >= 5 else (-1, 0)
+            if length + 5 == len(data):
+                return [(kind, data[5:])]
+        buffer += data
+        frames = []
+        start = 0
+        while len(buffer) - start >= 5:
+            length, kind = HEADER.unpack_from(buffer, start)
+            end = start + 5 + length
+            if len(buffer) < end:
+                break
+            frames.append((kind, bytes(buffer[start + 5 : end])))
+            start = end
+        if start:
+            del buffer[:start]
+        return frames
