@@ -1,0 +1,69 @@
+"""Invoke and InvokeFunction."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from pytest_scf.contract.checks import too_large
+from pytest_scf.contract.models import (
+    ASYNC_EVENT_BYTES,
+    InvokeFunctionRequest,
+    InvokeFunctionResponse,
+    InvokeRequest,
+    InvokeResponse,
+    Result,
+)
+
+if TYPE_CHECKING:
+    from pytest_scf.platform.events import EventRecord
+    from pytest_scf.platform.platform import Platform
+
+_SUCCESS = 200
+_LOG_TAIL_BYTES = 4096
+_final = attrgetter("final")
+
+
+def invoke(platform: Platform, request: InvokeRequest, request_id: str) -> InvokeResponse:
+    payload = request.ClientContext
+    if request.InvocationType == "Event":
+        if len(payload) > ASYNC_EVENT_BYTES:
+            raise too_large("ClientContext", len(payload), ASYNC_EVENT_BYTES)
+        function = platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
+        platform.invoke(
+            function,
+            payload,
+            # Only a function with asynchronous execution makes an event of it, which the API lists and terminates.
+            asynchronous=function.config.async_run,
+            qualifier=request.Qualifier,
+            request_id=request_id,
+        )
+        return InvokeResponse(Result("", "", "", 0, 0.0, 0, request_id, 0))
+    return InvokeResponse(_invoke_and_wait(platform, request, payload, request_id))
+
+
+def invoke_function(platform: Platform, request: InvokeFunctionRequest, request_id: str) -> InvokeFunctionResponse:
+    return InvokeFunctionResponse(_invoke_and_wait(platform, request, request.Event, request_id))
+
+
+def _invoke_and_wait(
+    platform: Platform, request: InvokeRequest | InvokeFunctionRequest, payload: bytes, request_id: str
+) -> Result:
+    function = platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
+    event = platform.invoke(function, payload, asynchronous=False, qualifier=request.Qualifier, request_id=request_id)
+    # Without a timeout here: the function's own ends the event.
+    platform.wait(event, _final, None)
+    return _result_of(event, request.LogType)
+
+
+def _result_of(event: EventRecord, log_type: str) -> Result:
+    return Result(
+        event.log.tail(_LOG_TAIL_BYTES) if log_type == "Tail" else "",
+        event.ret_msg,
+        event.err_msg,
+        event.memory_bytes,
+        event.duration_ms,
+        event.bill_duration_ms,
+        event.request_id,
+        0 if event.status_code == _SUCCESS else event.status_code,
+    )

@@ -1,0 +1,66 @@
+"""The API in process: one call, one answer."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import TYPE_CHECKING, Any
+
+from pytest_scf.api_errors import InternalError, InvalidAction
+from pytest_scf.contract.request import Params, read_params
+from pytest_scf.contract.table import ACTIONS
+from pytest_scf.errors import ApiError, ScfError
+
+if TYPE_CHECKING:
+    from pytest_scf.platform.platform import Platform
+
+
+class Api:
+    """The API of the cloud over one platform."""
+
+    __slots__ = ("_platform",)
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def call(self, action: str, params: Params = None) -> dict[str, Any]:
+        """Do one action; gives what stands inside of the cloud's ``"Response"``, RequestId included.
+
+        ``params`` is the mapping of the request's fields, or its JSON as text or bytes.
+
+        Raises the ``ApiError`` of the API's code, with ``request_id`` and ``action``. What pytest-scf itself has to
+        say (a runtime that is closed, a level of isolation that this machine refuses) is no word of the cloud's, and
+        comes as the ``ScfError`` that it is. Anything else is ``InternalError``, its ``__cause__`` what happened.
+        """
+        request_id = new_request_id()
+        try:
+            row = ACTIONS.get(action)
+            if row is None:
+                raise InvalidAction(_unknown_action(action))
+            request = row.reader.read(read_params(params))
+            answer = row.write(row.function(self._platform, request, request_id))
+        except ApiError as error:
+            error.request_id = request_id
+            error.action = action
+            raise
+        except ScfError:
+            raise
+        except Exception as cause:
+            internal = InternalError(f"{type(cause).__name__}: {cause}")
+            internal.request_id = request_id
+            internal.action = action
+            raise internal from cause
+        answer["RequestId"] = request_id
+        return answer
+
+
+def new_request_id() -> str:
+    """A random UUID (version 4), at a third of what the uuid module takes; a seeded ``random`` cannot repeat it."""
+    digits = os.urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+
+def _unknown_action(action: object) -> str:
+    near = difflib.get_close_matches(str(action), ACTIONS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"There is no action {action!r}.{hint} Known here: {', '.join(ACTIONS)}."
