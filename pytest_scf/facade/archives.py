@@ -1,0 +1,83 @@
+"""Unpacking a zip of code: everything is checked before anything is written."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from pytest_scf.contract import limits
+from pytest_scf.errors import UsageError
+
+_ENCRYPTED = 0x1
+
+
+def unpack(path: Path, staging: Callable[[], Path]) -> Path:
+    """Unpack the zip at ``path`` into a fresh directory; refuse one that would reach outside of it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            _refuse(path, entries)
+            root = staging()
+            for entry in entries:
+                _write(archive, entry, root)
+            return root
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError) as error:
+        raise UsageError(f"{path} is not a zip that can be read ({error}): make it again") from error
+    except NotImplementedError as error:
+        raise UsageError(f"{path} cannot be unpacked ({error}): make it with deflate compression") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be unpacked: {error}") from error
+
+
+def _refuse(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    total = 0
+    for entry in entries:
+        # zipfile has cut the name at a NUL and changed the system's separator; judge what was written.
+        problem = _name_problem(entry.orig_filename) or _kind_problem(entry)
+        if problem:
+            raise UsageError(
+                f"{path} holds the entry {entry.orig_filename!r}, which {problem}: "
+                "a zip of code may hold files and directories below its own root only"
+            )
+        total += entry.file_size
+    if total > limits.CODE_BYTES:
+        raise UsageError(f"{path} would unpack to {total} bytes; code may take {limits.CODE_BYTES} bytes")
+
+
+def _name_problem(name: str) -> str | None:
+    if not name.strip("/") or "\0" in name:
+        return "has no usable name"
+    if "\\" in name:
+        return "has a backslash in its name"
+    if name.startswith("/") or name[1:2] == ":":
+        return "has an absolute name"
+    if ".." in PurePosixPath(name).parts:
+        return "leads out of the code root by '..'"
+    return None
+
+
+def _kind_problem(entry: zipfile.ZipInfo) -> str | None:
+    if entry.flag_bits & _ENCRYPTED:
+        return "is encrypted"
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        return "is a symbolic link"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is neither a file nor a directory"
+    return None
+
+
+def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, root: Path) -> None:
+    target = root.joinpath(*PurePosixPath(entry.orig_filename).parts)
+    if entry.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(entry) as packed, target.open("wb") as unpacked:
+        while block := packed.read(1 << 20):
+            unpacked.write(block)
+    # Readable by whoever the instance runs as; executable where the zip says so (bootstrap scripts).
+    target.chmod(0o644 | (entry.external_attr >> 16 & 0o111))
