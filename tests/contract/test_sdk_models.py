@@ -1,0 +1,72 @@
+"""The models against the official SDK's own classes: nothing it sends is unknown, nothing it reads is missing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from pytest_scf.contract.request import RequestReader
+from pytest_scf.contract.table import ACTIONS
+
+sdk = pytest.importorskip("tencentcloud.scf.v20180416.models")
+
+
+def sdk_fields(cls: type) -> set[str]:
+    return {name.removeprefix("_") for name in vars(cls()) if name != "headers"} - {"SkipSign"}
+
+
+def our_fields(cls: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls)}
+
+
+def nested(cls: type[Any]) -> list[type[Any]]:
+    found = []
+    for hint in get_type_hints(cls).values():
+        for item in (hint, *get_args(hint)):
+            if dataclasses.is_dataclass(item):
+                assert isinstance(item, type)
+                found += [item, *nested(item)]
+    return found
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_request_fields(name: str) -> None:
+    request = ACTIONS[name].request_type
+    assert our_fields(request) == sdk_fields(getattr(sdk, f"{name}Request"))
+    for part in nested(request):
+        assert our_fields(part) == sdk_fields(getattr(sdk, part.__name__))
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_response_fields(name: str) -> None:
+    response = ACTIONS[name].response_type
+    assert our_fields(response) | {"RequestId"} == sdk_fields(getattr(sdk, f"{name}Response"))
+    for part in nested(response):
+        assert our_fields(part) == sdk_fields(getattr(sdk, part.__name__))
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_there_is_such_an_action(name: str) -> None:
+    client = pytest.importorskip("tencentcloud.scf.v20180416.scf_client")
+    assert hasattr(client.ScfClient, name)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_row_fits_together(name: str) -> None:
+    row = ACTIONS[name]
+    assert row.request_type.__name__ == f"{name}Request"
+    assert row.response_type.__name__ == f"{name}Response"
+    assert row.reader.request_type is row.request_type
+    for cls in (row.request_type, row.response_type, *nested(row.request_type), *nested(row.response_type)):
+        assert cls.__dataclass_params__.frozen
+        assert "__slots__" in vars(cls)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_defaults_are_what_their_own_checks_accept(name: str) -> None:
+    reader: RequestReader[Any] = ACTIONS[name].reader
+    for field in dataclasses.fields(reader.request_type):
+        if isinstance(field.default, str) and field.default:
+            assert reader.checks[field.name](field.name, field.default) == field.default
