@@ -25,8 +25,8 @@ class FakeFunction:
 
 
 class FakeLog:
-    def tail(self, size: int) -> str:
-        return f"the last {size} bytes"
+    def tail(self, size: int) -> bytes:
+        return b"\xa9 the last " + str(size).encode()  # begins within a character
 
 
 @dataclass(eq=False)

@@ -35,10 +35,8 @@ def check(action: str, params: Any) -> None:
     except InternalError:
         raise
     except ApiError as error:
-        assert error.request_id
-        assert error.message
-    else:
-        assert json.loads(json.dumps(answer))["RequestId"]
+        answer = {"Error": {"Code": error.code, "Message": error.message}, "RequestId": error.request_id}
+    assert json.loads(json.dumps(answer))["RequestId"]
 
 
 @settings(max_examples=150, deadline=None)

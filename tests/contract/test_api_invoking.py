@@ -46,7 +46,7 @@ def test_what_is_not_sent_has_its_default(api: Api, platform: FakePlatform) -> N
 
 
 @pytest.mark.parametrize("action", ["Invoke", "InvokeFunction"])
-@pytest.mark.parametrize(("log_type", "log"), [("None", ""), ("Tail", "the last 4096 bytes")])
+@pytest.mark.parametrize(("log_type", "log"), [("None", ""), ("Tail", " the last 4096")])
 @pytest.mark.usefixtures("plain")
 def test_log(api: Api, action: str, log_type: str, log: str) -> None:
     assert api.call(action, {"FunctionName": "plain", "LogType": log_type})["Result"]["Log"] == log

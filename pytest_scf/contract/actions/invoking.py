@@ -57,8 +57,10 @@ def _invoke_and_wait(
 
 
 def _result_of(event: EventRecord, log_type: str) -> Result:
+    # The first character of a tail may have lost bytes to the cut: it is left out.
+    log = event.log.tail(_LOG_TAIL_BYTES).decode(errors="ignore") if log_type == "Tail" else ""
     return Result(
-        event.log.tail(_LOG_TAIL_BYTES) if log_type == "Tail" else "",
+        log,
         event.ret_msg,
         event.err_msg,
         event.memory_bytes,
