@@ -1,1 +1,69 @@
-"""The pytest plugin."""
+"""The pytest plugin: hooks only. What they do stands in the modules beside this one.
+
+Every test run that has pytest-scf installed loads this file, also those that never use it. So nothing here imports
+the platform, the fork server or the runtime; the first test that asks for a runtime does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+
+import pytest
+
+from pytest_scf.plugin import left as left_running
+from pytest_scf.plugin import markers, options, report, watch
+from pytest_scf.plugin.fixtures import scf_runtime, scf_runtime_session, scf_settings
+
+__all__ = ["scf_runtime", "scf_runtime_session", "scf_settings"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    options.check(config)
+    for line in markers.HELP:
+        config.addinivalue_line("markers", line)
+    watch.configure(config)
+    left_running.configure(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    watch.release(config)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return options.header(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    watch.begin(item)
+    markers.check(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    made = yield
+    report.complete(item, made)
+    left_running.collector(item.config).attach(made)
+    if made.when == "teardown":
+        watch.end(item)
+    return made
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Before pytest tears down what an interrupted test left standing.
+    watch.state(session.config).ending = True
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    # Loaded by whoever made an event; where nobody did, there is nothing of ours to explain.
+    assertions = sys.modules.get("pytest_scf.facade.assertions")
+    if assertions is None:
+        return None
+    explanation: list[str] | None = assertions.explain(op, left, right)
+    return explanation

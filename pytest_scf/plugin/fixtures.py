@@ -1,0 +1,53 @@
+"""The fixtures: a runtime for one test, one for the whole run, and the settings that both begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_scf.plugin import left, markers, options, watch
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.runtime import ScfRuntime
+
+
+@pytest.fixture(scope="session")
+def scf_settings() -> Mapping[str, Any]:
+    """Settings of every runtime of this run, by ScfRuntime's names. Override it in conftest.py; the default is none."""
+    return {}
+
+
+@pytest.fixture
+def scf_runtime(request: pytest.FixtureRequest, scf_settings: Mapping[str, Any]) -> Iterator[ScfRuntime]:
+    """A place of its own to deploy and invoke functions in; at teardown everything in it is gone."""
+    watched = _open(request.config, {**scf_settings, **markers.settings(request.node)}, request.node.nodeid)
+    try:
+        yield watched.runtime
+    finally:
+        left.collector(request.config).close(watched)
+
+
+@pytest.fixture(scope="session")
+def scf_runtime_session(request: pytest.FixtureRequest, scf_settings: Mapping[str, Any]) -> Iterator[ScfRuntime]:
+    """One place to deploy and invoke functions in, shared by all tests of this run (of this worker, under xdist)."""
+    watched = _open(request.config, dict(scf_settings), "scf_settings")
+    try:
+        yield watched.runtime
+    finally:
+        left.collector(request.config).close(watched)
+
+
+def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.Watched:
+    from pytest_scf.errors import UsageError
+    from pytest_scf.facade.runtime import ScfRuntime
+
+    settings.setdefault("isolation", options.ISOLATION.value(config))
+    watch.lease(config)
+    try:
+        runtime = ScfRuntime(**settings, base_dirs=watch.base_dirs(config))
+    except UsageError as error:
+        # The frames between the marker and the refusal are ours, and tell the user nothing.
+        pytest.fail(f"the settings of {whose} are refused: {error}", pytrace=False)
+    return watch.add(config, runtime)

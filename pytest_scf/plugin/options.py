@@ -1,0 +1,84 @@
+"""Options of the command line and of the ini file, checked before any test is collected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting with a fixed set of values: ``--scf-NAME`` on the command line, ``scf_NAME`` in the ini file."""
+
+    name: str
+    values: tuple[str, ...]
+    default: str
+    help: str
+
+    @property
+    def option(self) -> str:
+        return f"--scf-{self.name}".replace("_", "-")
+
+    @property
+    def ini(self) -> str:
+        return f"scf_{self.name}"
+
+    def given(self, config: pytest.Config) -> tuple[str, str] | None:
+        """The value and where it comes from; None where nobody asked. The command line beats the ini file."""
+        value = config.getoption(self.ini)
+        if value is not None:
+            return str(value), self.option
+        value = config.getini(self.ini)
+        return (str(value), self.ini) if value else None
+
+    def value(self, config: pytest.Config) -> str:
+        given = self.given(config)
+        return given[0] if given else self.default
+
+    def check(self, config: pytest.Config) -> None:
+        given = self.given(config)
+        if given and given[0] not in self.values:
+            value, source = given
+            raise pytest.UsageError(f"{source}: {value!r} is not one of {', '.join(self.values)}")
+
+
+ISOLATION = Choice(
+    "isolation",
+    ("auto", "namespaces", "directory"),
+    "auto",
+    "how instances are isolated: namespaces (as in the cloud), directory (no privilege needed, less is isolated), "
+    "auto (namespaces where the machine allows them, otherwise directory with a warning)",
+)
+LEFT_RUNNING = Choice(
+    "left_running",
+    ("report", "error"),
+    "report",
+    "what becomes of an event that is still RUNNING when its runtime is closed; it is terminated in any case: "
+    "report (named at the end of the run) or error (the test has an error at teardown, too)",
+)
+_ALL = (ISOLATION, LEFT_RUNNING)
+
+
+def add(parser: pytest.Parser) -> None:
+    group = parser.getgroup("scf", "pytest-scf: functions of Tencent Cloud SCF")
+    for choice in _ALL:
+        # No `choices=` and no default here: one check, with one wording, serves the ini file as well.
+        group.addoption(
+            choice.option,
+            dest=choice.ini,
+            metavar="|".join(choice.values),
+            help=f"{choice.help}. Default: {choice.default}, or the ini option {choice.ini}.",
+        )
+        parser.addini(choice.ini, f"default of {choice.option}: {' | '.join(choice.values)}", default="")
+
+
+def check(config: pytest.Config) -> None:
+    for choice in _ALL:
+        choice.check(config)
+
+
+def header(config: pytest.Config) -> list[str]:
+    """A line for what was asked for; a run that asks for nothing is not told anything."""
+    asked = [f"{choice.name}={given[0]} ({given[1]})" for choice in _ALL if (given := choice.given(config))]
+    return [f"scf: {', '.join(asked)}"] if asked else []

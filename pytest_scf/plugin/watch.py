@@ -1,0 +1,131 @@
+"""Which runtimes there are in this process, and which of their events are the running test's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.handles import Event
+    from pytest_scf.facade.runtime import ScfRuntime
+    from pytest_scf.instances.lease import Lease
+
+
+class Watched:
+    """A runtime that a fixture made, and where in its events the running test begins."""
+
+    def __init__(self, runtime: ScfRuntime) -> None:
+        self.runtime = runtime
+        self.closed = False
+        #: request id -> the test that left the event RUNNING behind it, in a runtime that outlives the test
+        self.origin: dict[str, str] = {}
+        self._before: str | None = None
+
+    def events(self) -> list[Event]:
+        """The events that the running test began, oldest first."""
+        events = list(self.runtime.events())
+        for position in range(len(events) - 1, -1, -1):
+            if events[position].request_id == self._before:
+                return events[position + 1 :]
+        return events
+
+    def pass_on(self, nodeid: str) -> None:
+        """A test ends: note which RUNNING events are its own, and count the next test's from here."""
+        events = self.events()
+        for event in events:
+            if event.status == "RUNNING":
+                self.origin[event.request_id] = nodeid
+        if events:
+            self._before = events[-1].request_id
+
+
+class State:
+    """What the plugin knows in one run of pytest."""
+
+    def __init__(self) -> None:
+        self.runtimes: list[Watched] = []
+        #: the test in whose setup, call or teardown we are; None between tests and at the end of the run
+        self.item: pytest.Item | None = None
+        #: the run is being ended, perhaps in the middle of a test: there is no report left to be made
+        self.ending = False
+        self.lease: Lease | None = None
+
+
+_STATE = pytest.StashKey[State]()
+
+
+def configure(config: pytest.Config) -> None:
+    config.stash[_STATE] = State()
+
+
+def state(config: pytest.Config) -> State:
+    return config.stash[_STATE]
+
+
+def begin(item: pytest.Item) -> None:
+    known = state(item.config)
+    known.item = item
+    for watched in known.runtimes:
+        watched.runtime.base_dirs = base_dirs(item.config)
+
+
+def end(item: pytest.Item) -> None:
+    """All that the test does is done, its teardown included."""
+    known = state(item.config)
+    known.item = None
+    if known.runtimes:
+        known.runtimes = [watched for watched in known.runtimes if not watched.closed]
+        for watched in known.runtimes:
+            watched.pass_on(item.nodeid)
+
+
+def add(config: pytest.Config, runtime: ScfRuntime) -> Watched:
+    watched = Watched(runtime)
+    state(config).runtimes.append(watched)
+    return watched
+
+
+def lease(config: pytest.Config) -> Lease:
+    """The run's share in the fork server: taken at first use and kept to the end, so that each test finds it warm."""
+    known = state(config)
+    if known.lease is None:
+        from pytest_scf.instances.lease import Lease
+
+        known.lease = Lease()
+    return known.lease
+
+
+def release(config: pytest.Config) -> None:
+    known = config.stash.get(_STATE, None)
+    if known is not None and known.lease is not None:
+        held, known.lease = known.lease, None
+        held.release()
+
+
+def unavailable(config: pytest.Config, level: str) -> str | None:
+    """Why this machine refuses a level of isolation; None where it allows it. Found out by doing it."""
+    from pytest_scf.errors import IsolationUnavailable
+
+    try:
+        lease(config).host.fork_server(level)
+    except IsolationUnavailable as error:
+        return error.reason
+    return None
+
+
+def setting_names() -> list[str]:
+    """The names that the marker takes: those of the runtime's own settings."""
+    from dataclasses import fields
+
+    from pytest_scf.platform.settings import Settings
+
+    return [field.name for field in fields(Settings)]
+
+
+def base_dirs(config: pytest.Config) -> list[Path]:
+    """Where a relative source is looked for: beside the test's module, at the root of the tests, where we are."""
+    item = state(config).item
+    found = [] if item is None else [item.path.parent]
+    return list(dict.fromkeys([*found, config.rootpath, Path.cwd()]))

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+
+import leaks
+import pytest
+
+from pytest_scf.errors import IsolationUnavailable
+from pytest_scf.instances.lease import LEVELS, Lease
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A temporary directory that nobody else writes to, so that whatever stays in it is ours."""
+    directory = str(tmp_path_factory.mktemp("tmp", numbered=False))
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TMPDIR", directory)
+    patch.setattr(tempfile, "tempdir", directory)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_fork_servers(own_temporary_directory: None) -> Iterator[None]:
+    """The fork servers stay for the whole run; started here, no single test seems to leave them behind."""
+    with Lease() as lease:
+        for level in LEVELS:
+            with contextlib.suppress(IsolationUnavailable):
+                lease.host.fork_server(level)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(warm_fork_servers: None) -> Iterator[None]:
+    """Every test leaves its process as it found it."""
+    before = leaks.Snapshot.take()
+    yield
+    after = leaks.Snapshot.take()
+    found = after.more_than(before)
+    if found:
+        after.end_descendants_since(before)
+        pytest.fail("the test leaves behind:\n" + "\n".join(found), pytrace=False)
