@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.api_errors import InternalError, InvalidAction
 from pytest_scf.contract.request import Params, read_params
 from pytest_scf.contract.table import ACTIONS
 from pytest_scf.errors import ApiError, ScfError
+from pytest_scf.platform.events import new_request_id
 
 if TYPE_CHECKING:
     from pytest_scf.platform.platform import Platform
@@ -52,12 +52,6 @@ class Api:
             raise internal from cause
         answer["RequestId"] = request_id
         return answer
-
-
-def new_request_id() -> str:
-    """A random UUID (version 4), at a third of what the uuid module takes; a seeded ``random`` cannot repeat it."""
-    digits = os.urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def _unknown_action(action: object) -> str:

@@ -13,11 +13,11 @@ from typing import Annotated
 from pytest_scf import api_errors
 from pytest_scf.contract.checks import EventText, Flag, ListOf, OneOf, RoutingKeyText, Text, WallTime, Whole
 from pytest_scf.contract.request import RequestReader
+from pytest_scf.platform.status import STATUSES
 
 SYNC_EVENT_BYTES = 6 * 1024 * 1024
 ASYNC_EVENT_BYTES = 128 * 1024
 INVOKE_TYPES = ("CMQ", "CKAFKA_TRIGGER", "APIGW", "COS", "TRIGGER_TIMER", "MPS_TRIGGER", "CLS_TRIGGER", "OTHERS")
-STATUSES = ("RUNNING", "FINISHED", "FAILED", "ABORTED")
 
 # With an underscore behind: in a class, the field hides whatever else has its name.
 FunctionName_ = Annotated[str, Text(error=api_errors.InvalidParameterValueFunctionName)]

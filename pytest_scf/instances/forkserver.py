@@ -160,7 +160,9 @@ class ForkServer:
         if self._dead is not None:
             return
         try:
-            data = self._control.recv(65536)
+            data = self._control.recv(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
         if not data:

@@ -107,11 +107,14 @@ class InstanceProcess:
         self._runtime_reader = wire.Reader()
         self._init_reader = wire.Reader()
         self._signalled = threading.Semaphore(0)
+        self.signal_answer = False
+        self._paused = False
         self._user_known = threading.Event()
         self._coverage: socket.socket | None = None
         #: called in the reactor's thread with {file: lines or arcs} as the runtime counts them
         self.on_coverage: Callable[[dict[str, Any]], None] | None = None
         self._coverage_saved = threading.Semaphore(0)
+        self._when_saved: Callable[[], None] | None = None
         self._coverage_reader = wire.Reader()
         self.directory = server.base_dir / "instances" / spec.id
         self._tmp_link = False
@@ -125,6 +128,7 @@ class InstanceProcess:
         coverage = None
         if self._spec.coverage is not None:
             self._coverage, coverage = socket.socketpair()
+            self._coverage.setblocking(False)
             handed.append(coverage.fileno())
         try:
             self._runtime.setblocking(False)
@@ -159,7 +163,7 @@ class InstanceProcess:
         code_root = "/var/user" if namespaces else str(spec.code_source)
         environ = dict(spec.environ)
         if not namespaces:
-            environ.update({name: tmp for name in ("TMPDIR", "TMP", "TEMP")})
+            environ.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), tmp))
             environ.update(PWD=code_root, USER_CODE_ROOT=os.path.join(code_root, ""), PYTHONPATH=f"{code_root}:/opt")
         return {
             "id": spec.id,
@@ -218,22 +222,30 @@ class InstanceProcess:
 
     def drain(self) -> bytes:
         """Take all output that has been written so far."""
-        try:
-            data = os.read(self._out, 1 << 20)
-        except BlockingIOError:
-            return b""
-        except OSError:
-            return b""
-        if len(data) < 65536:
-            return data  # a pipe holds no less than that, so this was all
-        parts = [data]
-        while data:
+        parts = []
+        while True:
             try:
                 data = os.read(self._out, 1 << 20)
             except OSError:
+                break  # nothing there now
+            if not data:
+                self.pause_output()  # every process has closed it; it would be ready for ever
                 break
             parts.append(data)
+            if len(data) < 4096:
+                break
         return b"".join(parts)
+
+    def pause_output(self) -> None:
+        """Leave what is written in the pipe until it is drained, and say nothing of it."""
+        if not self._paused and not self.gone.is_set():
+            self._paused = True
+            self._reactor.forget(self._out)
+
+    def resume_output(self) -> None:
+        if self._paused and not self.gone.is_set():
+            self._paused = False
+            self._reactor.watch(self._out, self._observer.on_output)
 
     # -- signals -------------------------------------------------------------------------------------------------
 
@@ -251,24 +263,32 @@ class InstanceProcess:
             return "unknown"
         return procstatus.disposition(self.user_pid, signum)
 
-    def signal(self, signum: int) -> bool:
-        """Send a signal to the user's process alone. False when there was no process to send it to."""
+    def signal_now(self, signum: int) -> bool | None:
+        """Send a signal to the user's process alone: whether there was one. None where it takes the init to do so."""
         with self._lock:
             if self.exit is not None or self.gone.is_set() or self.user_pid is None:
                 return False
-            if self._user_pidfd != -1:
-                try:
-                    signal.pidfd_send_signal(self._user_pidfd, signum)
-                except ProcessLookupError:
-                    return False
-                return True
+            if self._user_pidfd == -1:
+                return None
+            try:
+                signal.pidfd_send_signal(self._user_pidfd, signum)
+            except ProcessLookupError:
+                return False
+            return True
+
+    def signal_through_init(self, signum: int) -> bool:
+        """The same through the init, which is the parent of the user's process. Waits for its answer."""
+        with self._lock:
+            if self.exit is not None or self.gone.is_set():
+                return False
+            self.signal_answer = False
             try:
                 self._init.send(wire.frame(wire.SIGNAL, bytes([signum])))
             except OSError:
                 return False
         if not self._signalled.acquire(timeout=STUCK_DEADLINE):
             raise InstanceError(f"the init of instance {self.id} (PID {self.init_pid}) does not answer")
-        return self.exit is None
+        return self.signal_answer
 
     def kill(self) -> None:
         """Have every process of the instance ended; ``gone`` is set when they are."""
@@ -351,6 +371,7 @@ class InstanceProcess:
             self.exit = ProcessExit(status, peak_kib * 1024)
             self._signalled.release()
         elif kind == wire.SIGNALLED:
+            self.signal_answer = True
             self._signalled.release()
         elif kind == wire.START_FAILED:
             self._error = payload.decode("utf-8", "replace")
@@ -359,10 +380,13 @@ class InstanceProcess:
         if self.user_pid is not None and self.init_pid is not None:
             self._user_known.set()
 
-    def _coverage_readable(self) -> None:
-        assert self._coverage is not None
+    def _coverage_readable(self) -> bool:
+        if self._coverage is None:
+            return False
         try:
             data = self._coverage.recv(1 << 18)
+        except BlockingIOError:
+            return False
         except OSError:
             data = b""
         if not data:
@@ -370,11 +394,30 @@ class InstanceProcess:
             self._coverage.close()
             self._coverage = None
             self._coverage_saved.release()
-            return
+            return False
         for _kind, payload in self._coverage_reader.feed(data):
             if self.on_coverage is not None:
                 self.on_coverage(_parse(payload))
             self._coverage_saved.release()
+            if self._when_saved is not None:
+                self._when_saved()
+                self._when_saved = None
+        return True
+
+    def save_coverage_then(self, call: Callable[[], None], timeout: float) -> None:
+        """Call ``call`` once the lines counted so far have been handed out, or ``timeout`` seconds have passed."""
+        if self._coverage is None or self.gone.is_set():
+            call()
+            return
+        timer = self._reactor.call_at(time.monotonic() + timeout, call)
+
+        def saved() -> None:
+            timer.cancel()
+            call()
+
+        self._when_saved = saved
+        with contextlib.suppress(OSError):
+            self._coverage.send(b"x")
 
     def save_coverage(self, timeout: float) -> None:
         """Have the runtime hand out the lines counted so far; returns when it has, or cannot any more."""
@@ -394,9 +437,8 @@ class InstanceProcess:
                 pass
         while not self._runtime_closed and self._runtime_readable():
             pass
-        while self._coverage is not None:
-            self._coverage.setblocking(False)
-            self._coverage_readable()
+        while self._coverage_readable():
+            pass
         with self._lock:
             self.gone.set()
         self._signalled.release()
@@ -457,7 +499,9 @@ def readable_places() -> list[str]:
     """Directories that every instance reads: the interpreter's, and those on its module search path."""
     places = {os.path.realpath(getattr(sys, name)) for name in _INTERPRETER_PLACES}
     places |= {str(Path(__file__).resolve().parents[2])}
-    places |= {os.path.realpath(place) for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))}
+    places |= {
+        os.path.realpath(place) for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))
+    }
     return sorted(places)
 
 

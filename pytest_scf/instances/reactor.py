@@ -1,11 +1,12 @@
 """One background thread that owns all sockets and timers of this process's instances.
 
-Callbacks run in that thread, one at a time. Nothing polls: the thread sleeps until a descriptor is ready or the earliest
-timer is due.
+Callbacks run in that thread, one at a time. Nothing polls: the thread sleeps until a descriptor is ready or the
+earliest timer is due.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import selectors
@@ -96,10 +97,8 @@ class Reactor:
         self.call_at(0.0, call)
 
     def _wake_up(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):  # it is full of wake-ups already
             self._wake.send(b"x")
-        except BlockingIOError:
-            pass  # it is full of wake-ups already
 
     def _swallow(self) -> None:
         self._woken.recv(4096)

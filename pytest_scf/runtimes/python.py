@@ -19,7 +19,9 @@ if __package__:
 else:  # started as a script, by an interpreter that need not have this package
     import importlib.util
 
-    _spec = importlib.util.spec_from_file_location("wire", os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire.py"))
+    _spec = importlib.util.spec_from_file_location(
+        "wire", os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire.py")
+    )
     wire = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
     _spec.loader.exec_module(wire)  # type: ignore[union-attr]
 
@@ -50,7 +52,7 @@ class _Output(io.RawIOBase):
         # type: () -> bool
         return True
 
-    def write(self, data):  # type: ignore[no-untyped-def,override]
+    def write(self, data):  # type: ignore[no-untyped-def]
         fd = self._fd
         written = os.write(fd, data)
         total = len(data)
@@ -71,7 +73,7 @@ def open_standard_streams(out):
     os.dup2(out, 2)
     for fd in {null, out} - {0, 1, 2}:
         os.close(fd)
-    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]  # noqa: SIM115
     for name, fd, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
         stream = io.TextIOWrapper(_Output(fd), encoding="utf-8", errors=errors, newline="\n", write_through=True)  # type: ignore[type-var]
         stream.mode = "w"  # type: ignore[misc]
@@ -129,7 +131,9 @@ def _stack(error):
     import traceback
 
     tb = error.__traceback__
-    while tb is not None and (tb.tb_frame.f_code.co_filename in _OUR_FILES or tb.tb_frame.f_code.co_filename.startswith("<frozen importlib")):
+    while tb is not None and (
+        tb.tb_frame.f_code.co_filename in _OUR_FILES or tb.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    ):
         tb = tb.tb_next
     return "".join(traceback.format_exception(type(error), error, tb))
 
@@ -142,7 +146,7 @@ def _failure(error, **more):
         message = str(error)
     except Exception as second:
         message = "<str() of it raised %s>" % type(second).__name__
-    facts = {"type": name, "message": message, "stack": _stack(error)}
+    facts = {"type": name, "message": message, "stack": "" if isinstance(error, HandlerMissing) else _stack(error)}
     facts.update(more)
     return json.dumps(facts).encode("utf-8", "backslashreplace")
 
@@ -219,12 +223,27 @@ def _watch_shared_tmp(channel, own, allowed):
     if not hasattr(sys, "addaudithook"):  # Python 3.8
         return
     shared = tuple({os.path.realpath("/tmp") + "/", "/tmp/"})
-    inside = tuple(os.path.join(place, "") for place in [own, os.path.realpath(own)] + allowed)
-    operations = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.listdir", "os.scandir", "os.symlink", "os.link", "sqlite3.connect"}
+    inside = tuple(os.path.join(place, "") for place in [own, os.path.realpath(own), *allowed])
+    operations = {
+        "open",
+        "os.mkdir",
+        "os.remove",
+        "os.rename",
+        "os.rmdir",
+        "os.listdir",
+        "os.scandir",
+        "os.symlink",
+        "os.link",
+        "sqlite3.connect",
+    }
     seen = set()  # type: set[str]
 
     def hook(name, args):  # type: ignore[no-untyped-def]
-        if name not in operations or os.getpid() != channel.pid or threading.current_thread() is not threading.main_thread():
+        if (
+            name not in operations
+            or os.getpid() != channel.pid
+            or threading.current_thread() is not threading.main_thread()
+        ):
             return
         for path in args[:2]:
             if isinstance(path, bytes):
@@ -263,7 +282,7 @@ def serve(sock, spec, coverage_socket=None):
     _watch_signal_handlers(channel)
     code_root = str(spec["code_root"])
     if spec.get("watch_tmp"):
-        _watch_shared_tmp(channel, str(spec["tmp"]), [code_root] + list(spec["readable"]))  # type: ignore[call-overload]
+        _watch_shared_tmp(channel, str(spec["tmp"]), [code_root, *list(spec["readable"])])  # type: ignore[call-overload]
     began = time.perf_counter()
     recorder = None
     if coverage_socket is not None:
@@ -314,7 +333,11 @@ class _Coverage:
         self._lock = threading.Lock()
         self._sock = sock
         self._coverage = coverage.Coverage(
-            data_file=None, config_file=False, branch=settings.branch, include=settings.include, omit=settings.omit or None
+            data_file=None,
+            config_file=False,
+            branch=settings.branch,
+            include=settings.include,
+            omit=settings.omit or None,
         )
         self._coverage.start()
         self._branch = settings.branch

@@ -25,7 +25,9 @@ SHARED_TMP = 22  # JSON {path, operation}: the shared temporary directory was to
 
 # init -> platform
 USER_PID = 32  # PID of the user's process in its own numbering; credentials carry it in the platform's
-BORN = 33  # PID of the init in its own numbering; carries pidfds of the init and of the user's process where there are any
+BORN = (
+    33  # PID of the init in its own numbering; carries pidfds of the init and of the user's process where there are any
+)
 USER_EXIT = 34  # raw wait status, then peak resident memory in KiB
 START_FAILED = 35  # text: what the init could not do
 SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to

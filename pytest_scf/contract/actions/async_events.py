@@ -23,8 +23,7 @@ from pytest_scf.contract.models import (
     TimeInterval,
 )
 from pytest_scf.contract.times import in_microseconds, microseconds_of, write_time
-
-RUNNING = "RUNNING"
+from pytest_scf.platform.status import RUNNING
 
 if TYPE_CHECKING:
     from pytest_scf.platform.events import EventRecord
@@ -80,16 +79,16 @@ def list_async_events(platform: Platform, request: ListAsyncEventsRequest, reque
         events = [event for event in events if accepts(event)]
     if request.Orderby == "EndTime":
         events = sorted(events, key=_by_end)
-    page = _page(events, request)
-    return ListAsyncEventsResponse(len(events), [_shown(event, offset_hours) for event in page])
+    count = len(events)  # once: the platform's own list grows while it is looked at
+    page = _page(events, count, request)
+    return ListAsyncEventsResponse(count, [_shown(event, offset_hours) for event in page])
 
 
-def _page(events: Sequence[EventRecord], request: ListAsyncEventsRequest) -> Sequence[EventRecord]:
+def _page(events: Sequence[EventRecord], count: int, request: ListAsyncEventsRequest) -> Sequence[EventRecord]:
     """One page of events that stand in ascending order; the whole is never turned round or copied for it."""
     first, last = request.Offset, request.Offset + request.Limit
     if request.Order == "ASC":
-        return events[first:last]
-    count = len(events)
+        return events[first : min(last, count)]
     return events[max(count - last, 0) : max(count - first, 0)][::-1]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from pytest_scf.contract.checks import too_large
@@ -14,14 +13,13 @@ from pytest_scf.contract.models import (
     InvokeResponse,
     Result,
 )
+from pytest_scf.platform.status import SUCCESS
 
 if TYPE_CHECKING:
     from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.platform import Platform
 
-_SUCCESS = 200
 _LOG_TAIL_BYTES = 4096
-_final = attrgetter("final")
 
 
 def invoke(platform: Platform, request: InvokeRequest, request_id: str) -> InvokeResponse:
@@ -33,8 +31,8 @@ def invoke(platform: Platform, request: InvokeRequest, request_id: str) -> Invok
         platform.invoke(
             function,
             payload,
-            # Only a function with asynchronous execution makes an event of it, which the API lists and terminates.
-            asynchronous=function.config.async_run,
+            # Only of a function with asynchronous execution it makes an event, which the API lists and terminates.
+            asynchronous=True,
             qualifier=request.Qualifier,
             request_id=request_id,
         )
@@ -52,7 +50,7 @@ def _invoke_and_wait(
     function = platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
     event = platform.invoke(function, payload, asynchronous=False, qualifier=request.Qualifier, request_id=request_id)
     # Without a timeout here: the function's own ends the event.
-    platform.wait(event, _final, None)
+    platform.wait_final(event)
     return _result_of(event, request.LogType)
 
 
@@ -67,5 +65,5 @@ def _result_of(event: EventRecord, log_type: str) -> Result:
         event.duration_ms,
         event.bill_duration_ms,
         event.request_id,
-        0 if event.status_code == _SUCCESS else event.status_code,
+        0 if event.status_code == SUCCESS.code else event.status_code,
     )

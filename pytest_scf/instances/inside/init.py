@@ -2,8 +2,8 @@
 
 Its place: fork server (zygote) -> init -> user's process. In a PID namespace it is PID 1, so that its death takes every
 descendant with it, and the user's process is an ordinary one, which SIGTERM ends by default as in the cloud.
-It prepares the mounts, forks the user's process, reaps orphans, tells the platform how the user's process ended (the raw
-wait status: exit 143 and death by SIGTERM are different facts), and leaves.
+It prepares the mounts, forks the user's process, reaps orphans, tells the platform how the user's process ended (the
+raw wait status: exit 143 and death by SIGTERM are different facts), and leaves.
 """
 
 from __future__ import annotations

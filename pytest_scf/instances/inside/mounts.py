@@ -23,7 +23,9 @@ def _rebuild_var() -> None:
     """Cover /var with a small tmpfs that shows all that was there, plus the new mount points."""
     below = os.open("/var", os.O_PATH | os.O_DIRECTORY)
     try:
-        entries = [(entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in os.scandir("/var")]
+        entries = [
+            (entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in os.scandir("/var")
+        ]
         linux.mount("tmpfs", "/var", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=64k")
         for name, is_link, is_directory in entries:
             source, target = f"/proc/self/fd/{below}/{name}", f"/var/{name}"

@@ -89,13 +89,19 @@ def _explain(error: str) -> str:
     with contextlib.suppress(OSError):
         with open("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", encoding="ascii") as file:
             if file.read().strip() == "1" and os.geteuid() != 0:
-                return f"{error} (this system restricts unprivileged user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0 allows them)"
+                return (
+                    f"{error} (this system restricts unprivileged user namespaces: "
+                    "sysctl kernel.apparmor_restrict_unprivileged_userns=0 allows them)"
+                )
     with contextlib.suppress(OSError):
         with open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
             if file.read().strip() == "0" and os.geteuid() != 0:
                 return f"{error} (sysctl user.max_user_namespaces is 0)"
     if "unshare" in error or "clone3" in error or "mount" in error:
-        return f"{error} (a container needs --cap-add SYS_ADMIN, or --privileged, or a seccomp profile that lets unshare, clone3 and mount through)"
+        return (
+            f"{error} (a container needs --cap-add SYS_ADMIN or --privileged, "
+            "and a seccomp profile that lets unshare, clone3 and mount through)"
+        )
     return error
 
 
@@ -143,10 +149,7 @@ class Zygote:
         del self.received_fds[:count]
         spec["level"] = self.level
         try:
-            if self.level == "namespaces":
-                pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
-            else:
-                pid = os.fork()
+            pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID) if self.level == "namespaces" else os.fork()
         except OSError as error:
             sockets.close()
             self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": str(error)})

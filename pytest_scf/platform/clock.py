@@ -1,0 +1,115 @@
+"""The clock of the platform: real time, plus what a test has advanced it by."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+from pytest_scf.errors import UsageError
+from pytest_scf.instances.reactor import Reactor, Timer
+
+
+class Due:
+    """Work that is due at a moment of the clock."""
+
+    __slots__ = ("call", "moment")
+
+    def __init__(self, moment: float, call: Callable[[], object]) -> None:
+        self.moment = moment
+        self.call: Callable[[], object] | None = call
+
+    def cancel(self) -> None:
+        self.call = None
+
+
+class Clock:
+    """Tells the platform's time in seconds since the epoch, and fires what is due.
+
+    It runs with real time; ``advance`` moves it ahead. It is the time of what the cloud remembers (retention,
+    windows, idle instances). How long a handler has run is real time, which no test can move: a function's Timeout
+    is measured on that.
+    """
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self._offset = time.time() - time.monotonic()
+        self._lock = threading.RLock()
+        self._due: list[tuple[float, int, Due]] = []
+        self._sequence = itertools.count()
+        self._timer: Timer | None = None
+        self._closed = False
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.monotonic() + self._offset
+
+    def call_at(self, moment: float, call: Callable[[], object]) -> Due:
+        """Have ``call`` called once the clock reaches ``moment``: by ``advance``, or in the background."""
+        due = Due(moment, call)
+        with self._lock:
+            heapq.heappush(self._due, (moment, next(self._sequence), due))
+            self._arm()
+        return due
+
+    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Move the clock ahead; all work that becomes due is done before this returns, in order, each at its moment.
+
+        Raises UsageError for an amount below zero: time does not go back.
+        """
+        amount = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        if not amount >= 0:
+            raise UsageError(f"the clock can only be advanced, not moved by {amount:g} s")
+        target = self.now() + amount
+        while True:
+            with self._lock:
+                call = self._take(target)
+            if call is None:
+                break
+            call()
+        with self._lock:
+            self._offset += max(0.0, target - self.now())
+            self._arm()
+
+    def _take(self, until: float) -> Callable[[], object] | None:
+        """The earliest call due by then, with the clock moved to its moment."""
+        while self._due and self._due[0][0] <= until:
+            moment, _, due = heapq.heappop(self._due)
+            if due.call is not None:
+                self._offset += max(0.0, moment - self.now())
+                return due.call
+        return None
+
+    def _arm(self) -> None:
+        """Have the reactor look when the earliest work falls due in real time."""
+        if self._closed or not self._due:
+            return
+        due = self._due[0][0] - self._offset
+        if self._timer is not None and self._timer.call is not None and self._timer.due <= due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._reactor.call_at(due, self._fire)
+
+    def _fire(self) -> None:
+        while True:
+            with self._lock:
+                self._timer = None
+                call = None if self._closed else self._take(self.now())
+                if call is None:
+                    self._arm()
+                    return
+            call()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._due.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def __repr__(self) -> str:
+        ahead = self._offset - (time.time() - time.monotonic())
+        return f"<Clock {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(self.now()))} UTC, advanced by {ahead:.0f} s>"

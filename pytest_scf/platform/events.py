@@ -1,0 +1,290 @@
+"""What the platform remembers of an invocation, and its state machine.
+
+RUNNING → FINISHED | FAILED | ABORTED. Return, exception, crash, timeout and termination race in real life: whichever
+decides the record first wins, the others are noted and lose. A decided event is published, its status changed for
+everyone to see, once what the outcome entails has happened: when it repossesses the instance, no process of that is
+left.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import threading
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_scf.api_errors import ResourceNotFoundAsyncEvent
+from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.logs import EventLog, Frame
+from pytest_scf.platform.status import RUNNING, StatusCode
+
+if TYPE_CHECKING:
+    from pytest_scf.instances.process import ProcessExit
+    from pytest_scf.platform.clock import Clock
+    from pytest_scf.platform.instance import InstanceRecord
+
+#: synchronous invocations that are remembered, for reports
+REMEMBERED = 1000
+
+
+class Transition(NamedTuple):
+    """``time`` in seconds since the epoch; ``cause`` says what brought the event here."""
+
+    time: float
+    status: str
+    status_code: int
+    cause: str
+
+
+@dataclass
+class Registration:
+    """What the code of an instance last did about SIGTERM."""
+
+    disposition: str
+    name: str
+    file: str
+    line: int
+    #: the event during which it was done; None while the instance started
+    event: EventRecord | None
+
+
+@dataclass(frozen=True)
+class SignalNote:
+    """A termination signal: when it was sent, whether there was a process to take it, what that did with it then."""
+
+    time: float
+    delivered: bool
+    disposition: str
+    registration: Registration | None
+
+
+class Waiter:
+    """Somebody who waits for something to be true of an event."""
+
+    __slots__ = ("latch", "predicate", "result")
+
+    def __init__(self, predicate: Callable[[EventRecord], object]) -> None:
+        self.predicate = predicate
+        self.result: object = None
+        self.latch = threading.Lock()
+        self.latch.acquire()
+
+
+class EventRecord:
+    """One invocation. ``asynchronous`` ones are events: listed, asked for, terminated."""
+
+    def __init__(
+        self,
+        request_id: str,
+        function: FunctionRecord,
+        *,
+        asynchronous: bool,
+        invoke_type: str,
+        qualifier: str,
+        start_time: float,
+    ) -> None:
+        self.request_id = request_id
+        self.function = function
+        self.config = function.config
+        self.asynchronous = asynchronous
+        self.invoke_type = invoke_type
+        self.qualifier = qualifier
+        self.start_time = start_time
+        self.end_time: float | None = None
+        self.status = RUNNING
+        self.status_code = 0
+        self.ret_msg = ""
+        self.err_msg = ""
+        self.duration_ms = 0.0
+        self.memory_bytes = 0
+        self.log = EventLog(self._frame)
+        self.instance: InstanceRecord | None = None
+        self.cold = False
+        self.transitions = [Transition(start_time, RUNNING, 0, "invoked")]
+        #: causes that came when the event was decided already
+        self.too_late: list[Transition] = []
+        self.signals: list[SignalNote] = []
+        self.notices: list[str] = []
+        self.exit: ProcessExit | None = None
+        #: kept only while the invocation waits for an instance
+        self.payload = b""
+        self.waiters: list[Waiter] = []
+        self.done = threading.Lock()
+        self.done.acquire()
+        self._decided: Transition | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.status != RUNNING
+
+    @property
+    def decided(self) -> bool:
+        """The outcome stands, even if it is not published yet."""
+        return self._decided is not None
+
+    @property
+    def bill_duration_ms(self) -> int:
+        return math.ceil(self.duration_ms)
+
+    @property
+    def outcome(self) -> Transition:
+        """The last transition, published or not."""
+        return self._decided or self.transitions[-1]
+
+    def decide(self, status: str, code: StatusCode | int, cause: str, now: float) -> bool:
+        """Set the outcome if there is none yet. Called with the platform's lock held."""
+        number = code if isinstance(code, int) else code.code
+        transition = Transition(max(now, self.start_time), status, number, cause)
+        if self._decided is not None:
+            self.too_late.append(transition)
+            return False
+        self._decided = transition
+        return True
+
+    def fail(self, message: str, stack: str = "") -> None:
+        """Compose what RetMsg and ErrMsg say of a failure; its status code is the decided one.
+
+        SILENT on the exact shape: errorCode, errorMessage, requestId, stackTrace, statusCode.
+        """
+        assert self._decided is not None
+        error = {
+            "errorCode": -1,
+            "errorMessage": message,
+            "requestId": self.request_id,
+            "stackTrace": stack,
+            "statusCode": self._decided.status_code,
+        }
+        self.ret_msg = self.err_msg = json.dumps(error, ensure_ascii=False)
+
+    def publish(self) -> None:
+        """Let the outcome be seen. Called once, with the platform's lock held."""
+        transition = self._decided
+        assert transition is not None
+        self.end_time = transition.time
+        self.status_code = transition.status_code
+        self.transitions.append(transition)
+        self.status = transition.status  # last: whoever sees it sees the rest
+        self.done.release()
+        self.touch()
+
+    def touch(self) -> None:
+        """Something about the event changed: let those who wait look. Called with the platform's lock held."""
+        if not self.waiters:
+            return
+        for waiter in list(self.waiters):
+            result = waiter.predicate(self)
+            if result is not None and result is not False:
+                waiter.result = result
+                self.waiters.remove(waiter)
+                waiter.latch.release()
+
+    def _frame(self) -> Frame:
+        """The platform's lines of the log, contract 7."""
+        rid = self.request_id
+        between: list[str] = []
+        initialised = self.start_time
+        memory = self.config.memory
+        instance = self.instance
+        if self.cold and instance is not None and instance.init is not None:
+            init = instance.init
+            initialised = init.time
+            between = [
+                f"Init Report RequestId: {rid} Coldstart: {init.total_ms:.0f}ms (PullCode: 0ms InitRuntime: "
+                f"{init.runtime_ms:.0f}ms InitFunction: {init.function_ms:.0f}ms) Memory: {memory}MB "
+                f"MemUsage: {init.memory_bytes / 1048576:.2f}MB"
+            ]
+        after: list[str] = []
+        if self.final:
+            if self.err_msg:
+                after.append(f"ERROR RequestId:{rid} Result:{self.err_msg}")
+            after += [
+                f"Response RequestId:{rid} RetMsg:{self.ret_msg}",
+                f"END RequestId:{rid}",
+                f"Report RequestId:{rid} Duration:{self.duration_ms:.0f}ms Memory:{memory}MB "
+                f"MemUsage:{self.memory_bytes / 1048576:.2f}MB",
+            ]
+        return Frame(self.start_time, [f"START RequestId:{rid}"], initialised, between, self.end_time or 0.0, after)
+
+    def __repr__(self) -> str:
+        return f"<event {self.request_id} of {self.function.name}: {self.status} {self.status_code}>"
+
+
+class EventStore:
+    """All invocations by request id; for an event (an asynchronous one) with retention (contract 1)."""
+
+    def __init__(self, clock: Clock, retention: float, window: float) -> None:
+        self._clock = clock
+        self._retention = retention
+        self._window = window
+        self._by_id: dict[str, EventRecord] = {}
+        self._synchronous: deque[EventRecord] = deque(maxlen=REMEMBERED)
+
+    def add(self, event: EventRecord) -> None:
+        if event.asynchronous:
+            self._by_id[event.request_id] = event
+            event.function.events.append(event)
+        else:
+            if len(self._synchronous) == REMEMBERED:
+                self._by_id.pop(self._synchronous[0].request_id, None)
+            self._synchronous.append(event)
+            self._by_id[event.request_id] = event
+
+    def get(self, request_id: str) -> EventRecord:
+        """Raises ResourceNotFound.AsyncEvent for an event that is not known, or ended longer ago than it is kept."""
+        event = self._by_id.get(request_id)
+        if event is None or self._expired(event):
+            raise ResourceNotFoundAsyncEvent(f"The asynchronous event {request_id} does not exist or has expired.")
+        return event
+
+    def of_function(self, function: FunctionRecord) -> list[EventRecord]:
+        """Events of a function in the order of their start, without those that have expired."""
+        return [event for event in function.events if not self._expired(event)]
+
+    def tracked(self, function: FunctionRecord) -> list[EventRecord]:
+        """Those that ListAsyncEvents shows: since tracking was switched on, and no older than the window."""
+        if not function.config.trace:
+            return []
+        since = self._clock.now() - self._window
+        events = function.events
+        if not events or (events[0].start_time > since and events[0].status != RUNNING):
+            return events
+        first = bisect_right(events, since, key=_start_time)
+        # An event that is still RUNNING never expires, however long ago it started.
+        old = [event for event in itertools.islice(events, first) if event.status == RUNNING]
+        return old + events[first:] if first else events
+
+    def all(self) -> list[EventRecord]:
+        """Everything that is remembered, in the order of the invocations."""
+        return sorted(self._by_id.values(), key=_start_time)
+
+    def running(self) -> list[EventRecord]:
+        return [event for event in list(self._by_id.values()) if event.status == RUNNING]
+
+    def _expired(self, event: EventRecord) -> bool:
+        return event.end_time is not None and self._clock.now() - event.end_time >= self._retention
+
+
+def _start_time(event: EventRecord) -> float:
+    return event.start_time
+
+
+_random = b""
+_random_at = 0
+_random_lock = threading.Lock()
+
+
+def new_request_id() -> str:
+    """A version 4 UUID. The random bytes are fetched many at a time, since this is on the way of every invocation."""
+    global _random, _random_at
+    with _random_lock:
+        if _random_at >= len(_random):
+            _random, _random_at = os.urandom(4096), 0
+        raw = _random[_random_at : _random_at + 16].hex()
+        _random_at += 16
+    return f"{raw[:8]}-{raw[8:12]}-4{raw[13:16]}-{'89ab'[int(raw[16], 16) & 3]}{raw[17:20]}-{raw[20:]}"

@@ -1,0 +1,163 @@
+"""The log of one request: what the user's processes wrote, byte for byte, and the platform's lines between."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import weakref
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import NamedTuple
+
+PLATFORM = "Platform"
+CUSTOM = "Custom"
+
+#: bytes of a log that stay in memory; what is more goes to a file without a name
+IN_MEMORY = 1 << 20
+_SAME_MOMENT = 0.001
+
+
+class LogLine(NamedTuple):
+    """``time`` in seconds since the epoch, ``source`` "Platform" or "Custom", ``text`` without its line end."""
+
+    time: float
+    source: str
+    text: str
+
+
+class EventLog:
+    """``frame`` gives the platform's lines before, within and after the output: see ``Frame``."""
+
+    def __init__(self, frame: Callable[[], Frame]) -> None:
+        self._frame = frame
+        self._lock = threading.Lock()
+        self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
+        self._size = 0
+        #: where a run of one source and one moment begins: offset, time, source
+        self._starts: list[int] = []
+        self._runs: list[tuple[float, str]] = []
+        #: where the output of the init phase ends
+        self.init_end = 0
+
+    def write(self, data: bytes, time: float, source: str = CUSTOM) -> None:
+        with self._lock:
+            if self._file is None:
+                self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - lives as long as the log
+                weakref.finalize(self, self._file.close)
+            last = self._runs[-1] if self._runs else None
+            if last is None or last[1] != source or source == PLATFORM or time - last[0] >= _SAME_MOMENT:
+                self._starts.append(self._size)
+                self._runs.append((time, source))
+            self._file.seek(self._size)
+            self._file.write(data)
+            self._size += len(data)
+
+    def write_platform(self, text: str, time: float) -> None:
+        """A line of the platform, between what was written before it and after."""
+        self.write(text.encode() + b"\n", time, PLATFORM)
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def _read(self, start: int = 0, end: int | None = None) -> bytes:
+        with self._lock:
+            if self._file is None:
+                return b""
+            self._file.seek(start)
+            return self._file.read((self._size if end is None else end) - start)
+
+    def _body(self, start: int, end: int) -> list[LogLine]:
+        """Lines of a stretch. Output cut in two by a platform's line shows as two lines."""
+        data = self._read(start, end)
+        lines: list[tuple[float, str, bytes, bool]] = []
+        first = bisect_right(self._starts, start) - 1
+        for index in range(max(first, 0), len(self._runs)):
+            begin = max(self._starts[index], start)
+            stop = min(self._starts[index + 1] if index + 1 < len(self._starts) else end, end)
+            if begin >= stop:
+                continue
+            time, source = self._runs[index]
+            part = data[begin - start : stop - start]
+            pieces = part.split(b"\n")
+            whole = pieces.pop() == b""
+            texts = pieces if whole else [*pieces, part[part.rfind(b"\n") + 1 :]]
+            for position, text in enumerate(texts):
+                joins = position == 0 and lines and lines[-1][3] is False and lines[-1][1] == source
+                complete = whole or position < len(texts) - 1
+                if joins:
+                    previous = lines.pop()
+                    lines.append((previous[0], source, previous[2] + text, complete))
+                else:
+                    lines.append((time, source, text, complete))
+        return [LogLine(time, source, _text(text)) for time, source, text, _ in lines]
+
+    def lines(self) -> list[LogLine]:
+        """The whole log so far, in the order of contract 7."""
+        frame = self._frame()
+        size = self._size
+        init_end = min(self.init_end, size)
+        return [
+            *(LogLine(frame.started, PLATFORM, line) for line in frame.before),
+            *self._body(0, init_end),
+            *(LogLine(frame.initialised, PLATFORM, line) for line in frame.between),
+            *self._body(init_end, size),
+            *(LogLine(frame.ended, PLATFORM, line) for line in frame.after),
+        ]
+
+    def text(self) -> str:
+        """The whole log so far."""
+        return "".join(line.text + "\n" for line in self.lines())
+
+    def tail(self, size: int) -> bytes:
+        """The last ``size`` bytes of the log."""
+        return self.text().encode("utf-8", "backslashreplace")[-size:]
+
+    def user_bytes(self) -> bytes:
+        """What the user's processes wrote, as they wrote it, without the platform's lines."""
+        data = self._read()
+        parts = []
+        for index, (_, source) in enumerate(self._runs):
+            if source == CUSTOM:
+                stop = self._starts[index + 1] if index + 1 < len(self._starts) else None
+                parts.append(data[self._starts[index] : stop])
+        return b"".join(parts)
+
+    def user_text(self) -> str:
+        return _text(self.user_bytes())
+
+    def since(self, offset: int) -> str:
+        """Output and platform lines from a byte offset on, for a search that goes on where it stopped."""
+        return _text(self._read(offset))
+
+    def line_start(self) -> int:
+        """The byte offset at which the last, perhaps unfinished line begins."""
+        size = self._size
+        start = max(0, size - 65536)
+        found = self._read(start, size).rfind(b"\n")
+        return start + found + 1 if found >= 0 else start
+
+    def platform_lines(self) -> list[str]:
+        """The ``[PLATFORM]`` lines, in order."""
+        data = self._read()
+        found = []
+        for index, (_, source) in enumerate(self._runs):
+            if source == PLATFORM:
+                stop = self._starts[index + 1] if index + 1 < len(self._starts) else None
+                found += _text(data[self._starts[index] : stop]).splitlines()
+        return found
+
+
+class Frame(NamedTuple):
+    """The platform's own lines of a log: START before the output, Init Report between, END and its fellows after."""
+
+    started: float
+    before: list[str]
+    initialised: float
+    between: list[str]
+    ended: float
+    after: list[str]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")

@@ -1,0 +1,722 @@
+"""The platform: assigns events to instances, decides how each event ends, and repossesses instances.
+
+One lock guards all of it. It is held for moments only: never while a process is waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pytest_scf.api_errors import FailedOperationAsyncEventStatus, LimitExceededFunctionReservedConcurrencyMemory
+from pytest_scf.errors import EventEnded, InstanceError, IsolationUnavailable, ScfError, WaitTimeout
+from pytest_scf.instances.lease import Lease
+from pytest_scf.instances.process import STUCK_DEADLINE, InstanceProcess, Spec
+from pytest_scf.platform import memory, status
+from pytest_scf.platform.clock import Clock
+from pytest_scf.platform.diagnosis import diagnose
+from pytest_scf.platform.events import EventRecord, EventStore, Registration, SignalNote, Waiter, new_request_id
+from pytest_scf.platform.functions import LATEST, FunctionConfig, FunctionRecord, Registry
+from pytest_scf.platform.instance import InitReport, InstanceRecord
+from pytest_scf.platform.settings import Settings
+from pytest_scf.runtimes import wire
+
+T = TypeVar("T")
+
+#: seconds that the runtime is given to hand out its coverage before the process is killed or signalled
+COVERAGE_DEADLINE = 2.0
+#: seconds that a warm instance, whose code registered a signal handler for an earlier event, is given to do it anew
+RENEWAL_DEADLINE = 0.5
+#: seconds between two looks at the signal masks while somebody waits for a signal handler that Python does not tell of
+MASK_INTERVAL = 0.02
+
+RECEIVED = "[PLATFORM] Signal received successfully"
+NOT_RECEIVED = "[PLATFORM] Signal reception failed"
+
+
+class Platform:
+    """Raises IsolationUnavailable where the settings ask for a level that this machine refuses."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        #: why a better isolation than the one in force was refused, where it was
+        self.refused = ""
+        self._lease = Lease()
+        try:
+            self._reactor = self._lease.host.reactor
+            self._server = self._choose_server()
+        except BaseException:
+            self._lease.release()
+            raise
+        self._lock = threading.RLock()
+        self._closed = False
+        self._watching_memory = False
+        self._staging: list[Path] = []
+        self._all_gone = threading.Condition(self._lock)
+        self._starting_or_alive: set[InstanceRecord] = set()
+        self._path = os.pathsep.join(
+            [
+                str(Path(sys.executable).parent),
+                "/usr/local/sbin",
+                "/usr/local/bin",
+                "/usr/sbin",
+                "/usr/bin",
+                "/sbin",
+                "/bin",
+            ]
+        )
+        self.clock = Clock(self._reactor)
+        self.functions = Registry()
+        self.events = EventStore(self.clock, settings.retention_hours * 3600, settings.window_hours * 3600)
+        #: coverage of what runs in the instances; see ``pytest_scf.facade.coverage``
+        self.coverage: dict[str, Any] | None = None
+        self.on_coverage: Callable[[InstanceRecord, dict[str, Any]], None] | None = None
+
+    def _choose_server(self) -> Any:
+        wanted = self.settings.isolation
+        if wanted != "auto":
+            return self._lease.host.fork_server(wanted)
+        try:
+            return self._lease.host.fork_server("namespaces")
+        except IsolationUnavailable as error:
+            self.refused = error.reason
+            return self._lease.host.fork_server("directory")
+
+    @property
+    def isolation(self) -> str:
+        """The level in force: "namespaces" or "directory"."""
+        level: str = self._server.level
+        return level
+
+    @property
+    def base_dir(self) -> Path:
+        """The directory of this process's fork server; it goes with that."""
+        directory: Path = self._server.base_dir
+        return directory
+
+    def new_staging_dir(self) -> Path:
+        """A new directory for code that was not given as a directory; it goes when the platform closes."""
+        path = self.base_dir / "code" / new_request_id()
+        path.mkdir(parents=True)
+        self._staging.append(path)
+        return path
+
+    def create_function(self, config: FunctionConfig) -> FunctionRecord:
+        """Raises ResourceInUse.Function."""
+        return self.functions.add(config)
+
+    # -- invoking ------------------------------------------------------------------------------------------------
+
+    def invoke(
+        self,
+        function: FunctionRecord,
+        payload: bytes,
+        *,
+        asynchronous: bool,
+        qualifier: str = LATEST,
+        invoke_type: str = "OTHERS",
+        request_id: str | None = None,
+    ) -> EventRecord:
+        """Start one invocation with ``payload`` (JSON) and return its record, RUNNING.
+
+        Raises LimitExceeded.FunctionReservedConcurrencyMemory (432) when every instance that the function may have is
+        busy. An asynchronous invocation of a function without asynchronous execution waits for an instance instead.
+        """
+        event = EventRecord(
+            request_id or new_request_id(),
+            function,
+            asynchronous=asynchronous and function.config.async_run,
+            invoke_type=invoke_type,
+            qualifier=qualifier,
+            start_time=self.clock.now(),
+        )
+        with self._lock:
+            if self._closed:
+                raise ScfError("this runtime is closed: its functions cannot be invoked any more")
+            if function.idle:
+                self.events.add(event)
+                self._assign(function.idle.pop(), event, payload)
+            elif len(function.instances) < (function.config.max_instances or self.settings.max_instances):
+                self._launch(function, event, payload)
+            elif asynchronous and not event.asynchronous:
+                self.events.add(event)
+                event.payload = payload
+                function.queue.append(event)
+            else:
+                quota = (function.config.max_instances or self.settings.max_instances) * function.config.memory
+                raise LimitExceededFunctionReservedConcurrencyMemory(
+                    f"Function [ {function.name} ] concurrency exceeded reserved quota {quota}MB"
+                )
+        return event
+
+    def _assign(self, instance: InstanceRecord, event: EventRecord, payload: bytes) -> None:
+        instance.event = event
+        event.instance = instance
+        if instance.state == "idle":
+            instance.state = "busy"
+            instance.process.resume_output()
+            self._begin(instance)
+        instance.process.send_event(event.request_id, payload)
+
+    def _begin(self, instance: InstanceRecord) -> None:
+        """The handler is about to run: its time limit counts from here."""
+        instance.deadline = self._reactor.call_at(
+            time.monotonic() + instance.config.timeout, lambda: self._time_is_up(instance, instance.event)
+        )
+        if not self._watching_memory:
+            self._watching_memory = True
+            self._reactor.call_at(time.monotonic() + memory.INTERVAL, self._watch_memory)
+
+    def _launch(self, function: FunctionRecord, event: EventRecord, payload: bytes) -> None:
+        config = function.config
+        instance = InstanceRecord(self, function)
+        spec = Spec(
+            id=f"{os.getpid()}-{id(self):x}-{instance.id}",
+            handler=config.handler,
+            code_source=config.code_root,
+            environ=config.environ(self.settings, self._path),
+            context=config.context(self.settings),
+            tmp_bytes=self.settings.tmp_bytes,
+            start_method=self.settings.start_method,
+            pidfd=self.settings.pidfd,
+            coverage=self.coverage,
+        )
+        process = instance.process = InstanceProcess(spec, self._server, self._reactor, instance)
+        if self.on_coverage is not None:
+            report = self.on_coverage
+            process.on_coverage = lambda found: report(instance, found)
+        event.cold = True
+        event.instance = instance
+        instance.event = event
+        process.launch()
+        self.events.add(event)
+        function.instances.append(instance)
+        self._starting_or_alive.add(instance)
+        event.payload = payload
+        instance.deadline = self._reactor.call_at(
+            time.monotonic() + config.init_timeout, lambda: self._time_is_up(instance, event)
+        )
+
+    # -- what instances tell (reactor's thread) ------------------------------------------------------------------
+
+    def on_message(self, instance: InstanceRecord, kind: int, payload: bytes) -> None:
+        with self._lock:
+            if kind == wire.RETURNED:
+                self._answered(instance, status.FINISHED, status.SUCCESS, "the handler returned", payload)
+            elif kind == wire.READY:
+                self._ready(instance, payload)
+            elif kind == wire.SIGNAL_HANDLER:
+                self._registered(instance, json.loads(payload))
+            elif kind == wire.SHARED_TMP:
+                facts = json.loads(payload)
+                self._notice(instance, f"the handler touched the shared {facts['path']} ({facts['operation']})")
+            else:
+                self._failed(instance, kind, payload)
+
+    def on_output(self, instance: InstanceRecord) -> None:
+        with self._lock:
+            if self._take_output(instance) and instance.event is not None:
+                instance.event.touch()
+
+    def _take_output(self, instance: InstanceRecord) -> bool:
+        event = instance.event
+        if event is None and instance.state != "gone":
+            # Written by what the last request left running: it waits, and shows in the log of the next one.
+            instance.process.pause_output()
+            return False
+        data = instance.process.drain()
+        if data and event is not None:
+            event.log.write(data, self.clock.now())
+        return bool(data)
+
+    def _ready(self, instance: InstanceRecord, payload: bytes) -> None:
+        self._take_output(instance)
+        seconds, peak_kib = wire.MEASURE.unpack_from(payload)
+        total = (time.monotonic() - instance.launched) * 1000
+        instance.init = InitReport(self.clock.now(), total, seconds * 1000, peak_kib * 1024)
+        if instance.deadline is not None:
+            instance.deadline.cancel()
+        instance.state = "busy"
+        event = instance.event
+        assert event is not None
+        event.log.init_end = event.log.size
+        if event.decided:
+            return
+        self._begin(instance)
+        # Sent only now, so that what the handler writes can be told from what the init phase wrote.
+        instance.process.send_event(event.request_id, event.payload)
+        event.payload = b""
+        event.touch()
+
+    def _registered(self, instance: InstanceRecord, facts: dict[str, Any]) -> None:
+        event = instance.event if instance.init is not None else None
+        instance.registration = Registration(facts["disposition"], facts["name"], facts["file"], facts["line"], event)
+        if instance.event is not None:
+            instance.event.touch()
+
+    def _notice(self, instance: InstanceRecord, text: str) -> None:
+        if instance.event is not None:
+            instance.event.notices.append(text)
+
+    def _answered(
+        self, instance: InstanceRecord, state: str, code: status.StatusCode, cause: str, payload: bytes
+    ) -> None:
+        event = instance.event
+        if event is None:
+            return
+        if instance.deadline is not None:
+            instance.deadline.cancel()
+        self._take_output(instance)
+        seconds, peak_kib = wire.MEASURE.unpack_from(payload)
+        if not event.decide(state, code, cause, self.clock.now()):
+            return
+        event.duration_ms = seconds * 1000
+        event.memory_bytes = peak_kib * 1024
+        if state == status.FINISHED:
+            event.ret_msg = payload[wire.MEASURE.size :].decode("utf-8")
+        self._settle(instance, event)
+
+    def _failed(self, instance: InstanceRecord, kind: int, payload: bytes) -> None:
+        event = instance.event
+        if event is None:
+            return
+        body = payload[wire.MEASURE.size :]
+        if kind == wire.TOO_LARGE:
+            message = f"{status.RESPONSE_TOO_LARGE.text}: it has {int(body)} bytes"
+            self._exceptional(
+                instance, event, status.RESPONSE_TOO_LARGE, "the response was too large", message, payload
+            )
+            return
+        facts = json.loads(body)
+        what = f"{facts['type']}: {facts['message']}" if facts["message"] else facts["type"]
+        if kind == wire.RAISED:
+            message = f"{status.USER_CODE_EXCEPTION.text}: {what}"
+            cause = f"the handler raised {what}"
+            self._exceptional(instance, event, status.USER_CODE_EXCEPTION, cause, message, payload, facts["stack"])
+        elif facts["reason"] == "handler":
+            message = f"{status.HANDLER_NOT_FOUND.text}: {facts['message']}"
+            cause = f"the handler could not be loaded: {facts['message']}"
+            self._exceptional(instance, event, status.HANDLER_NOT_FOUND, cause, message, payload, facts["stack"])
+        else:
+            message = f"{status.USER_CODE_ERROR.text}: {what}"
+            cause = f"the code failed while the instance started: {what}"
+            self._exceptional(instance, event, status.USER_CODE_ERROR, cause, message, payload, facts["stack"])
+        if kind == wire.LOAD_FAILED:
+            instance.process.kill()
+
+    def _exceptional(
+        self,
+        instance: InstanceRecord,
+        event: EventRecord,
+        code: status.StatusCode,
+        cause: str,
+        message: str,
+        payload: bytes,
+        stack: str = "",
+    ) -> None:
+        if instance.deadline is not None:
+            instance.deadline.cancel()
+        self._take_output(instance)
+        if not event.decide(status.FAILED, code, cause, self.clock.now()):
+            return
+        seconds, peak_kib = wire.MEASURE.unpack_from(payload)
+        event.duration_ms = seconds * 1000
+        event.memory_bytes = peak_kib * 1024
+        event.fail(message, stack)
+        self._settle(instance, event)
+
+    def _settle(self, instance: InstanceRecord, event: EventRecord) -> None:
+        """The runtime has answered and waits for more: keep the instance, or repossess it and publish then."""
+        failed = event.outcome.status != status.FINISHED
+        if (failed and event.asynchronous) or instance.init is None or self._may_be_dying(instance, event):
+            instance.process.kill()
+            return
+        instance.event = None
+        instance.deadline = None
+        function = instance.function
+        if instance.config is not function.config or function.queue or self._closed:
+            event.publish()
+            self._next_for(instance)
+            return
+        instance.state = "idle"
+        instance.idle_since = event.outcome.time
+        function.idle.append(instance)
+        self._expect_idle_end(function)
+        event.publish()
+
+    def _may_be_dying(self, instance: InstanceRecord, event: EventRecord) -> bool:
+        """A signal that nothing caught was sent as the event ended: the process may die of it at any moment."""
+        return (
+            bool(event.signals)
+            and event.signals[-1].delivered
+            and event.signals[-1].disposition not in ("caught", "ignored")
+        )
+
+    def _next_for(self, instance: InstanceRecord) -> None:
+        """Give an instance that has become free the next waiting event, or take it back."""
+        function = instance.function
+        if self._closed or instance.config is not function.config:
+            instance.state = "idle"
+            instance.process.kill()
+        elif function.queue:
+            event = function.queue.pop(0)
+            instance.state = "idle"
+            self._assign(instance, event, event.payload)
+            event.payload = b""
+
+    def on_gone(self, instance: InstanceRecord, error: str) -> None:
+        """Every process of the instance has ended, and what it had said before has been heard."""
+        with self._lock:
+            instance.state = "gone"
+            if instance.deadline is not None:
+                instance.deadline.cancel()
+            function = instance.function
+            event = instance.event
+            if event is not None:
+                while self._take_output(instance):
+                    pass
+            instance.gone_error = error
+            if instance in function.instances:
+                function.instances.remove(instance)
+            if instance in function.idle:
+                function.idle.remove(instance)
+            instance.gone.set()
+            self._starting_or_alive.discard(instance)
+            if event is not None:
+                self._lost_under(instance, event, error)
+                event.publish()
+            self._all_gone.notify_all()
+            if function.queue and not self._closed:
+                waiting = function.queue.pop(0)
+                self._launch_queued(function, waiting)
+
+    def _launch_queued(self, function: FunctionRecord, event: EventRecord) -> None:
+        try:
+            self._launch(function, event, event.payload)
+        except ScfError as error:
+            event.decide(
+                status.FAILED, status.INTERNAL_ERROR, f"no instance could be started: {error}", self.clock.now()
+            )
+            event.fail(f"{status.INTERNAL_ERROR.text}: {error}")
+            event.publish()
+
+    def _lost_under(self, instance: InstanceRecord, event: EventRecord, error: str) -> None:
+        """The instance of an event is gone. Unless its outcome stands, that is the outcome."""
+        event.exit = instance.process.exit
+        now = self.clock.now()
+        started = instance.init.time if instance.init is not None else event.start_time
+        if event.exit is None:
+            cause = f"the instance could not be run: {error}" if error else "the instance was killed from outside"
+            if event.decide(status.FAILED, status.INTERNAL_ERROR, cause, now):
+                event.fail(f"{status.INTERNAL_ERROR.text}: {cause}")
+        else:
+            when = "" if instance.init is not None else " while the instance started"
+            if event.decide(status.FAILED, status.USER_PROCESS_EXIT, f"the process {event.exit}{when}", now):
+                event.fail(status.USER_PROCESS_EXIT.text)
+            event.memory_bytes = event.memory_bytes or event.exit.peak_bytes
+        if not event.memory_bytes and instance.init is not None:
+            event.memory_bytes = instance.init.memory_bytes
+        if not event.duration_ms:
+            event.duration_ms = max(0.0, event.outcome.time - started) * 1000
+
+    # -- limits (reactor's thread) -------------------------------------------------------------------------------
+
+    def _time_is_up(self, instance: InstanceRecord, event: EventRecord | None) -> None:
+        with self._lock:
+            if event is None or instance.event is not event or event.decided:
+                return
+            self._take_output(instance)
+            if instance.init is None:
+                seconds, code = instance.config.init_timeout, self.settings.init_timeout_code
+                message = f"{status.INIT_TIMEOUT.text} after {seconds} seconds"
+                cause = f"the instance was not ready within its InitTimeout of {seconds} s"
+            else:
+                seconds, code = instance.config.timeout, status.TIME_LIMIT.code
+                message = f"{status.TIME_LIMIT.text} after {seconds} seconds (time out)"
+                cause = f"the handler did not end within its Timeout of {seconds} s"
+            event.decide(status.FAILED, code, cause, self.clock.now())
+            event.fail(message)
+            self._end(instance)
+
+    def _watch_memory(self) -> None:
+        with self._lock:
+            busy = [instance for instance in self._starting_or_alive if instance.state in ("busy", "starting")]
+            self._watching_memory = bool(busy) and not self._closed
+        for instance in busy:
+            pid = instance.pid
+            if pid is None:
+                continue
+            held = memory.held_bytes(pid)
+            if held > instance.config.memory * 1024 * 1024:
+                self._memory_is_up(instance, held)
+        if self._watching_memory:
+            self._reactor.call_at(time.monotonic() + memory.INTERVAL, self._watch_memory)
+
+    def _memory_is_up(self, instance: InstanceRecord, held: int) -> None:
+        with self._lock:
+            event = instance.event
+            if event is None or event.decided:
+                return
+            self._take_output(instance)
+            limit, used = instance.config.memory, held / 1048576
+            cause = f"the processes held {used:.0f} MB of memory, more than the limit of {limit} MB"
+            event.decide(status.FAILED, status.MEMORY_LIMIT, cause, self.clock.now())
+            event.memory_bytes = held
+            event.fail(f"{status.MEMORY_LIMIT.text}: {used:.0f} MB used of {limit} MB")
+            instance.process.kill()
+
+    def _end(self, instance: InstanceRecord) -> None:
+        """Kill an instance whose event is decided, after its coverage is saved where that is counted."""
+        instance.process.save_coverage_then(instance.process.kill, COVERAGE_DEADLINE)
+
+    def _expect_idle_end(self, function: FunctionRecord) -> None:
+        if function.idle_due is None:
+            moment = self.clock.now() + self.settings.idle_seconds
+            function.idle_due = self.clock.call_at(moment, lambda: self._repossess_idle(function))
+
+    def _repossess_idle(self, function: FunctionRecord) -> None:
+        """Take back the instances that have been idle long enough; look again when the next will have been."""
+        with self._lock:
+            function.idle_due = None
+            limit = self.clock.now() - self.settings.idle_seconds + 1e-6
+            old = [instance for instance in function.idle if instance.idle_since <= limit]
+            for instance in old:
+                function.idle.remove(instance)
+                instance.process.kill()
+            if function.idle:
+                moment = min(instance.idle_since for instance in function.idle) + self.settings.idle_seconds
+                function.idle_due = self.clock.call_at(moment, lambda: self._repossess_idle(function))
+        if not self._reactor.is_current_thread:
+            for instance in old:
+                self._wait_gone(instance)
+
+    # -- terminating ---------------------------------------------------------------------------------------------
+
+    def terminate(self, event: EventRecord, graceful: bool = False) -> None:
+        """End an event by force, and return when no process of its instance is left; or send it the termination signal.
+
+        Raises FailedOperation.AsyncEventStatus when the event is not RUNNING.
+        """
+        if graceful:
+            self._send_signal(event)
+            return
+        with self._lock:
+            instance = event.instance
+            if not event.decide(status.ABORTED, status.CANCELLED, "the user terminated the event", self.clock.now()):
+                self._refuse_termination(event)
+            event.fail(status.CANCELLED.text)
+            if instance is not None:
+                self._end(instance)
+            else:
+                event.function.queue.remove(event)
+                event.publish()
+        if instance is not None:
+            self._wait_gone(instance)
+
+    def _refuse_termination(self, event: EventRecord) -> None:
+        state = event.outcome.status
+        raise FailedOperationAsyncEventStatus(
+            f"The event {event.request_id} of function {event.function.name} is {state}, not RUNNING: "
+            "only a RUNNING event can be terminated."
+        )
+
+    def _wait_gone(self, instance: InstanceRecord) -> None:
+        if not instance.gone.wait(STUCK_DEADLINE):
+            raise InstanceError(f"{instance!r} is not gone {STUCK_DEADLINE:g} s after it was killed")
+
+    def _send_signal(self, event: EventRecord) -> None:
+        instance = event.instance
+        if event.decided or instance is None:
+            self._refuse_termination(event)
+            return
+        process = instance.process
+        process.wait_for_user_process(STUCK_DEADLINE)
+        process.save_coverage(COVERAGE_DEADLINE)
+        with self._lock:
+            if event.decided:
+                self._refuse_termination(event)
+            # What was written before the signal stands before the platform's line, what was written after it, after.
+            self._take_output(instance)
+            now = self.clock.now()
+            found = process.disposition(signal.SIGTERM)
+            registration = instance.registration
+            if found == "unknown" and registration is not None:
+                found = registration.disposition
+            delivered: bool | None = False
+            if found != "gone":
+                delivered = process.signal_now(signal.SIGTERM)
+            if delivered is not None:
+                self._signalled(event, SignalNote(now, delivered, found, registration))
+                return
+            note = SignalNote(now, True, found, registration)
+            event.signals.append(note)
+            process.pause_output()
+        # Without a pidfd the init sends the signal: it is asked without the lock, which its answer may have to pass.
+        delivered = process.signal_through_init(signal.SIGTERM)
+        with self._lock:
+            event.signals.remove(note)
+            self._signalled(event, SignalNote(now, delivered, found, registration))
+            process.resume_output()
+
+    def _signalled(self, event: EventRecord, note: SignalNote) -> None:
+        event.signals.append(note)
+        event.log.write_platform(RECEIVED if note.delivered else NOT_RECEIVED, note.time)
+        event.touch()
+        deadline = self.settings.signal_deadline
+        if deadline is not None and len(event.signals) == 1:
+            self._reactor.call_at(time.monotonic() + deadline, lambda: self._signal_deadline(event, deadline))
+
+    def _signal_deadline(self, event: EventRecord, deadline: float) -> None:
+        with self._lock:
+            cause = f"the event still ran {deadline:g} s after the termination signal (signal_deadline)"
+            if event.instance is not None and event.decide(status.ABORTED, status.CANCELLED, cause, self.clock.now()):
+                event.fail(status.CANCELLED.text)
+                self._end(event.instance)
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    def wait_final(self, event: EventRecord, timeout: float | None = None) -> bool:
+        """Wait until the event has ended; False when ``timeout`` (seconds) came first."""
+        if not event.done.acquire(timeout=-1 if timeout is None else timeout):
+            return event.final
+        event.done.release()
+        return True
+
+    def wait(
+        self, event: EventRecord, predicate: Callable[[EventRecord], T | None], timeout: float | None, what: str = ""
+    ) -> T:
+        """Wait until ``predicate`` gives something other than None or False, and return that.
+
+        It is asked with the platform's lock held, each time something about the event has changed.
+        Raises WaitTimeout after ``timeout`` seconds.
+        """
+        waiter = Waiter(predicate)
+        with self._lock:
+            found = predicate(event)
+            if found is not None and found is not False:
+                return found
+            event.waiters.append(waiter)
+        if waiter.latch.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
+            return cast(T, waiter.result)
+        with self._lock:
+            if waiter in event.waiters:
+                event.waiters.remove(waiter)
+            elif waiter.result is not None:
+                return cast(T, waiter.result)
+        raise WaitTimeout(
+            f"event {event.request_id} of function {event.function.name}: {what or 'what was waited for'} "
+            f"did not happen within {timeout:g} s; {diagnose(event)}"
+        )
+
+    def wait_for_log(
+        self, event: EventRecord, search: Callable[[str], T | None], timeout: float | None, what: str = ""
+    ) -> T:
+        """Wait until ``search`` finds something in the log's output and platform lines.
+
+        Raises EventEnded when the event ended without it, WaitTimeout after ``timeout`` seconds.
+        """
+        searched = 0
+
+        def look(record: EventRecord) -> T | Exception | None:
+            nonlocal searched
+            final = record.final
+            start = record.log.line_start()
+            found = search(record.log.since(searched))
+            if found is not None:
+                return found
+            searched = max(searched, start)
+            return _ended(record, what or "a log line") if final else None
+
+        return self._wait_or_ended(event, look, timeout, what or "a log line")
+
+    def wait_for_signal_handler(self, event: EventRecord, timeout: float | None) -> None:
+        """Wait until the event's process catches SIGTERM.
+
+        Code that registered its signal handler while it worked on an earlier event of the same instance is given a
+        moment to do so again, since the handler of that earlier event would not serve this one.
+        Raises EventEnded when the event ended before that, WaitTimeout after ``timeout`` seconds.
+        """
+        began = time.monotonic()
+
+        def look(record: EventRecord) -> bool | Exception | None:
+            instance = record.instance
+            if record.decided or instance is None:
+                return _ended(record, "a signal handler for SIGTERM") if record.final else None
+            registration = instance.registration
+            if registration is not None and registration.disposition == "caught":
+                if registration.event is record:
+                    return True
+                if registration.event is not None and time.monotonic() - began < RENEWAL_DEADLINE:
+                    return None
+            if instance.init is None and registration is None:
+                return None
+            return instance.process.disposition(signal.SIGTERM) == "caught" or None
+
+        over = False
+
+        def look_again() -> None:
+            with self._lock:
+                event.touch()
+                if not over and not event.final:
+                    self._reactor.call_at(time.monotonic() + MASK_INTERVAL, look_again)
+
+        self._reactor.call_at(time.monotonic() + MASK_INTERVAL, look_again)
+        try:
+            self._wait_or_ended(event, look, timeout, "a signal handler for SIGTERM")
+        finally:
+            over = True
+
+    def _wait_or_ended(
+        self, event: EventRecord, look: Callable[[EventRecord], T | Exception | None], timeout: float | None, what: str
+    ) -> T:
+        found = self.wait(event, look, timeout, what)
+        if isinstance(found, EventEnded):
+            raise found
+        return cast(T, found)
+
+    # -- closing -------------------------------------------------------------------------------------------------
+
+    def close(self) -> list[EventRecord]:
+        """Kill every instance, wait until all are gone, and return the events that were still RUNNING."""
+        with self._lock:
+            if self._closed:
+                return []
+            self._closed = True
+            running = [event for event in self.events.running() if not event.decided]
+            now = self.clock.now()
+            for event in running:
+                event.decide(status.ABORTED, status.CANCELLED, "the runtime was closed while the event ran", now)
+                event.fail(status.CANCELLED.text)
+                if event.instance is None:
+                    event.function.queue.remove(event)
+                    event.publish()
+            for instance in list(self._starting_or_alive):
+                if instance.event is not None and self.coverage is not None:
+                    self._end(instance)
+                else:
+                    instance.process.kill()
+            self.clock.close()
+        try:
+            with self._all_gone:
+                if not self._all_gone.wait_for(lambda: not self._starting_or_alive, STUCK_DEADLINE):
+                    raise InstanceError(f"not gone {STUCK_DEADLINE:g} s after being killed: {self._starting_or_alive}")
+        finally:
+            for path in self._staging:
+                shutil.rmtree(path, ignore_errors=True)
+            self._lease.release()
+        return running
+
+
+def _ended(event: EventRecord, what: str) -> EventEnded:
+    return EventEnded(
+        f"event {event.request_id} of function {event.function.name} ended {event.status} {event.status_code} "
+        f"before {what} was seen; {diagnose(event)}"
+    )

@@ -1,0 +1,75 @@
+"""What the platform is set to. Where the cloud's documents are silent, the choice is here, and can be overridden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from pytest_scf.errors import UsageError
+
+ISOLATION = ("auto", "namespaces", "directory")
+START_METHODS = ("fork", "spawn")
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one runtime. Raises UsageError for a value that cannot be."""
+
+    #: "namespaces", "directory", or "auto": namespaces where this machine allows them
+    isolation: str = "auto"
+    #: use pidfds where the kernel has them; off, the parent of a process sends its signals
+    pidfd: bool = True
+    #: "fork" from a warm interpreter, or "spawn" a new one for each instance
+    start_method: str = "fork"
+    #: instances that one function may have at a time; above it an invocation is refused with 432
+    max_instances: int = 100
+    #: SILENT: seconds (of the clock) after which an idle instance is repossessed
+    idle_seconds: float = 300.0
+    #: size of an instance's /tmp in bytes, at the ``namespaces`` level
+    tmp_bytes: int = 512 * MIB
+    #: SILENT: the zone of times in requests and answers, in hours east of UTC
+    utc_offset_hours: float = 8.0
+    region: str = "ap-guangzhou"
+    appid: str = "1250000000"
+    uin: str = "100000000000"
+    #: an event's status can be asked for this long after its end
+    retention_hours: float = 72.0
+    #: the list of events reaches back this far
+    window_hours: float = 72.0
+    #: SILENT: the status code of an event whose instance was not ready within InitTimeout
+    init_timeout_code: int = 450
+    #: SILENT: seconds after a termination signal until an event that goes on is ended by force; None: never
+    signal_deadline: float | None = None
+
+    def __post_init__(self) -> None:
+        _among("isolation", self.isolation, ISOLATION)
+        _among("start_method", self.start_method, START_METHODS)
+        _among("init_timeout_code", self.init_timeout_code, (433, 443, 450))
+        _at_least("max_instances", self.max_instances, 1)
+        _at_least("tmp_bytes", self.tmp_bytes, 4096)
+        _at_least("idle_seconds", self.idle_seconds, 0)
+        _at_least("retention_hours", self.retention_hours, 0)
+        _at_least("window_hours", self.window_hours, 0)
+        if self.signal_deadline is not None:
+            _at_least("signal_deadline", self.signal_deadline, 0)
+        if not -24 < self.utc_offset_hours < 24:
+            raise UsageError(f"utc_offset_hours must lie between -24 and 24, not {self.utc_offset_hours!r}")
+
+    @classmethod
+    def from_keywords(cls, keywords: dict[str, object]) -> Settings:
+        """Settings from names that a user wrote. Raises UsageError for a name that is none of them."""
+        known = [field.name for field in fields(cls)]
+        for name in keywords:
+            if name not in known:
+                raise UsageError(f"{name!r} is not a setting; the settings are {', '.join(known)}")
+        return cls(**keywords)  # type: ignore[arg-type]
+
+
+def _among(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
+
+
+def _at_least(name: str, value: object, least: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+        raise UsageError(f"{name} must be a number of at least {least}, not {value!r}")

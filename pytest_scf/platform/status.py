@@ -1,0 +1,33 @@
+"""The status of an event, and the status codes of an invocation (contract 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RUNNING = "RUNNING"
+FINISHED = "FINISHED"
+FAILED = "FAILED"
+ABORTED = "ABORTED"
+STATUSES = (RUNNING, FINISHED, FAILED, ABORTED)
+
+
+@dataclass(frozen=True)
+class StatusCode:
+    code: int
+    name: str
+    text: str
+
+
+SUCCESS = StatusCode(200, "Success", "Success")
+RESPONSE_TOO_LARGE = StatusCode(407, "ResponseTooLarge", "The response is larger than 6 MB")
+USER_CODE_EXCEPTION = StatusCode(430, "UserCodeException", "User code exception caught")
+TIME_LIMIT = StatusCode(433, "TimeLimitReached", "Invoking task timed out")
+MEMORY_LIMIT = StatusCode(434, "MemoryLimitReached", "Memory limit reached")
+HANDLER_NOT_FOUND = StatusCode(437, "HandlerNotFound", "Handler not found")
+USER_PROCESS_EXIT = StatusCode(439, "UserProcessExit", "User process exit when running")
+USER_CODE_ERROR = StatusCode(443, "UserCodeError", "User code error")
+INIT_TIMEOUT = StatusCode(450, "InitContainerTimeout", "Initialization timed out")
+CANCELLED = StatusCode(499, "RequestCanceled", "Request canceled by the user")
+INTERNAL_ERROR = StatusCode(500, "InternalError", "Internal error")
+
+BY_CODE = {each.code: each for each in list(globals().values()) if isinstance(each, StatusCode)}
