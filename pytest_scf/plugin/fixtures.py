@@ -46,8 +46,8 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
     settings.setdefault("isolation", options.ISOLATION.value(config))
     watch.lease(config)
     try:
-        runtime = ScfRuntime(**settings, base_dirs=watch.base_dirs(config))
+        return watch.add(config, ScfRuntime(**settings, base_dirs=watch.base_dirs(config)))
     except UsageError as error:
-        # The frames between the marker and the refusal are ours, and tell the user nothing.
-        pytest.fail(f"the settings of {whose} are refused: {error}", pytrace=False)
-    return watch.add(config, runtime)
+        refused = str(error)
+    # The frames between the marker and the refusal are ours, and tell the user nothing.
+    pytest.fail(f"the settings of {whose} are refused: {refused}", pytrace=False)

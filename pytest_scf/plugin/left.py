@@ -49,7 +49,7 @@ class LeftRunning:
         self._pending += notes
         # At the end of the run there is no test to fail any more; the notes are printed all the same.
         if notes and not known.ending and options.LEFT_RUNNING.value(self._config) == "error":
-            lines = [f"{_line(note)}, was still RUNNING at teardown and has been terminated" for note in notes]
+            lines = [f"{_line(note)}, begun in {note['nodeid']}: was still RUNNING, terminated" for note in notes]
             pytest.fail("\n".join([*lines, "Wait for each event, or terminate it, in its test."]), pytrace=False)
 
     def attach(self, report: pytest.TestReport) -> None:
@@ -78,13 +78,13 @@ class LeftRunning:
             return
         terminalreporter.section(TITLE, sep="=", yellow=True)
         for note in self._told:
-            terminalreporter.line(f"{note['nodeid'] or 'after the last test'}: {_line(note)}, terminated")
+            terminalreporter.line(f"{note['nodeid'] or 'after the last test'}: {_line(note)}: terminated")
         if options.LEFT_RUNNING.value(self._config) != "error":
             terminalreporter.line(ADVICE)
 
 
 def _line(note: Note) -> str:
-    return f"function {note['function']}, event {note['request_id']}"
+    return f"event {note['request_id']} of function {note['function']}"
 
 
 _COLLECTOR = pytest.StashKey[LeftRunning]()

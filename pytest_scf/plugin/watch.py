@@ -24,8 +24,8 @@ class Watched:
         self._before: str | None = None
 
     def events(self) -> list[Event]:
-        """The events that the running test began, oldest first."""
-        events = list(self.runtime.events())
+        """What the running test invoked, synchronous calls too, oldest first."""
+        events = self.runtime.invocations()
         for position in range(len(events) - 1, -1, -1):
             if events[position].request_id == self._before:
                 return events[position + 1 :]
