@@ -3,9 +3,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from fakes import FakeFunction, FakePlatform
+from fakes import FakePlatform
 
 from pytest_scf.contract.api import Api
+from pytest_scf.platform.functions import FunctionRecord
 
 
 @pytest.fixture
@@ -19,12 +20,12 @@ def api(platform: FakePlatform) -> Api:
 
 
 @pytest.fixture
-def worker(platform: FakePlatform) -> FakeFunction:
+def worker(platform: FakePlatform) -> FunctionRecord:
     """A function with asynchronous execution."""
-    return platform.functions.add("worker", async_run=True)
+    return platform.deploy("worker", async_run=True)
 
 
 @pytest.fixture
-def plain(platform: FakePlatform) -> FakeFunction:
+def plain(platform: FakePlatform) -> FunctionRecord:
     """A function without asynchronous execution."""
-    return platform.functions.add("plain")
+    return platform.deploy("plain")

@@ -1,148 +1,109 @@
-"""A platform that is nothing but a memory: for what the contract decides by itself, without processes."""
+"""The platform's real memory without its processes: for what the contract decides by itself.
+
+The registry, the records and the store are the platform's own; only the running of a function is made up.
+"""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pytest_scf import api_errors
+from pytest_scf.api_errors import FailedOperationAsyncEventStatus
+from pytest_scf.platform.events import EventRecord, EventStore, new_request_id
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Registry
+from pytest_scf.platform.settings import Settings
+from pytest_scf.platform.status import FAILED, FINISHED
 
 START = 1_700_000_000.0  # 2023-11-14 22:13:20 UTC
+HOUR = 3600.0
 
 
 @dataclass
-class FakeConfig:
-    name: str
-    async_run: bool = False
+class StoppedClock:
+    time: float = START
 
-
-@dataclass(eq=False)
-class FakeFunction:
-    config: FakeConfig
-    namespace: str = "default"
-
-
-class FakeLog:
-    def tail(self, size: int) -> bytes:
-        return b"\xa9 the last " + str(size).encode()  # begins within a character
-
-
-@dataclass(eq=False)
-class FakeEvent:
-    function: FakeFunction
-    request_id: str
-    payload: bytes = b"{}"
-    qualifier: str = "$LATEST"
-    asynchronous: bool = True
-    invoke_type: str = "OTHERS"
-    status: str = "RUNNING"
-    status_code: int = 0
-    start_time: float = START
-    end_time: float | None = None
-    ret_msg: str = ""
-    err_msg: str = ""
-    memory_bytes: int = 0
-    duration_ms: float = 0.0
-    bill_duration_ms: int = 0
-    log: FakeLog = field(default_factory=FakeLog)
-
-    @property
-    def final(self) -> bool:
-        return self.status != "RUNNING"
-
-
-@dataclass(frozen=True)
-class FakeSettings:
-    utc_offset_hours: float = 8.0
-
-
-class FakeFunctions:
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, str], FakeFunction] = {}
-
-    def add(self, name: str, *, async_run: bool = False, namespace: str = "default") -> FakeFunction:
-        function = FakeFunction(FakeConfig(name, async_run), namespace)
-        self.known[namespace, name] = function
-        return function
-
-    def get(self, namespace: str, name: str, qualifier: str = "$LATEST") -> FakeFunction:
-        function = self.known.get((namespace, name))
-        if function is None:
-            raise api_errors.ResourceNotFoundFunction(f"no function {name}")
-        if qualifier != "$LATEST":
-            raise api_errors.ResourceNotFoundQualifier(f"no version {qualifier}")
-        return function
-
-
-class FakeEvents:
-    def __init__(self) -> None:
-        self.known: dict[str, FakeEvent] = {}
-
-    def get(self, request_id: str) -> FakeEvent:
-        if request_id not in self.known:
-            raise api_errors.ResourceNotFoundAsyncEvent(f"no event {request_id}")
-        return self.known[request_id]
-
-    def tracked(self, function: FakeFunction) -> list[FakeEvent]:
-        return [event for event in self.known.values() if event.function is function and event.asynchronous]
+    def now(self) -> float:
+        return self.time
 
 
 class FakePlatform:
     """``outcome`` is done to each event when it is waited for."""
 
-    def __init__(self, outcome: Callable[[FakeEvent], object] | None = None) -> None:
-        self.settings = FakeSettings()
-        self.functions = FakeFunctions()
-        self.events = FakeEvents()
-        self.outcome = outcome or finish
-        self.terminated: list[tuple[FakeEvent, bool]] = []
-        self._numbers = itertools.count()
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings(**settings)
+        self.clock = StoppedClock()
+        self.functions = Registry()
+        retention, window = self.settings.retention_hours * HOUR, self.settings.window_hours * HOUR
+        self.events = EventStore(self.clock, retention, window)  # type: ignore[arg-type]
+        self.outcome: Callable[[EventRecord], object] = finish
+        self.payloads: dict[str, bytes] = {}
+        self.terminated: list[tuple[EventRecord, bool]] = []
+
+    def deploy(self, name: str, **config: Any) -> FunctionRecord:
+        config = {"handler": "index.main_handler", "code_root": Path("nowhere"), **config}
+        return self.functions.add(FunctionConfig(name=name, **config))
 
     def invoke(
         self,
-        function: FakeFunction,
+        function: FunctionRecord,
         payload: bytes,
         *,
         asynchronous: bool,
         qualifier: str,
         invoke_type: str = "OTHERS",
         request_id: str | None = None,
-    ) -> FakeEvent:
-        return self.add(
-            function,
-            request_id or f"event-{next(self._numbers)}",
-            payload=payload,
-            asynchronous=asynchronous,
-            qualifier=qualifier,
-            invoke_type=invoke_type,
-        )
+    ) -> EventRecord:
+        request_id = request_id or new_request_id()
+        self.payloads[request_id] = payload
+        is_event = asynchronous and function.config.async_run
+        return self.add(function, request_id, asynchronous=is_event, qualifier=qualifier, invoke_type=invoke_type)
 
-    def add(self, function: FakeFunction, request_id: str, **attributes: Any) -> FakeEvent:
-        event = FakeEvent(function, request_id, **attributes)
-        self.events.known[request_id] = event
+    def add(
+        self,
+        function: FunctionRecord,
+        request_id: str,
+        *,
+        asynchronous: bool = True,
+        qualifier: str = "$LATEST",
+        invoke_type: str = "OTHERS",
+        start_time: float | None = None,
+    ) -> EventRecord:
+        event = EventRecord(
+            request_id,
+            function,
+            asynchronous=asynchronous,
+            invoke_type=invoke_type,
+            qualifier=qualifier,
+            start_time=self.clock.now() if start_time is None else start_time,
+        )
+        self.events.add(event)
         return event
 
-    def wait(self, event: FakeEvent, predicate: Callable[[FakeEvent], Any], timeout: float | None) -> Any:
+    def wait_final(self, event: EventRecord, timeout: float | None = None) -> bool:
         assert timeout is None
         self.outcome(event)
-        found = predicate(event)
-        assert found
-        return found
+        return event.final
 
-    def terminate(self, event: FakeEvent, graceful: bool) -> None:
+    def terminate(self, event: EventRecord, graceful: bool) -> None:
         if event.final:
-            raise api_errors.FailedOperationAsyncEventStatus(f"{event.request_id} is {event.status}")
+            raise FailedOperationAsyncEventStatus(f"{event.request_id} is {event.status}")
         self.terminated.append((event, graceful))
 
 
-def finish(event: FakeEvent) -> None:
-    event.status, event.status_code, event.end_time = "FINISHED", 200, START + 1
+def end(event: EventRecord, status: str, code: int, time: float) -> None:
+    assert event.decide(status, code, "the test says so", time)
+    event.publish()
+
+
+def finish(event: EventRecord) -> None:
     event.ret_msg = '"END"'
-    event.duration_ms, event.bill_duration_ms, event.memory_bytes = 1.5, 2, 4096
+    event.duration_ms, event.memory_bytes = 1.5, 4096
+    end(event, FINISHED, 200, START + 1)
 
 
-def fail(event: FakeEvent) -> None:
-    event.status, event.status_code, event.end_time = "FAILED", 430, START + 1
-    event.ret_msg = event.err_msg = '{"errorCode":-1,"statusCode":430}'
+def fail(event: EventRecord) -> None:
+    assert event.decide(FAILED, 430, "it raised", START + 1)
+    event.fail("I failed!")
+    event.publish()

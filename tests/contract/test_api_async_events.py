@@ -3,26 +3,29 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes import START, FakeEvent, FakeFunction, FakePlatform, finish
+from fakes import HOUR, START, FakePlatform, end, finish
 
 from pytest_scf import api_errors
 from pytest_scf.contract.api import Api
+from pytest_scf.platform.events import EventRecord
+from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.settings import Settings
 
 # GetAsyncEventStatus -----------------------------------------------------------------------------------------------
 
 
-def test_status(api: Api, platform: FakePlatform, worker: FakeFunction) -> None:
+def test_status(api: Api, platform: FakePlatform, worker: FunctionRecord) -> None:
     event = platform.add(worker, "1234")
     answer = api.call("GetAsyncEventStatus", {"InvokeRequestId": "1234"})
     assert answer["Result"] == {"Status": "RUNNING", "StatusCode": 0, "InvokeRequestId": "1234"}
     assert set(answer) == {"Result", "RequestId"}
     assert answer["RequestId"] != "1234"
-    event.status, event.status_code, event.end_time = "ABORTED", 499, START
+    end(event, "ABORTED", 499, START)
     answer = api.call("GetAsyncEventStatus", {"InvokeRequestId": "1234"})
     assert answer["Result"] == {"Status": "ABORTED", "StatusCode": 499, "InvokeRequestId": "1234"}
 
 
-def test_status_of_what_is_no_event(api: Api, platform: FakePlatform, worker: FakeFunction) -> None:
+def test_status_of_what_is_no_event(api: Api, platform: FakePlatform, worker: FunctionRecord) -> None:
     platform.add(worker, "synchronous", asynchronous=False)
     for request_id in ("unknown", "synchronous"):
         with pytest.raises(api_errors.ResourceNotFoundAsyncEvent) as caught:
@@ -37,7 +40,7 @@ def test_status_of_what_is_no_event(api: Api, platform: FakePlatform, worker: Fa
     ("more", "graceful"), [({}, False), ({"GraceShutdown": False}, False), ({"GraceShutdown": True}, True)]
 )
 def test_terminate(
-    api: Api, platform: FakePlatform, worker: FakeFunction, more: dict[str, bool], graceful: bool
+    api: Api, platform: FakePlatform, worker: FunctionRecord, more: dict[str, bool], graceful: bool
 ) -> None:
     event = platform.add(worker, "1234")
     answer = api.call("TerminateAsyncEvent", {"FunctionName": "worker", "InvokeRequestId": "1234", **more})
@@ -45,9 +48,9 @@ def test_terminate(
     assert platform.terminated == [(event, graceful)]
 
 
-def test_terminate_refused(api: Api, platform: FakePlatform, worker: FakeFunction, plain: FakeFunction) -> None:
-    other = platform.functions.add("other", async_run=True)
-    same_name = platform.functions.add("worker", async_run=True, namespace="elsewhere")
+def test_terminate_refused(api: Api, platform: FakePlatform, worker: FunctionRecord, plain: FunctionRecord) -> None:
+    other = platform.deploy("other", async_run=True)
+    same_name = platform.deploy("worker", async_run=True, namespace="elsewhere")
     finish(platform.add(worker, "ended"))
     platform.add(worker, "running")
     platform.add(worker, "synchronous", asynchronous=False)
@@ -74,24 +77,21 @@ def test_terminate_refused(api: Api, platform: FakePlatform, worker: FakeFunctio
 # ListAsyncEvents ---------------------------------------------------------------------------------------------------
 
 
-def add(platform: FakePlatform, function: FakeFunction, name: str, start: float, **attributes: Any) -> FakeEvent:
-    event = platform.add(function, name, start_time=START + start)
-    for attribute, value in attributes.items():
-        setattr(event, attribute, value)
-    return event
+def add(platform: FakePlatform, function: FunctionRecord, name: str, start: float, **attributes: Any) -> EventRecord:
+    return platform.add(function, name, start_time=START + start, **attributes)
 
 
 @pytest.fixture
-def events(platform: FakePlatform, worker: FakeFunction) -> None:
+def events(platform: FakePlatform, worker: FunctionRecord) -> None:
     """Five events a second apart; d ended before c, b and e are still running. START is 06:13:20 in UTC+8."""
-    add(platform, worker, "a", 0, status="FINISHED", status_code=200, end_time=START + 0.25)
+    end(add(platform, worker, "a", 0), "FINISHED", 200, START + 0.25)
     add(platform, worker, "b", 1, invoke_type="TRIGGER_TIMER")
-    add(platform, worker, "c", 2, status="FAILED", status_code=439, end_time=START + 9, invoke_type="COS")
-    add(platform, worker, "d", 3, status="ABORTED", status_code=499, end_time=START + 3.5)
+    end(add(platform, worker, "c", 2, invoke_type="COS"), "FAILED", 439, START + 9)
+    end(add(platform, worker, "d", 3), "ABORTED", 499, START + 3.5)
     add(platform, worker, "e", 4)
-    other = platform.functions.add("other", async_run=True)
-    add(platform, other, "x", 2)
+    add(platform, platform.deploy("other", async_run=True), "x", 2)
     add(platform, worker, "s", 2, asynchronous=False)
+    platform.clock.time = START + 10
 
 
 def names(api: Api, **params: Any) -> str:
@@ -170,7 +170,7 @@ def test_list_of_no_such_function_or_version(api: Api) -> None:
         api.call("ListAsyncEvents", {"FunctionName": "worker", "Qualifier": "7"})
 
 
-def test_list_of_more_than_a_page(api: Api, platform: FakePlatform, worker: FakeFunction) -> None:
+def test_list_of_more_than_a_page(api: Api, platform: FakePlatform, worker: FunctionRecord) -> None:
     for number in range(130):
         add(platform, worker, str(number), number)
     answer = api.call("ListAsyncEvents", {"FunctionName": "worker"})
@@ -184,7 +184,7 @@ def test_list_of_more_than_a_page(api: Api, platform: FakePlatform, worker: Fake
     assert seen == [str(number) for number in reversed(range(130))]
 
 
-def test_a_time_that_was_shown_finds_its_event(api: Api, platform: FakePlatform, worker: FakeFunction) -> None:
+def test_a_time_that_was_shown_finds_its_event(api: Api, platform: FakePlatform, worker: FunctionRecord) -> None:
     """Whatever the float: the interval that begins at what is shown, and is a millisecond long, holds the event."""
     for number in range(200):
         add(platform, worker, str(number), number * 60 + number * 0.0012345)
@@ -194,10 +194,34 @@ def test_a_time_that_was_shown_finds_its_event(api: Api, platform: FakePlatform,
         assert names(api, StartTimeInterval=interval) == event["InvokeRequestId"]
 
 
-def test_the_zone_is_a_setting(platform: FakePlatform, api: Api, worker: FakeFunction) -> None:
-    object.__setattr__(platform.settings, "utc_offset_hours", -3.5)
+def test_the_zone_is_a_setting(platform: FakePlatform, api: Api, worker: FunctionRecord) -> None:
+    platform.settings = Settings(utc_offset_hours=-3.5)
     add(platform, worker, "a", 0)
     (event,) = api.call("ListAsyncEvents", {"FunctionName": "worker"})["EventList"]
     assert event["StartTime"] == "2023-11-14 18:43:20.000"
     interval = {"Start": "2023-11-14 18:43:20", "End": "2023-11-14 18:43:21"}
     assert names(api, StartTimeInterval=interval) == "a"
+
+
+def test_retention_and_window(platform: FakePlatform, api: Api, worker: FunctionRecord) -> None:
+    """The status is kept for 72 h after the end, the list reaches back 3 days; what runs never expires."""
+    end(add(platform, worker, "a", 0), "FINISHED", 200, START + HOUR)
+    add(platform, worker, "b", 1)
+    platform.clock.time = START + 72 * HOUR - 1
+    assert names(api) == "ba"
+    platform.clock.time = START + 73 * HOUR - 1
+    assert names(api) == "b"
+    assert api.call("GetAsyncEventStatus", {"InvokeRequestId": "a"})["Result"]["StatusCode"] == 200
+    platform.clock.time = START + 73 * HOUR
+    with pytest.raises(api_errors.ResourceNotFoundAsyncEvent):
+        api.call("GetAsyncEventStatus", {"InvokeRequestId": "a"})
+    with pytest.raises(api_errors.ResourceNotFoundAsyncEvent):
+        api.call("TerminateAsyncEvent", {"FunctionName": "worker", "InvokeRequestId": "a"})
+    assert names(api) == "b"
+    api.call("TerminateAsyncEvent", {"FunctionName": "worker", "InvokeRequestId": "b"})
+
+
+def test_without_tracking_nothing_is_listed(platform: FakePlatform, api: Api) -> None:
+    add(platform, platform.deploy("worker", async_run=True, trace=False), "a", 0)
+    assert names(api) == ""
+    assert api.call("GetAsyncEventStatus", {"InvokeRequestId": "a"})["Result"]["Status"] == "RUNNING"

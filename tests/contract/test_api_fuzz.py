@@ -28,8 +28,8 @@ NEAR = st.fixed_dictionaries({"FunctionName": st.sampled_from(["worker", "plain"
 
 def check(action: str, params: Any) -> None:
     platform = FakePlatform()
-    platform.add(platform.functions.add("worker", async_run=True), "1234")
-    platform.functions.add("plain")
+    platform.add(platform.deploy("worker", async_run=True), "1234")
+    platform.deploy("plain")
     try:
         answer = Api(cast(Any, platform)).call(action, params)
     except InternalError:
