@@ -96,28 +96,42 @@ class EventRecord:
         self.invoke_type = invoke_type
         self.qualifier = qualifier
         self.start_time = start_time
-        self.end_time: float | None = None
-        self.status = RUNNING
-        self.status_code = 0
-        self.ret_msg = ""
-        self.err_msg = ""
-        self.duration_ms = 0.0
-        self.memory_bytes = 0
-        self.log = EventLog(self._frame)
-        self.instance: InstanceRecord | None = None
-        self.cold = False
-        self.transitions = [Transition(start_time, RUNNING, 0, "invoked")]
-        #: causes that came when the event was decided already
-        self.too_late: list[Transition] = []
-        self.signals: list[SignalNote] = []
-        self.notices: list[str] = []
-        self.exit: ProcessExit | None = None
-        #: kept only while the invocation waits for an instance
-        self.payload = b""
-        self.waiters: list[Waiter] = []
         self.done = threading.Lock()
         self.done.acquire()
-        self._decided: Transition | None = None
+
+    # Defaults of the class, and what an ordinary invocation never needs is made when it is: this is on the way of
+    # every invocation.
+    end_time: float | None = None
+    status: str = RUNNING
+    status_code: int = 0
+    ret_msg: str = ""
+    err_msg: str = ""
+    duration_ms: float = 0.0
+    memory_bytes: int = 0
+    instance: InstanceRecord | None = None
+    #: the instance was started for this event
+    cold: bool = False
+    exit: ProcessExit | None = None
+    #: kept only while the invocation waits for an instance
+    payload: bytes = b""
+    signals: tuple[SignalNote, ...] = ()
+    notices: tuple[str, ...] = ()
+    #: causes that came when the event was decided already
+    too_late: tuple[Transition, ...] = ()
+    waiters: tuple[Waiter, ...] = ()
+    _decided: Transition | None = None
+
+    @property
+    def log(self) -> EventLog:
+        found: EventLog | None = self.__dict__.get("_log")
+        # setdefault: of two threads that come here first, both get the same log
+        return found if found is not None else self.__dict__.setdefault("_log", EventLog(self._frame))
+
+    @property
+    def transitions(self) -> list[Transition]:
+        """RUNNING, then the final one once it is published."""
+        first = Transition(self.start_time, RUNNING, 0, "invoked")
+        return [first, self._decided] if self.final and self._decided is not None else [first]
 
     @property
     def final(self) -> bool:
@@ -142,7 +156,7 @@ class EventRecord:
         number = code if isinstance(code, int) else code.code
         transition = Transition(max(now, self.start_time), status, number, cause)
         if self._decided is not None:
-            self.too_late.append(transition)
+            self.too_late += (transition,)
             return False
         self._decided = transition
         return True
@@ -168,7 +182,6 @@ class EventRecord:
         assert transition is not None
         self.end_time = transition.time
         self.status_code = transition.status_code
-        self.transitions.append(transition)
         self.status = transition.status  # last: whoever sees it sees the rest
         self.done.release()
         self.touch()
@@ -177,12 +190,15 @@ class EventRecord:
         """Something about the event changed: let those who wait look. Called with the platform's lock held."""
         if not self.waiters:
             return
-        for waiter in list(self.waiters):
+        for waiter in self.waiters:
             result = waiter.predicate(self)
             if result is not None and result is not False:
                 waiter.result = result
-                self.waiters.remove(waiter)
+                self.forget(waiter)
                 waiter.latch.release()
+
+    def forget(self, waiter: Waiter) -> None:
+        self.waiters = tuple(each for each in self.waiters if each is not waiter)
 
     def _frame(self) -> Frame:
         """The platform's lines of the log, contract 7."""

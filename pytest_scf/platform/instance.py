@@ -47,8 +47,9 @@ class InstanceRecord:
         self.registration: Registration | None = None
         self.idle_since = 0.0
         self.launched = time.monotonic()
-        self.deadline: Timer | None = None
-        self.memory_exceeded = 0
+        #: when its time limit ends (``time.monotonic()``), and the timer that looks at it
+        self.deadline = 0.0
+        self.timer: Timer | None = None
         #: set when nothing of the instance is left
         self.gone = threading.Event()
         self.gone_error = ""

@@ -168,9 +168,7 @@ class Platform:
 
     def _begin(self, instance: InstanceRecord) -> None:
         """The handler is about to run: its time limit counts from here."""
-        instance.deadline = self._reactor.call_at(
-            time.monotonic() + instance.config.timeout, lambda: self._time_is_up(instance, instance.event)
-        )
+        self._limit(instance, instance.config.timeout)
         if not self._watching_memory:
             self._watching_memory = True
             self._reactor.call_at(time.monotonic() + memory.INTERVAL, self._watch_memory)
@@ -201,9 +199,7 @@ class Platform:
         function.instances.append(instance)
         self._starting_or_alive.add(instance)
         event.payload = payload
-        instance.deadline = self._reactor.call_at(
-            time.monotonic() + config.init_timeout, lambda: self._time_is_up(instance, event)
-        )
+        self._limit(instance, config.init_timeout)
 
     # -- what instances tell (reactor's thread) ------------------------------------------------------------------
 
@@ -242,8 +238,6 @@ class Platform:
         seconds, peak_kib = wire.MEASURE.unpack_from(payload)
         total = (time.monotonic() - instance.launched) * 1000
         instance.init = InitReport(self.clock.now(), total, seconds * 1000, peak_kib * 1024)
-        if instance.deadline is not None:
-            instance.deadline.cancel()
         instance.state = "busy"
         event = instance.event
         assert event is not None
@@ -264,7 +258,7 @@ class Platform:
 
     def _notice(self, instance: InstanceRecord, text: str) -> None:
         if instance.event is not None:
-            instance.event.notices.append(text)
+            instance.event.notices += (text,)
 
     def _answered(
         self, instance: InstanceRecord, state: str, code: status.StatusCode, cause: str, payload: bytes
@@ -272,8 +266,6 @@ class Platform:
         event = instance.event
         if event is None:
             return
-        if instance.deadline is not None:
-            instance.deadline.cancel()
         self._take_output(instance)
         seconds, peak_kib = wire.MEASURE.unpack_from(payload)
         if not event.decide(state, code, cause, self.clock.now()):
@@ -322,8 +314,6 @@ class Platform:
         payload: bytes,
         stack: str = "",
     ) -> None:
-        if instance.deadline is not None:
-            instance.deadline.cancel()
         self._take_output(instance)
         if not event.decide(status.FAILED, code, cause, self.clock.now()):
             return
@@ -340,7 +330,6 @@ class Platform:
             instance.process.kill()
             return
         instance.event = None
-        instance.deadline = None
         function = instance.function
         if instance.config is not function.config or function.queue or self._closed:
             event.publish()
@@ -376,8 +365,8 @@ class Platform:
         """Every process of the instance has ended, and what it had said before has been heard."""
         with self._lock:
             instance.state = "gone"
-            if instance.deadline is not None:
-                instance.deadline.cancel()
+            if instance.timer is not None:
+                instance.timer.cancel()
             function = instance.function
             event = instance.event
             if event is not None:
@@ -429,22 +418,40 @@ class Platform:
 
     # -- limits (reactor's thread) -------------------------------------------------------------------------------
 
-    def _time_is_up(self, instance: InstanceRecord, event: EventRecord | None) -> None:
+    def _limit(self, instance: InstanceRecord, seconds: float) -> None:
+        """Set how long the instance may work on its event from now.
+
+        One timer serves all events of an instance: when it fires it looks whether the limit has moved on.
+        """
+        instance.deadline = time.monotonic() + seconds
+        if instance.timer is None or instance.timer.due > instance.deadline:
+            if instance.timer is not None:
+                instance.timer.cancel()
+            instance.timer = self._reactor.call_at(instance.deadline, lambda: self._look_at_limit(instance))
+
+    def _look_at_limit(self, instance: InstanceRecord) -> None:
         with self._lock:
-            if event is None or instance.event is not event or event.decided:
+            instance.timer = None
+            if instance.event is None or instance.event.decided:
                 return
-            self._take_output(instance)
-            if instance.init is None:
-                seconds, code = instance.config.init_timeout, self.settings.init_timeout_code
-                message = f"{status.INIT_TIMEOUT.text} after {seconds} seconds"
-                cause = f"the instance was not ready within its InitTimeout of {seconds} s"
-            else:
-                seconds, code = instance.config.timeout, status.TIME_LIMIT.code
-                message = f"{status.TIME_LIMIT.text} after {seconds} seconds (time out)"
-                cause = f"the handler did not end within its Timeout of {seconds} s"
-            event.decide(status.FAILED, code, cause, self.clock.now())
-            event.fail(message)
-            self._end(instance)
+            if time.monotonic() < instance.deadline:
+                instance.timer = self._reactor.call_at(instance.deadline, lambda: self._look_at_limit(instance))
+                return
+            self._time_is_up(instance, instance.event)
+
+    def _time_is_up(self, instance: InstanceRecord, event: EventRecord) -> None:
+        self._take_output(instance)
+        if instance.init is None:
+            seconds, code = instance.config.init_timeout, self.settings.init_timeout_code
+            message = f"{status.INIT_TIMEOUT.text} after {seconds} seconds"
+            cause = f"the instance was not ready within its InitTimeout of {seconds} s"
+        else:
+            seconds, code = instance.config.timeout, status.TIME_LIMIT.code
+            message = f"{status.TIME_LIMIT.text} after {seconds} seconds (time out)"
+            cause = f"the handler did not end within its Timeout of {seconds} s"
+        event.decide(status.FAILED, code, cause, self.clock.now())
+        event.fail(message)
+        self._end(instance)
 
     def _watch_memory(self) -> None:
         with self._lock:
@@ -557,17 +564,17 @@ class Platform:
                 self._signalled(event, SignalNote(now, delivered, found, registration))
                 return
             note = SignalNote(now, True, found, registration)
-            event.signals.append(note)
+            event.signals += (note,)
             process.pause_output()
         # Without a pidfd the init sends the signal: it is asked without the lock, which its answer may have to pass.
         delivered = process.signal_through_init(signal.SIGTERM)
         with self._lock:
-            event.signals.remove(note)
+            event.signals = event.signals[:-1]
             self._signalled(event, SignalNote(now, delivered, found, registration))
             process.resume_output()
 
     def _signalled(self, event: EventRecord, note: SignalNote) -> None:
-        event.signals.append(note)
+        event.signals += (note,)
         event.log.write_platform(RECEIVED if note.delivered else NOT_RECEIVED, note.time)
         event.touch()
         deadline = self.settings.signal_deadline
@@ -603,12 +610,12 @@ class Platform:
             found = predicate(event)
             if found is not None and found is not False:
                 return found
-            event.waiters.append(waiter)
+            event.waiters += (waiter,)
         if waiter.latch.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
             return cast(T, waiter.result)
         with self._lock:
             if waiter in event.waiters:
-                event.waiters.remove(waiter)
+                event.forget(waiter)
             elif waiter.result is not None:
                 return cast(T, waiter.result)
         raise WaitTimeout(
