@@ -1,0 +1,491 @@
+"""What a test holds in its hands: functions, events, instances and results.
+
+Handles are received, from ``deploy`` and from each other, and never constructed. Two handles of the same thing are
+equal. They stay readable after the runtime is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+
+from pytest_scf.errors import UsageError, WaitTimeout
+from pytest_scf.facade import assertions, registrations
+from pytest_scf.facade.assertions import Status, StatusNumber
+from pytest_scf.facade.payload import encode
+
+if TYPE_CHECKING:
+    from pytest_scf.contract.api import Api
+    from pytest_scf.platform.events import EventRecord
+    from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+    from pytest_scf.platform.instance import InstanceRecord
+    from pytest_scf.platform.platform import Platform
+
+
+class Transition(NamedTuple):
+    """A change of an event's status, and what brought it about."""
+
+    time: datetime
+    status: str
+    status_code: int
+    cause: str
+
+
+class LogLine(NamedTuple):
+    """A line of a log; ``source`` is "Platform" or "Custom" (the user's code)."""
+
+    time: datetime
+    source: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """What the handles of one runtime share."""
+
+    platform: Platform
+    api: Api
+    # The files that a function's code was copied from, by their names in the code root.
+    origins: dict[FunctionRecord, Mapping[str, Path]] = field(default_factory=dict)
+
+    def moment(self, epoch: float) -> datetime:
+        zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))
+        return datetime.fromtimestamp(epoch, zone)
+
+
+# What a handler is called with where no event is given.
+_EMPTY: Any = {}
+_H = TypeVar("_H", bound="_Handle")
+
+
+class _Handle:
+    __slots__ = ("_record", "_session")
+    _given_by: ClassVar[str] = ""
+    _record: Any
+    _session: Session
+
+    def __new__(cls, *args: object, **kwargs: object) -> _Handle:
+        raise TypeError(f"{cls.__name__} is received, not constructed: {cls._given_by}")
+
+    @classmethod
+    def _of(cls: type[_H], session: Session, record: object) -> _H:
+        self = object.__new__(cls)
+        self._session = session
+        self._record = record
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return self._record is other._record if isinstance(other, type(self)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._record)
+
+
+class Function(_Handle):
+    """A deployed function."""
+
+    __slots__ = ()
+    _given_by = "runtime.deploy(...) gives it"
+    _record: FunctionRecord
+
+    @property
+    def name(self) -> str:
+        return self._record.name
+
+    @property
+    def namespace(self) -> str:
+        return self._record.namespace
+
+    @property
+    def config(self) -> FunctionConfig:
+        """What the function was deployed with."""
+        return self._record.config
+
+    @property
+    def instances(self) -> list[Instance]:
+        """The instances that are alive, oldest first."""
+        return [Instance._of(self._session, record) for record in list(self._record.instances) if record.alive]
+
+    def invoke(self, event: Any = _EMPTY) -> InvokeResult:
+        """Call the function and wait for its answer; the function's own timeout ends it. ``event`` is {} by default."""
+        response = self._invoke(event, "RequestResponse")
+        return InvokeResult._of(self._session, self._invoked(response), response["Result"])
+
+    def invoke_async(self, event: Any = _EMPTY) -> Event:
+        """Have the function called, and give the event without waiting. ``event`` is {} by default."""
+        response = self._invoke(event, "Event")
+        return Event._of(self._session, self._invoked(response))
+
+    def _invoke(self, event: Any, kind: str) -> dict[str, Any]:
+        return self._session.api.call(
+            "Invoke",
+            {
+                "FunctionName": self.name,
+                "Namespace": self.namespace,
+                "InvocationType": kind,
+                "ClientContext": encode(event),
+            },
+        )
+
+    def _invoked(self, response: dict[str, Any]) -> EventRecord:
+        return self._session.platform.events.get(response["Result"]["FunctionRequestId"])
+
+    def __repr__(self) -> str:
+        return f"<Function {self.name} in namespace {self.namespace}>"
+
+
+class Instance(_Handle):
+    """An instance of a function."""
+
+    __slots__ = ()
+    _given_by = "event.instance and function.instances give it"
+    _record: InstanceRecord
+
+    @property
+    def id(self) -> str:
+        return self._record.id
+
+    @property
+    def function(self) -> Function:
+        return Function._of(self._session, self._record.function)
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything of the instance is left: a process, or its /tmp."""
+        return self._record.alive
+
+    @property
+    def state(self) -> str:
+        """ "starting", "idle", "busy" or "gone"."""
+        return self._record.state
+
+    @property
+    def tmp(self) -> Path:
+        """The instance's /tmp, for reading; the path exists as long as the instance is alive."""
+        return self._record.tmp
+
+    @property
+    def pid(self) -> int | None:
+        """The PID of the user's process as this process sees it; None where there is none yet."""
+        return self._record.pid
+
+    @property
+    def isolation(self) -> str:
+        """ "namespaces" or "directory"."""
+        return self._record.isolation
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.id}: {self.state}>"
+
+
+class Logs(_Handle):
+    """The log of one event or invocation, readable while it runs."""
+
+    __slots__ = ()
+    _given_by = "event.logs gives it"
+    _record: EventRecord
+
+    @property
+    def text(self) -> str:
+        """The whole log, the platform's lines included, as the cloud shows it."""
+        return self._record.log.text()
+
+    @property
+    def lines(self) -> list[LogLine]:
+        return [LogLine(self._session.moment(line.time), line.source, line.text) for line in self._record.log.lines()]
+
+    @property
+    def user(self) -> str:
+        """What the user's processes wrote, without the platform's lines."""
+        return self._record.log.user_text()
+
+    @property
+    def platform(self) -> list[str]:
+        """The platform's ``[PLATFORM]`` lines."""
+        return self._record.log.platform_lines()
+
+    def __contains__(self, text: str) -> bool:
+        return text in self.text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<Logs of {self._record.request_id}>"
+
+
+class _Invocation(_Handle):
+    """What events and results have in common."""
+
+    __slots__ = ()
+    _record: EventRecord
+
+    @property
+    def request_id(self) -> str:
+        return self._record.request_id
+
+    @property
+    def function(self) -> Function:
+        return Function._of(self._session, self._record.function)
+
+    @property
+    def return_value(self) -> Any:
+        """What the handler returned, as JSON carries it; None where it did not return."""
+        record = self._record
+        return json.loads(record.ret_msg) if record.status == "FINISHED" and record.ret_msg else None
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """The whole error (errorMessage, stackTrace, statusCode, ...) of a failure; None where there is none."""
+        text = self._record.err_msg if self._record.final else ""
+        if not text:
+            return None
+        try:
+            error = json.loads(text)
+        except ValueError:
+            error = None
+        return error if isinstance(error, dict) else {"errorMessage": text}
+
+    @property
+    def error_message(self) -> str:
+        """What went wrong, in words; "" where nothing did."""
+        error = self.error
+        return "" if error is None else str(error.get("errorMessage", self._record.err_msg))
+
+    @property
+    def instance(self) -> Instance:
+        """The instance that works, or worked, on it.
+
+        Raises UsageError while an asynchronous invocation still waits for one (which an event never does).
+        """
+        record = self._record.instance
+        if record is None:
+            raise UsageError(
+                f"invocation {self.request_id} of function {self._record.function.name} has no instance: "
+                "all that the function may have are busy, so it waits, or it was ended while it waited"
+            )
+        return Instance._of(self._session, record)
+
+    @property
+    def duration(self) -> float:
+        """Milliseconds that the handler took; 0.0 while it runs."""
+        return self._record.duration_ms
+
+
+class InvokeResult(_Invocation):
+    """What came of a synchronous call."""
+
+    __slots__ = ("_result",)
+    _given_by = "function.invoke(...) gives it"
+    _result: dict[str, Any]
+
+    @classmethod
+    def _of(cls, session: Session, record: object, result: dict[str, Any] | None = None) -> InvokeResult:
+        self = super()._of(session, record)
+        self._result = result or {}
+        return self
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The API's Result: RetMsg, ErrMsg, MemUsage, Duration, BillDuration, InvokeResult, ..."""
+        return self._result
+
+    @property
+    def status_code(self) -> int:
+        """200, or the code of what went wrong."""
+        return _number(self._event())
+
+    @property
+    def log(self) -> str:
+        """The whole log, as the cloud shows it."""
+        return self._record.log.text()
+
+    @property
+    def memory(self) -> int:
+        """The most memory that the instance used, in bytes."""
+        return self._record.memory_bytes
+
+    @property
+    def diagnosis(self) -> str:
+        """One sentence: what ended the invocation."""
+        return self._event().diagnosis
+
+    def _event(self) -> Event:
+        return Event._of(self._session, self._record)
+
+    def __repr__(self) -> str:
+        return f"<InvokeResult {self.request_id}: {int(self.status_code)}>"
+
+
+class Event(_Invocation):
+    """An event: an asynchronous execution of a function."""
+
+    __slots__ = ()
+    _given_by = "function.invoke_async(...) and runtime.events() give it"
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it is an asynchronous execution, which the API lists and terminates."""
+        return self._record.asynchronous
+
+    @property
+    def status(self) -> str:
+        """ "RUNNING", "FINISHED", "FAILED" or "ABORTED"."""
+        status = Status(self._record.status)
+        status.scf_event = self
+        return status
+
+    @property
+    def status_code(self) -> int:
+        """0 while it is RUNNING, then 200, 430, 433, 434, 437, 439, 499, ..."""
+        return _number(self)
+
+    @property
+    def final(self) -> bool:
+        return self._record.final
+
+    @property
+    def start_time(self) -> datetime:
+        return self._session.moment(self._record.start_time)
+
+    @property
+    def end_time(self) -> datetime | None:
+        end = self._record.end_time if self._record.final else None
+        return None if end is None else self._session.moment(end)
+
+    @property
+    def logs(self) -> Logs:
+        return Logs._of(self._session, self._record)
+
+    @property
+    def transitions(self) -> list[Transition]:
+        return [
+            Transition(self._session.moment(step.time), step.status, step.status_code, step.cause)
+            for step in list(self._record.transitions)
+        ]
+
+    @property
+    def diagnosis(self) -> str:
+        """One sentence: what was so when the termination signal was sent, what ended the event, and why."""
+        from pytest_scf.platform.diagnosis import diagnose
+
+        text = diagnose(self._record)
+        unregistered = self._unregistered()
+        return f"{text.removesuffix('.')}; {unregistered}" if unregistered else text
+
+    def _unregistered(self) -> str:
+        """Where the code would have registered a signal handler, if a signal came before it had."""
+        record = self._record
+        last = record.signals[-1] if record.signals else None
+        # A registration that did run, and was taken back since, is no registration that had not run yet.
+        if last is None or last.disposition != "default" or last.registration is not None:
+            return ""
+        origins = self._session.origins.get(record.function, {})
+        found = registrations.find(record.config.code_root, origins)
+        if not found:
+            return ""
+        if "signal only works in main thread" in record.log.user_text():
+            return f"{found[0]}, in a thread that is not the main one, which Python refuses (see the log)"
+        return f"{' and '.join(map(str, found))}, which had not run yet"
+
+    def wait(self, timeout: float = 60) -> Event:
+        """Wait until the event has ended; gives the event.
+
+        Raises WaitTimeout where it has not within ``timeout`` seconds.
+        """
+        _check_timeout(timeout)
+        if not self._session.platform.wait_final(self._record, timeout):
+            raise self._timed_out("did not end", timeout)
+        return self
+
+    def wait_for_signal_handler(self, timeout: float = 30) -> Event:
+        """Wait until the event's process catches SIGTERM, that is, has registered a signal handler; gives the event.
+
+        Raises EventEnded where the event ends before, and WaitTimeout.
+        """
+        _check_timeout(timeout)
+        try:
+            self._session.platform.wait_for_signal_handler(self._record, timeout)
+        except WaitTimeout:
+            raise self._timed_out("did not register a signal handler for SIGTERM", timeout) from None
+        return self
+
+    def wait_for_log(self, pattern: str | re.Pattern[str], timeout: float = 30) -> re.Match[str]:
+        """Wait until the log holds a pattern: a text, a regular expression, or a compiled one; gives the match.
+
+        Raises EventEnded where the event ends without it, and WaitTimeout.
+        """
+        _check_timeout(timeout)
+        look = assertions.compiled(pattern)
+        found: re.Match[str] | None = look(self.logs.text)
+        if found is None:
+            try:
+                found = self._session.platform.wait_for_log(self._record, look, timeout)
+            except WaitTimeout:
+                text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
+                raise self._timed_out(f"did not log {text!r}", timeout) from None
+        return found
+
+    def terminate(self, graceful: bool = False) -> None:
+        """Terminate the event: by force, which returns when the instance is gone, or gracefully, by SIGTERM.
+
+        Raises the API's errors: an event that is not RUNNING, or that is no asynchronous execution.
+        """
+        self._session.api.call(
+            "TerminateAsyncEvent",
+            {
+                "FunctionName": self._record.function.name,
+                "Namespace": self._record.function.namespace,
+                "InvokeRequestId": self.request_id,
+                "GraceShutdown": graceful,
+            },
+        )
+
+    def assert_finished(self, value: object = assertions.ANY, *, timeout: float = 30) -> None:
+        """FINISHED with 200, and with this return value where one is given. Waits for the end up to ``timeout`` s."""
+        __tracebackhide__ = True
+        assertions.assert_finished(self, value, timeout=timeout)
+
+    def assert_aborted(self, *, timeout: float = 30) -> None:
+        """ABORTED with 499. Waits for the end up to ``timeout`` seconds."""
+        __tracebackhide__ = True
+        assertions.assert_aborted(self, timeout=timeout)
+
+    def assert_failed(self, code: int | None = None, *, timeout: float = 30) -> None:
+        """FAILED, with this status code where one is given. Waits for the end up to ``timeout`` seconds."""
+        __tracebackhide__ = True
+        assertions.assert_failed(self, code, timeout=timeout)
+
+    def assert_logged(self, pattern: str | re.Pattern[str], *, timeout: float = 30) -> re.Match[str]:
+        """The log holds the pattern (see ``wait_for_log``). Waits for it up to ``timeout`` seconds; gives the match."""
+        __tracebackhide__ = True
+        return assertions.assert_logged(self, pattern, timeout=timeout)
+
+    def assert_repossessed(self, *, timeout: float = 30) -> None:
+        """The event has ended and its instance is gone. Waits for that up to ``timeout`` seconds."""
+        __tracebackhide__ = True
+        assertions.assert_repossessed(self, timeout=timeout)
+
+    def _timed_out(self, what: str, timeout: float) -> WaitTimeout:
+        lines = [f"the event {what} within {timeout:g} s", *assertions.describe(self)]
+        return WaitTimeout("\n".join(lines))
+
+    def __repr__(self) -> str:
+        code = f" {self._record.status_code}" if self._record.final else ""
+        return f"<Event {self.request_id} of {self._record.function.name}: {self._record.status}{code}>"
+
+
+def _number(event: Event) -> int:
+    number = StatusNumber(event._record.status_code if event._record.final else 0)
+    number.scf_event = event
+    return number
+
+
+def _check_timeout(timeout: object) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+        raise UsageError(f"timeout must be a number of seconds, 0 or more; got {timeout!r}")

@@ -1,0 +1,233 @@
+"""``ScfRuntime``: a platform of one's own, with functions, instances and events, for a test or a script."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from pytest_scf.api_errors import ResourceInUseFunction
+from pytest_scf.contract import limits
+from pytest_scf.contract.api import Api
+from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
+from pytest_scf.facade.handles import Event, Function, Instance, Session
+from pytest_scf.facade.sources import prepare
+from pytest_scf.platform.clock import Clock
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+from pytest_scf.platform.platform import Platform
+from pytest_scf.platform.settings import Settings
+
+
+class ScfRuntime:
+    """Deploys functions and gives out what they do. Works without pytest:
+
+    .. code-block:: python
+
+        with ScfRuntime() as rt:
+            fn = rt.deploy("functions/worker", async_run=True)
+            event = fn.invoke_async({"job": 7})
+
+    ``settings`` are those of ``pytest_scf.platform.settings.Settings``. A relative source of ``deploy`` is looked up
+    in ``base_dirs``, in that order; without any, in the working directory.
+    """
+
+    def __init__(self, *, base_dirs: Sequence[str | os.PathLike[str]] = (), **settings: Any) -> None:
+        #: where ``deploy`` looks a relative source up; may be set at any time
+        self.base_dirs: Sequence[str | os.PathLike[str]] = base_dirs
+        self._closed = False
+        self._platform = Platform(Settings.from_keywords(settings))
+        self._session = Session(self._platform, Api(self._platform))
+        try:
+            _warn_of_weak_isolation(self._platform)
+        except BaseException:  # where warnings are errors: nobody will be there to close it
+            self.close()
+            raise
+
+    @property
+    def api(self) -> Api:
+        """The cloud's API: ``api.call("ListAsyncEvents", {"FunctionName": ...})``."""
+        return self._session.api
+
+    @property
+    def clock(self) -> Clock:
+        """The platform's clock: ``clock.advance(hours=72)``. The handlers' own time is real, and stays so."""
+        return self._platform.clock
+
+    @property
+    def settings(self) -> Settings:
+        return self._platform.settings
+
+    @property
+    def isolation(self) -> str:
+        """The level of isolation in force: "namespaces" or "directory"."""
+        return self._platform.isolation
+
+    @property
+    def instances(self) -> list[Instance]:
+        """The instances of all functions that are alive."""
+        return [
+            Instance._of(self._session, record)
+            for function in self._platform.functions.all()
+            for record in list(function.instances)
+            if record.alive
+        ]
+
+    def deploy(
+        self,
+        source: object,
+        *,
+        name: str | None = None,
+        handler: str | None = None,
+        timeout: int | None = None,
+        init_timeout: int = limits.INIT_TIMEOUT_DEFAULT,
+        memory: int = limits.MEMORY_DEFAULT,
+        environment: Mapping[str, str] | None = None,
+        namespace: str = "default",
+        async_run: bool = False,
+        trace: bool = True,
+        max_instances: int | None = None,
+    ) -> Function:
+        """Make a function of a directory, a .py file, a .zip file, source text or a Python function.
+
+        A directory is used in place; ``handler`` is ``index.main_handler`` by default (``FILE.main_handler`` for a .py
+        file). A Python function is its own handler, and takes along what it needs of its module. The ``name`` defaults
+        to that of the source, with a number where it is taken.
+
+        ``timeout`` is 1 to 900 seconds, 3 by default; with asynchronous execution (``async_run``) 1 to 86400, and that
+        is its default. ``memory`` is 64, or 128 to 3072 in steps of 128 (MB); ``init_timeout`` 1 to 300 seconds.
+        ``trace`` is on, other than in the cloud: what is not tracked is not listed by ListAsyncEvents.
+        ``max_instances`` overrides the runtime's setting.
+
+        Raises UsageError, before anything is made, where something of this cannot be.
+        """
+        self._refuse_when_closed()
+        for flag, value in (("async_run", async_run), ("trace", trace)):
+            if not isinstance(value, bool):
+                raise UsageError(f"{flag} must be True or False, not {value!r}")
+        environment = {} if environment is None else environment
+        if timeout is None:
+            timeout = limits.default_timeout(asynchronous=async_run)
+        _refuse("name", None if name is None else limits.function_name_problem(name))
+        _refuse("namespace", limits.namespace_problem(namespace))
+        _refuse("timeout", limits.timeout_problem(timeout, asynchronous=async_run))
+        _refuse("init_timeout", limits.init_timeout_problem(init_timeout))
+        _refuse("memory", limits.memory_problem(memory))
+        _refuse("environment", limits.environment_problem(environment))
+        if max_instances is not None and (
+            isinstance(max_instances, bool) or not isinstance(max_instances, int) or max_instances < 1
+        ):
+            raise UsageError(f"max_instances must be an int of at least 1, not {max_instances!r}")
+        prepared = prepare(source, handler=handler, base_dirs=self.base_dirs, staging=self._platform.new_staging_dir)
+        record = self._added(
+            [name] if name is not None else _names(prepared.default_name),
+            code_root=prepared.code_root,
+            handler=prepared.handler,
+            timeout=timeout,
+            init_timeout=init_timeout,
+            memory=memory,
+            environment=dict(environment),
+            namespace=namespace,
+            async_run=async_run,
+            trace=trace,
+            max_instances=max_instances,
+        )
+        self._session.origins[record] = prepared.origins
+        return Function._of(self._session, record)
+
+    def _added(self, names: Iterator[str] | Sequence[str], **config: Any) -> FunctionRecord:
+        taken = None
+        for name in names:
+            try:
+                return self._platform.create_function(FunctionConfig(name=name, **config))
+            except ResourceInUseFunction as error:
+                taken = error
+        raise UsageError(
+            f"there is a function {name!r} in namespace {config['namespace']!r} already: give another name=, "
+            "or none, for one that is free"
+        ) from taken
+
+    def events(self) -> list[Event]:
+        """All events (asynchronous executions) that are remembered, in the order of their start."""
+        return [Event._of(self._session, record) for record in self._platform.events.all() if record.asynchronous]
+
+    def invocations(self) -> list[Event]:
+        """The events and the latest of the other invocations, in the order of their start."""
+        return [Event._of(self._session, record) for record in self._platform.events.all()]
+
+    def close(self) -> list[Event]:
+        """Terminate what is still running, and remove every instance and all that was staged.
+
+        Gives the events that were still RUNNING. A second call does nothing, and gives none.
+        """
+        if self._closed:
+            return []
+        self._closed = True
+        return [Event._of(self._session, record) for record in self._platform.close() if record.asynchronous]
+
+    def __enter__(self) -> ScfRuntime:
+        self._refuse_when_closed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        left = self.close()
+        # Release first, judge afterwards; and what went wrong in the block is not to be hidden by a warning.
+        if left and error is None:
+            listed = ", ".join(f"{event.request_id} of function {event.function.name}" for event in left)
+            warnings.warn(
+                LeftRunningWarning(
+                    f"still RUNNING at the end, and terminated: {listed}. Call event.wait() or event.terminate() before"
+                ),
+                stacklevel=2,
+            )
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise UsageError("this ScfRuntime is closed: make another")
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._platform.functions.all())} functions"
+        return f"<ScfRuntime: {state}>"
+
+
+# One warning for a test process is enough to know.
+_warned_of: set[str] = set()
+
+
+def _warn_of_weak_isolation(platform: Platform) -> None:
+    reason = platform.refused
+    if not reason or reason in _warned_of:
+        return
+    _warned_of.add(reason)
+    warnings.warn(
+        IsolationWarning(
+            f"instances are isolated by directories only, as this machine refuses namespaces: {reason}. Not isolated are "
+            "/tmp (only TMPDIR and its like lead to the instance's own), the rest of the file system, process ids, and "
+            "the size of /tmp. Allow unprivileged user namespaces to have them isolated, or choose "
+            'isolation="directory" (--scf-isolation=directory) to accept this without a warning'
+        ),
+        stacklevel=3,
+    )
+
+
+def _refuse(field: str, problem: str | None) -> None:
+    if problem:
+        raise UsageError(f"{field} {problem}")
+
+
+def _names(wanted: str) -> Iterator[str]:
+    """Names that the cloud allows, made of one that it may not: itself, then with -2, -3, ..."""
+    longest = limits.NAME_LENGTH[1]
+    name = re.sub(r"[^a-zA-Z0-9_-]+", "-", wanted)
+    name = re.sub(r"^[^a-zA-Z]+", "", name)[: longest - 6]
+    name = re.sub(r"[^a-zA-Z0-9]+$", "", name)
+    if len(name) < limits.NAME_LENGTH[0]:
+        name = f"function-{name}" if name else "function"
+    yield name
+    for number in itertools.count(2):
+        yield f"{name}-{number}"
