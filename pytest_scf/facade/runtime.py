@@ -14,6 +14,7 @@ from pytest_scf.api_errors import ResourceInUseFunction
 from pytest_scf.contract import limits
 from pytest_scf.contract.api import Api
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
+from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
 from pytest_scf.facade.sources import prepare
 from pytest_scf.platform.clock import Clock
@@ -41,6 +42,9 @@ class ScfRuntime:
         self._closed = False
         self._platform = Platform(Settings.from_keywords(settings))
         self._session = Session(self._platform, Api(self._platform))
+        self._coverage = bridge(self._session)
+        if self._coverage is not None:
+            self._coverage.attach()
         try:
             _warn_of_weak_isolation(self._platform)
         except BaseException:  # where warnings are errors: nobody will be there to close it
@@ -166,7 +170,12 @@ class ScfRuntime:
         if self._closed:
             return []
         self._closed = True
-        return [Event._of(self._session, record) for record in self._platform.close() if record.asynchronous]
+        try:
+            left = self._platform.close()
+        finally:
+            if self._coverage is not None:
+                self._coverage.flush()
+        return [Event._of(self._session, record) for record in left if record.asynchronous]
 
     def __enter__(self) -> ScfRuntime:
         self._refuse_when_closed()
@@ -206,9 +215,9 @@ def _warn_of_weak_isolation(platform: Platform) -> None:
     _warned_of.add(reason)
     warnings.warn(
         IsolationWarning(
-            f"instances are isolated by directories only, as this machine refuses namespaces: {reason}. Not isolated are "
-            "/tmp (only TMPDIR and its like lead to the instance's own), the rest of the file system, process ids, and "
-            "the size of /tmp. Allow unprivileged user namespaces to have them isolated, or choose "
+            f"instances are isolated by directories only, as this machine refuses namespaces: {reason}. Not isolated "
+            "are /tmp (only TMPDIR and its like lead to the instance's own), the rest of the file system, process ids, "
+            "and the size of /tmp. Allow unprivileged user namespaces to have them isolated, or choose "
             'isolation="directory" (--scf-isolation=directory) to accept this without a warning'
         ),
         stacklevel=3,

@@ -28,7 +28,7 @@ _PROGRAM = (
     "import sys; parent = sys.argv[1]; sys.path.insert(0, parent)\n"
     "from pytest_scf.instances.inside import keeper\n"
     "sys.path.remove(parent)\n"
-    "keeper.main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6:])\n"
+    "keeper.main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6], sys.argv[7:])\n"
 )
 
 Reaped = Callable[[str], None]
@@ -56,7 +56,9 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         alive_reading, self._alive = os.pipe()
         sites = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-        arguments = [self.level, str(theirs.fileno()), str(alive_reading), tempfile.gettempdir(), *sites]
+        # Where the test measures coverage so do the instances; to import it once for all of them saves each the time.
+        preload = "coverage" if "coverage" in sys.modules else ""
+        arguments = [self.level, str(theirs.fileno()), str(alive_reading), tempfile.gettempdir(), preload, *sites]
         with tempfile.TemporaryFile() as stderr:
             try:
                 self._process = subprocess.Popen(

@@ -287,7 +287,7 @@ def serve(sock, spec, coverage_socket=None):
     recorder = None
     if coverage_socket is not None:
         from_this = types.SimpleNamespace(**spec["coverage"])  # type: ignore[arg-type]
-        recorder = _Coverage(coverage_socket, from_this)
+        recorder = _Coverage(coverage_socket, code_root, from_this)
     try:
         handler = load_handler(str(spec["handler"]), code_root)
     except SystemExit:
@@ -326,8 +326,8 @@ class _Coverage:
     Nothing is ever hung on SIGTERM: a signal handler of coverage's would look like the user's.
     """
 
-    def __init__(self, sock, settings):
-        # type: (socket.socket, types.SimpleNamespace) -> None
+    def __init__(self, sock, code_root, settings):
+        # type: (socket.socket, str, types.SimpleNamespace) -> None
         import coverage  # the same interpreter as the test's, so it has the test's coverage
 
         self._lock = threading.Lock()
@@ -336,8 +336,7 @@ class _Coverage:
             data_file=None,
             config_file=False,
             branch=settings.branch,
-            include=settings.include,
-            omit=settings.omit or None,
+            include=[os.path.join(code_root, "*"), *settings.include],
         )
         self._coverage.start()
         self._branch = settings.branch

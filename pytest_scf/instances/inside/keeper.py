@@ -7,6 +7,7 @@ lives in a read-only mount tree, and the test process may have been killed at an
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ import tempfile
 from pytest_scf.instances.inside import linux, reaping, zygote
 
 
-def main(level: str, control_fd: int, alive_fd: int, temp_dir: str, sites: list[str]) -> None:
+def main(level: str, control_fd: int, alive_fd: int, temp_dir: str, preload: str, sites: list[str]) -> None:
     """Never returns.
 
     ``alive_fd`` is the reading end of a pipe whose writing end the test process alone holds: whatever ends that
@@ -27,6 +28,8 @@ def main(level: str, control_fd: int, alive_fd: int, temp_dir: str, sites: list[
     _become_fresh()
     for place in sites:
         site.addsitedir(place)
+    if preload:
+        importlib.import_module(preload)
     if sys.platform == "linux":
         linux.become_subreaper()
     base_dir = tempfile.mkdtemp(prefix="pytest-scf-", dir=temp_dir)
