@@ -116,7 +116,7 @@ class InstanceProcess:
         self._coverage_saved = threading.Semaphore(0)
         self._when_saved: Callable[[], None] | None = None
         self._coverage_reader = wire.Reader()
-        self.directory = server.base_dir / "instances" / spec.id
+        self.directory = server.base_dir / f"instance-{spec.id}"
         self._tmp_link = False
 
     def launch(self) -> None:

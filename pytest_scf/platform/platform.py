@@ -104,8 +104,8 @@ class Platform:
 
     def new_staging_dir(self) -> Path:
         """A new directory for code that was not given as a directory; it goes when the platform closes."""
-        path = self.base_dir / "code" / new_request_id()
-        path.mkdir(parents=True)
+        path = self.base_dir / f"code-{new_request_id()}"
+        path.mkdir()
         self._staging.append(path)
         return path
 
