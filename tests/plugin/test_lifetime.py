@@ -1,0 +1,64 @@
+"""pytest itself is ended from outside, in the middle of a test: nothing may stay behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+BLOCKED = """
+    import json, os, psutil
+
+    def tell(runtime):
+        pids = [process.pid for process in psutil.Process().children(recursive=True)]
+        with open("pids", "w") as fifo:
+            fifo.write(json.dumps(pids))
+
+    def test_blocked(scf_runtime, scf_runtime_session):
+        for runtime in (scf_runtime_session, scf_runtime):
+            event = runtime.deploy("functions/worker", async_run=True).invoke_async({"catch": True})
+            event.wait_for_signal_handler()
+        tell(scf_runtime)
+        event.wait(timeout=600)
+
+    def test_never_run(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "workers"),
+    [
+        (signal.SIGINT, pytest.ExitCode.INTERRUPTED, []),
+        (signal.SIGTERM, -signal.SIGTERM, []),
+        (signal.SIGKILL, -signal.SIGKILL, []),
+        (signal.SIGKILL, -signal.SIGKILL, ["-n", "1"]),
+    ],
+    ids=["ctrl-c", "sigterm", "sigkill", "sigkill-above-a-worker"],
+)
+def test_nothing_is_left_when_pytest_is_ended_by(run, pytester, wait_until_gone, number, status, workers):
+    pytester.makepyfile(BLOCKED)
+    fifo = pytester.path / "pids"
+    os.mkfifo(fifo)
+    with open(pytester.path / "output", "wb") as output:
+        process = pytester.popen(
+            [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", *workers],
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            # Opening waits for the test to be where it tells; a run that never gets there ends, and is found below.
+            pids = json.loads(fifo.read_text())
+            process.send_signal(number)
+            assert process.wait(timeout=120) == status
+        finally:
+            process.kill()
+            process.wait()
+    wait_until_gone(pids)
+    text = (pytester.path / "output").read_text()
+    assert "INTERNALERROR" not in text
+    if number == signal.SIGINT:
+        assert "scf: events left RUNNING" in text
+        assert text.count("::test_blocked: event") == 2

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+
+def test_a_failing_test_shows_each_event_with_status_reason_way_and_log(run, pytester):
+    pytester.makepyfile(
+        """
+        def test_failing(scf_runtime):
+            function = scf_runtime.deploy("functions/worker", async_run=True)
+            done = function.invoke_async({"job": 7})
+            done.wait()
+            killed = function.invoke_async({"loop": True})
+            killed.wait_for_log("works")
+            killed.terminate(graceful=True)
+            killed.wait()
+            still = function.invoke_async({"catch": True})
+            still.wait_for_signal_handler()
+            raise RuntimeError("the test's own failure")
+        """
+    )
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E * RuntimeError: the test's own failure",
+            "*- scf events -*",
+            "event * of function worker is FINISHED 200",
+            "  diagnosis: the handler returned",
+            "  transitions:",
+            "    *:*:*.* RUNNING *: invoked",
+            "    *:*:*.* FINISHED 200: the handler returned",
+            "  log:",
+            "    START RequestId:*",
+            "    works",
+            "event * of function worker is FAILED 439",
+            "  diagnosis: SIGTERM was default when it was sent: no signal handler was registered*index.py:16*",
+            "    works",
+            "    [[]PLATFORM[]] Signal received successfully",
+            "    ERROR RequestId:*User process exit when running*",
+            "event * of function worker is RUNNING",
+            "  diagnosis: the event is still RUNNING",
+            "    works, and listens",
+            "*= scf: events left RUNNING =*",
+        ]
+    )
+
+
+def test_a_plain_assertion_explains_what_became_of_the_event(run, pytester):
+    pytester.makepyfile(
+        """
+        def test_failing(scf_runtime):
+            function = scf_runtime.deploy("functions/worker", async_run=True)
+            event = function.invoke_async({"raise": "no such job"})
+            event.wait()
+            assert (event.status, event.status_code) == ("FINISHED", 200)
+        """
+    )
+    result = run("-vv")
+    result.stdout.fnmatch_lines(
+        [
+            "E * assert ('FAILED', 430) == ('FINISHED', 200)",
+            "E * event * of function worker is FAILED 430",
+            "E * diagnosis: the handler raised ValueError: no such job",
+        ]
+    )
+
+
+def test_a_comparison_that_is_not_ours_is_explained_as_ever(run, pytester):
+    pytester.makepyfile(
+        """
+        def test_failing(scf_runtime):
+            assert scf_runtime.deploy("functions/worker").invoke({"a": 1}).return_value == {"a": 2}
+        """
+    )
+    result = run()
+    result.stdout.fnmatch_lines(["E *Differing items:", "E *{'a': 1} != {'a': 2}"])
+
+
+def test_a_synchronous_call_is_shown_too(run, pytester):
+    pytester.makepyfile(
+        """
+        def test_failing(scf_runtime):
+            result = scf_runtime.deploy("functions/worker").invoke({"raise": "no such job"})
+            assert result.return_value == "END"
+        """
+    )
+    result = run()
+    result.stdout.fnmatch_lines(
+        [
+            "*- scf events -*",
+            "invocation * of function worker is FAILED 430",
+            "*the handler raised ValueError: no such job",
+        ]
+    )
+
+
+def test_an_error_in_a_later_fixture_shows_the_events_so_far(run, pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def broken(scf_runtime):
+            scf_runtime.deploy("functions/worker").invoke({"raise": "first"})
+            raise RuntimeError("broken on purpose")
+
+        def test_error(broken): pass
+        """
+    )
+    result = run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at setup of test_error*", "*- scf events -*", "*ValueError: first"])
+
+
+def test_an_error_at_teardown_shows_the_events_after_the_runtime_is_closed(run, pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def broken():
+            yield
+            raise RuntimeError("broken on purpose")
+
+        def test_error(broken, scf_runtime):
+            scf_runtime.deploy("functions/worker", async_run=True).invoke_async({"loop": True}).wait_for_log("works")
+        """
+    )
+    result = run()
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*ERROR at teardown of test_error*", "*- scf events -*", "event * is ABORTED 499", "    works"]
+    )
+
+
+def test_a_test_of_the_shared_runtime_shows_only_its_own_events(run, pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def worker(scf_runtime_session):
+            return scf_runtime_session.deploy("functions/worker")
+
+        def test_first(worker):
+            worker.invoke({"raise": "of the first"})
+
+        def test_second(worker):
+            worker.invoke({"raise": "of the second"})
+            raise RuntimeError("the test's own failure")
+
+        def test_third():
+            raise RuntimeError("nothing to do with it")
+        """
+    )
+    result = run()
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*_ test_second _*", "*- scf events -*", "*ValueError: of the second"])
+    result.stdout.no_fnmatch_line("*of the first*")
+    text = result.stdout.str()
+    assert text.count("- scf events -") == 1
+    assert text.index("- scf events -") < text.index("_ test_third _")
+
+
+def test_the_report_is_bounded(run, pytester):
+    pytester.makepyfile(
+        """
+        SOURCE = '''
+        def main_handler(event, context):
+            for number in range(1000):
+                print("line", number, "x" * 10000)
+        '''
+
+        def test_failing(scf_runtime):
+            import textwrap
+            function = scf_runtime.deploy(textwrap.dedent(SOURCE))
+            for _ in range(25):
+                function.invoke({})
+            raise RuntimeError("the test's own failure")
+        """
+    )
+    result = run()
+    result.stdout.fnmatch_lines(["*- scf events -*", "(5 earlier events left out)", "*line 999 xxx*"])
+    assert len(result.stdout.str()) < 1_000_000
+
+
+def test_an_event_that_cannot_be_described_does_not_hide_the_failure(run, pytester):
+    pytester.makeconftest(
+        """
+        from pytest_scf.facade import assertions
+
+        def describe(event):
+            raise KeyError("a bug of ours")
+
+        assertions.describe = describe
+        """
+    )
+    pytester.makepyfile(
+        """
+        def test_failing(scf_runtime):
+            scf_runtime.deploy("functions/worker").invoke({})
+            raise RuntimeError("the test's own failure")
+        """
+    )
+    result = run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["E * RuntimeError: the test's own failure", "(event * cannot be described: KeyError('a bug of ours'))"]
+    )
