@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import leaks
 import pytest
 
+from pytest_scf import ScfRuntime
 from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.instances.lease import LEVELS, Lease
 
@@ -42,3 +44,19 @@ def nothing_is_left(warm_fork_servers: None) -> Iterator[None]:
     if found:
         after.end_descendants_since(before)
         pytest.fail("the test leaves behind:\n" + "\n".join(found), pytrace=False)
+
+
+@pytest.fixture
+def scf_runtime_of() -> Iterator[Callable[..., ScfRuntime]]:
+    """A runtime of the wanted level and settings; the test is skipped, with the reason, where it cannot be had."""
+    with contextlib.ExitStack() as stack:
+
+        def make(level: str, **settings: Any) -> ScfRuntime:
+            try:
+                runtime = ScfRuntime(isolation=level, **settings)
+            except IsolationUnavailable as error:
+                pytest.skip(str(error))
+            stack.callback(runtime.close)
+            return runtime
+
+        yield make

@@ -22,7 +22,8 @@ def _signal(event: EventRecord, note: SignalNote) -> str:
     text = f"SIGTERM{number} was {note.disposition} when it was sent"
     registered = note.registration
     if note.disposition == "caught" and registered is not None and registered.disposition == "caught":
-        text += f": the signal handler was {registered.name}, registered at {_short(registered.file)}:{registered.line}"
+        where = f"{_short(registered.file, event)}:{registered.line}"
+        text += f": the signal handler was {registered.name}, registered at {where}"
     elif note.disposition == "default":
         text += ": no signal handler was registered"
         if event.exit is not None and event.exit.signal == signal.SIGTERM:
@@ -50,5 +51,5 @@ def _end(event: EventRecord) -> str:
     return text
 
 
-def _short(file: str) -> str:
-    return file.removeprefix("/var/user/")
+def _short(file: str, event: EventRecord) -> str:
+    return file.removeprefix("/var/user/").removeprefix(f"{event.config.code_root}/")

@@ -38,8 +38,14 @@ RENEWAL_DEADLINE = 0.5
 #: seconds between two looks at the signal masks while somebody waits for a signal handler that Python does not tell of
 MASK_INTERVAL = 0.02
 
+#: bytes of a log up to which a wait searches all of it anew, so that what is searched may span lines; then by lines
+SEARCHED_WHOLE = 1 << 18
+
 RECEIVED = "[PLATFORM] Signal received successfully"
-NOT_RECEIVED = "[PLATFORM] Signal reception failed"
+NOT_  #: bytes of a log up to which a wait searches all of it anew, so that what is searched may span lines; then by lines
+SEARCHED_WHOLE = 1 << 18
+
+RECEIVED = "[PLATFORM] Signal reception failed"
 
 
 class Platform:
@@ -639,7 +645,8 @@ class Platform:
             found = search(record.log.since(searched))
             if found is not None:
                 return found
-            searched = max(searched, start)
+            if record.log.size > SEARCHED_WHOLE:
+                searched = max(searched, start)
             return _ended(record, what or "a log line") if final else None
 
         return self._wait_or_ended(event, look, timeout, what or "a log line")

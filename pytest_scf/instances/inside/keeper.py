@@ -9,14 +9,13 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import shutil
 import signal
 import site
 import socket
 import sys
 import tempfile
 
-from pytest_scf.instances.inside import linux, reaping, zygote
+from pytest_scf.instances.inside import files, linux, reaping, zygote
 
 
 def main(level: str, control_fd: int, alive_fd: int, temp_dir: str, preload: str, sites: list[str]) -> None:
@@ -33,18 +32,23 @@ def main(level: str, control_fd: int, alive_fd: int, temp_dir: str, preload: str
     if sys.platform == "linux":
         linux.become_subreaper()
     base_dir = tempfile.mkdtemp(prefix="pytest-scf-", dir=temp_dir)
+    # The zygote learns of our end as we learn of its own; a parent-death signal would leave it no time to clean up.
+    keeper_alive, _held_to_the_end = os.pipe()
     try:
         gc.collect()
         gc.freeze()
         pid = os.fork()
         if pid == 0:
-            zygote.main(socket.socket(fileno=control_fd), alive_fd, level, base_dir)
+            os.close(_held_to_the_end)
+            zygote.main(socket.socket(fileno=control_fd), [alive_fd, keeper_alive], level)
+        reaping.outlive_requests()
         os.close(control_fd)
         os.close(alive_fd)
+        os.close(keeper_alive)
         os.waitpid(pid, 0)
         reaping.end_all_children()
     finally:
-        shutil.rmtree(base_dir, ignore_errors=True)
+        files.remove_tree(base_dir)
         os._exit(0)
 
 

@@ -35,9 +35,13 @@ def end_all_children() -> None:
             return
 
 
+_watching: list[int] = []
+
+
 def watch_children() -> int:
     """Make SIGCHLD readable on the descriptor returned; one byte may stand for several deaths."""
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+    _watching[:] = reading, writing
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -49,6 +53,14 @@ def forget_watch() -> None:
     """In a forked child: give SIGCHLD back as a fresh process has it."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    while _watching:
+        os.close(_watching.pop())
+
+
+def outlive_requests() -> None:
+    """Ignore what asks a process to leave: this one leaves when its work is done, and has to do it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _nothing(signum: int, frame: object) -> None:

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import re
+import traceback
+
+import pytest
+
+from pytest_scf import ScfRuntime, UsageError
+from pytest_scf.facade.assertions import explain
+
+STUCK = """\
+import signal
+
+def main_handler(event, context):
+    for number in range(30):
+        print("line", number, flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture(scope="module")
+def ends():
+    """One event of each end."""
+    with ScfRuntime(isolation="directory") as rt:
+        echo = rt.deploy("def main_handler(event, context):\n    return event\n", name="echo", async_run=True)
+        finished = echo.invoke_async({"a": 1}).wait()
+        raising = rt.deploy("def main_handler(event, context):\n    1 / 0\n", name="raising", async_run=True)
+        failed = raising.invoke_async().wait()
+        stuck = rt.deploy(STUCK, name="stuck", async_run=True)
+        aborted = stuck.invoke_async()
+        aborted.wait_for_log("line 29")
+        aborted.terminate()
+        running = stuck.invoke_async()
+        running.wait_for_log("line 29")
+        yield {"finished": finished, "failed": failed, "aborted": aborted, "running": running}
+        running.terminate()
+
+
+# The module's runtime is made and closed around these tests, not in each.
+@pytest.fixture(autouse=True)
+def nothing_is_left(ends):
+    pass
+
+
+def message(check, *args, **options) -> str:
+    with pytest.raises(AssertionError) as caught:
+        check(*args, **options)
+    return str(caught.value)
+
+
+def test_what_holds_passes(ends):
+    ends["finished"].assert_finished()
+    ends["finished"].assert_finished({"a": 1})
+    ends["failed"].assert_failed()
+    ends["failed"].assert_failed(430)
+    ends["failed"].assert_repossessed()
+    ends["aborted"].assert_aborted()
+    ends["aborted"].assert_repossessed()
+    assert ends["aborted"].assert_logged(r"line (2\d)")[1] == "20"
+    assert ends["finished"].assert_logged("END RequestId")
+
+
+def test_another_end(ends):
+    text = message(ends["failed"].assert_finished)
+    assert text.startswith("wanted: FINISHED 200\nfound:  FAILED 430\n")
+    assert f"event {ends['failed'].request_id} of function raising is FAILED 430" in text
+    assert "diagnosis: the handler raised ZeroDivisionError: division by zero" in text
+    assert "error: User code exception caught: ZeroDivisionError: division by zero" in text
+    assert re.search(r"\n  \d\d:\d\d:\d\d\.\d{6} RUNNING 0: invoked\n", text)
+    assert "START RequestId" in text
+    assert message(ends["finished"].assert_aborted).startswith("wanted: ABORTED 499\nfound:  FINISHED 200\n")
+    assert message(ends["finished"].assert_failed, 439).startswith("wanted: FAILED 439\nfound:  FINISHED 200\n")
+    assert message(ends["failed"].assert_failed, 439).startswith("wanted: FAILED 439\nfound:  FAILED 430\n")
+    assert message(ends["aborted"].assert_failed).startswith("wanted: FAILED\nfound:  ABORTED 499\n")
+
+
+def test_another_value(ends):
+    text = message(ends["finished"].assert_finished, None)
+    assert text.startswith("wanted: FINISHED 200 with the value None\nfound:  FINISHED 200 with the value {'a': 1}\n")
+
+
+def test_still_running(ends):
+    text = message(ends["running"].assert_finished, timeout=0.01)
+    assert text.startswith(
+        "wanted: FINISHED 200\nfound:  RUNNING after 0.01 s: call event.wait(), with a longer timeout=, before\n"
+    )
+    assert "last 20 of " in text
+    assert "line 29" in text
+    assert "line 5" not in text
+    for check in (ends["running"].assert_failed, ends["running"].assert_aborted, ends["running"].assert_repossessed):
+        assert "call event.wait()" in message(check, timeout=0)
+
+
+def test_not_logged(ends):
+    text = message(ends["finished"].assert_logged, "nothing")
+    assert text.startswith("wanted: a log that holds 'nothing'\nfound:  FINISHED 200, and its log does not\n")
+    text = message(ends["running"].assert_logged, re.compile("no.*thing"), timeout=0)
+    assert "found:  RUNNING, and its log did not within 0 s" in text
+
+
+def test_not_repossessed(ends):
+    assert re.search(
+        r"found:  FINISHED 200, and the instance echo-\d+ is idle", message(ends["finished"].assert_repossessed)
+    )
+
+
+@pytest.mark.parametrize("code", ["439", True, 4.5])
+def test_codes_that_are_none(ends, code):
+    with pytest.raises(UsageError, match="assert_failed takes a status code like 439"):
+        ends["failed"].assert_failed(code)
+
+
+def test_tracebacks_end_in_the_test(ends):
+    with pytest.raises(AssertionError) as caught:
+        ends["failed"].assert_finished()
+    shown = [entry for entry in caught.traceback if not entry.ishidden(caught)]
+    assert [entry.path.name for entry in shown] == ["test_assertions.py"]
+    assert "During handling" not in "".join(traceback.format_exception(caught.value))
+
+
+class TestExplanations:
+    def test_of_a_status(self, ends):
+        lines = explain("==", ends["failed"].status, "FINISHED")
+        assert lines[0] == "'FAILED' == 'FINISHED'"
+        assert "diagnosis: the handler raised ZeroDivisionError: division by zero" in lines
+        assert explain("==", "FINISHED", ends["failed"].status)[0] == "'FINISHED' == 'FAILED'"
+        assert explain("in", ends["failed"].status, ["A"])[0] == "'FAILED' in ['A']"
+
+    def test_of_a_status_code(self, ends):
+        assert explain("==", ends["failed"].status_code, 200)[0] == "430 == 200"
+
+    def test_of_both(self, ends):
+        failed = ends["failed"]
+        lines = explain("==", (failed.status, failed.status_code), ("ABORTED", 499))
+        assert lines[0] == "('FAILED', 430) == ('ABORTED', 499)"
+        assert "transitions:" in lines
+
+    def test_of_an_event_that_runs(self, ends):
+        lines = explain("==", ends["running"].status, "FINISHED")
+        assert lines[1] == "The event was RUNNING when it was compared: call event.wait() first."
+
+    def test_of_other_things(self):
+        for left, right in [("a", "b"), (1, 2), ((1, 2), [3]), (None, object())]:
+            assert explain("==", left, right) is None
+
+    def test_status_and_code_are_plain_values_otherwise(self, ends):
+        status, code = ends["failed"].status, ends["failed"].status_code
+        assert {status: 1}["FAILED"] == 1
+        assert {code: 1}[430] == 1
+        assert (repr(status), repr(code), f"{status} {code}") == ("'FAILED'", "430", "FAILED 430")

@@ -1,0 +1,306 @@
+"""Terminating an event, both ways: every outcome of contract 4 on real processes."""
+
+from __future__ import annotations
+
+import threading
+
+import psutil
+import pytest
+
+from pytest_scf import ApiError, EventEnded, WaitTimeout
+
+RECEIVED = "[PLATFORM] Signal received successfully"
+
+
+@pytest.fixture(params=["namespaces", "directory", "namespaces without pidfd", "directory without pidfd"])
+def rt(request, scf_runtime_of):
+    level = request.param.split()[0]
+    return scf_runtime_of(level, pidfd="without" not in request.param)
+
+
+def waiting(after_signal: str) -> str:
+    """A handler that registers a signal handler with this body, then loops until ``done`` holds a value."""
+    return (
+        "import os, signal, sys, time\n"
+        "done = []\n"
+        "def on_signal(*args):\n"
+        "    print('signal handler')\n"
+        f"    {after_signal}\n"
+        "def main_handler(event, context):\n"
+        "    signal.signal(signal.SIGTERM, on_signal)\n"
+        "    print('ready')\n"
+        "    while not done:\n"
+        "        time.sleep(0.01)\n"
+        "    return done[0]\n"
+    )
+
+
+def signalled(rt, source: str):
+    event = rt.deploy(source, async_run=True).invoke_async()
+    event.wait_for_signal_handler()
+    event.terminate(graceful=True)
+    return event
+
+
+def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(rt):
+    event = signalled(rt, waiting("done.append('saved')"))
+    event.assert_finished("saved")
+    assert event.logs.platform == [RECEIVED]
+    assert event.instance.alive
+    assert "caught" in event.diagnosis
+    assert "index.py:7" in event.diagnosis
+
+
+def test_a_signal_handler_that_raises_fails_the_event_with_430(rt):
+    event = signalled(rt, waiting("raise ValueError('in the signal handler')"))
+    event.assert_failed(430)
+    assert "ValueError: in the signal handler" in event.error_message
+    event.assert_repossessed()
+
+
+@pytest.mark.parametrize(
+    ("leave", "status"), [("sys.exit(0)", 0), ("sys.exit(143)", 143), ("sys.exit('why')", 1), ("os._exit(47)", 47)]
+)
+def test_a_signal_handler_that_exits_fails_the_event_with_439(rt, leave, status):
+    event = signalled(rt, waiting(leave))
+    event.assert_failed(439)
+    assert "User process exit when running" in event.error_message
+    assert f"exited with status {status}" in event.diagnosis
+    event.assert_repossessed()
+
+
+def test_without_a_signal_handler_the_process_dies_of_the_signal(rt):
+    source = "import time\ndef main_handler(event, context):\n    print('ready')\n    time.sleep(600)\n"
+    event = rt.deploy(source, async_run=True).invoke_async()
+    event.wait_for_log("ready")
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+    assert "ended by signal SIGTERM" in event.diagnosis
+    assert "exited" not in event.diagnosis
+    assert event.logs.platform == [RECEIVED]
+
+
+def test_an_event_that_goes_on_stays_running_for_a_second_signal_and_a_forced_end(rt):
+    event = signalled(rt, waiting("pass"))
+    event.wait_for_log("signal handler")
+    assert event.status == "RUNNING"
+    event.terminate(graceful=True)
+    event.wait_for_log(r"signal handler[\s\S]*signal handler")
+    assert event.status == "RUNNING"
+    assert event.logs.platform == [RECEIVED, RECEIVED]
+    event.terminate()
+    event.assert_aborted()
+    event.assert_repossessed()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "word"),
+    [
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "ignored"),
+        ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", "blocked"),
+    ],
+)
+def test_a_signal_that_is_ignored_or_blocked_changes_nothing_and_the_diagnosis_says_so(rt, prepare, word):
+    source = (
+        "import signal, time\n"
+        "def main_handler(event, context):\n"
+        f"    {prepare}\n"
+        "    print('ready')\n"
+        "    time.sleep(600)\n"
+    )
+    event = rt.deploy(source, async_run=True).invoke_async()
+    event.wait_for_log("ready")
+    event.terminate(graceful=True)
+    assert event.status == "RUNNING"
+    assert event.logs.platform == [RECEIVED]
+    assert word in event.diagnosis
+    event.terminate()
+    event.assert_aborted()
+
+
+def test_a_signal_while_the_instance_starts_ends_the_process(rt):
+    source = "import time\nprint('starting')\ntime.sleep(600)\ndef main_handler(event, context):\n    pass\n"
+    event = rt.deploy(source, async_run=True).invoke_async()
+    event.wait_for_log("starting")
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+
+
+def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(rt):
+    source = (
+        "import signal, threading, time\n"
+        "def register():\n"
+        "    signal.signal(signal.SIGTERM, print)\n"
+        "def main_handler(event, context):\n"
+        "    thread = threading.Thread(target=register)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "    print('ready')\n"
+        "    time.sleep(600)\n"
+    )
+    event = rt.deploy(source, async_run=True).invoke_async()
+    event.wait_for_log("ready")
+    assert "ValueError: signal only works in main thread" in event.logs.text
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+
+
+def test_a_signal_handler_of_asyncio_runs(rt):
+    source = (
+        "import asyncio, signal\n"
+        "async def work():\n"
+        "    stop = asyncio.Event()\n"
+        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n"
+        "    await stop.wait()\n"
+        "    return 'stopped'\n"
+        "def main_handler(event, context):\n"
+        "    return asyncio.run(work())\n"
+    )
+    signalled(rt, source).assert_finished("stopped")
+
+
+def test_a_signal_handler_registered_in_c_is_seen(rt):
+    source = (
+        "import ctypes, signal, time\n"
+        "libc = ctypes.CDLL(None)\n"
+        "caught = []\n"
+        "on_signal = ctypes.CFUNCTYPE(None, ctypes.c_int)(caught.append)\n"
+        "def main_handler(event, context):\n"
+        "    libc.signal(signal.SIGTERM, on_signal)\n"
+        "    while not caught:\n"
+        "        time.sleep(0.01)\n"
+        "    return caught[0]\n"
+    )
+    signalled(rt, source).assert_finished(15)
+
+
+def test_the_signal_goes_to_the_users_process_alone(rt):
+    source = (
+        "import os, signal, time\n"
+        "def main_handler(event, context):\n"
+        "    if os.fork() == 0:\n"
+        "        signal.signal(signal.SIGTERM, lambda *args: os.write(1, b'child was signalled\\n'))\n"
+        "        os.write(1, b'child is ready\\n')\n"
+        "        while True:\n"
+        "            time.sleep(600)\n"
+        "    time.sleep(600)\n"
+    )
+    event = rt.deploy(source, async_run=True).invoke_async()
+    event.wait_for_log("child is ready")
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+    event.assert_repossessed()
+    assert "child was signalled" not in event.logs.text
+
+
+def test_a_forced_end_takes_every_descendant_along_before_it_returns(rt):
+    source = (
+        "import os, signal, time\n"
+        "def main_handler(event, context):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "    if os.fork() == 0:\n"
+        "        os.setsid()\n"
+        "        if os.fork() == 0:\n"
+        "            os.setsid()\n"
+        "            os.write(1, b'daemon\\n')\n"
+        "            time.sleep(600)\n"
+        "        os._exit(0)\n"
+        "    if os.fork() == 0:\n"
+        "        os.write(1, b'stopped\\n')\n"
+        "        os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "    print('ready')\n"
+        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    event = rt.deploy(source, async_run=True).invoke_async()
+    for line in ("daemon", "stopped", "ready"):
+        event.wait_for_log(line)
+    inside = psutil.Process(event.instance.pid).parent().children(recursive=True)
+    assert len(inside) >= 3
+    event.terminate()
+    event.assert_aborted()
+    assert [process for process in inside if process.is_running()] == []
+
+
+def test_what_is_not_running_unknown_or_not_asynchronous_is_refused_with_the_contracts_codes(rt):
+    fn = rt.deploy("def main_handler(event, context):\n    return 1\n", async_run=True)
+    event = fn.invoke_async().wait()
+    for graceful in (True, False):
+        with pytest.raises(ApiError) as refused:
+            event.terminate(graceful=graceful)
+        assert refused.value.code == "FailedOperation.AsyncEventStatus"
+    with pytest.raises(ApiError) as unknown:
+        rt.api.call("TerminateAsyncEvent", {"FunctionName": fn.name, "InvokeRequestId": "0" * 8 + "-0" * 14})
+    assert unknown.value.code == "ResourceNotFound.AsyncEvent"
+    other = rt.deploy("def main_handler(event, context):\n    return 1\n", async_run=True)
+    with pytest.raises(ApiError) as foreign:
+        rt.api.call("TerminateAsyncEvent", {"FunctionName": other.name, "InvokeRequestId": event.request_id})
+    assert foreign.value.code == "ResourceNotFound.AsyncEvent"
+    plain = rt.deploy("def main_handler(event, context):\n    return 1\n")
+    result = plain.invoke()
+    with pytest.raises(ApiError) as synchronous:
+        rt.api.call("TerminateAsyncEvent", {"FunctionName": plain.name, "InvokeRequestId": result.request_id})
+    assert synchronous.value.code == "UnsupportedOperation.AsyncRunEnable"
+
+
+def test_of_many_who_terminate_at_once_one_wins_and_the_others_are_told(rt):
+    event = rt.deploy(waiting("pass"), async_run=True).invoke_async()
+    event.wait_for_signal_handler()
+    codes = []
+
+    def end() -> None:
+        try:
+            event.terminate()
+            codes.append("won")
+        except ApiError as error:
+            codes.append(error.code)
+
+    threads = [threading.Thread(target=end) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == ["FailedOperation.AsyncEventStatus"] * 7 + ["won"]
+    event.assert_aborted()
+
+
+def test_a_signal_sent_as_the_event_ends_is_told_or_refused_and_never_harms_the_next_event(rt):
+    fn = rt.deploy("import os\ndef main_handler(event, context):\n    return os.getpid()\n", async_run=True)
+    for _ in range(20):
+        event = fn.invoke_async()
+        try:
+            event.terminate(graceful=True)
+        except ApiError as error:
+            assert error.code == "FailedOperation.AsyncEventStatus"
+        event.wait()
+        assert event.status_code in (200, 439)
+        fn.invoke_async().assert_finished()
+
+
+def test_a_wait_for_a_signal_handler_ends_with_the_event_or_in_time(rt):
+    done = rt.deploy("def main_handler(event, context):\n    return 1\n", async_run=True).invoke_async()
+    with pytest.raises(EventEnded):
+        done.wait_for_signal_handler()
+    source = "import time\ndef main_handler(event, context):\n    time.sleep(600)\n"
+    never = rt.deploy(source, async_run=True).invoke_async()
+    with pytest.raises(WaitTimeout, match="signal handler"):
+        never.wait_for_signal_handler(timeout=0.1)
+    never.terminate()
+
+
+def test_the_signal_deadline_ends_by_force_what_goes_on(scf_runtime_of):
+    rt = scf_runtime_of("directory", signal_deadline=0.1)
+    event = signalled(rt, waiting("pass"))
+    event.assert_aborted()
+    assert "signal_deadline" in event.diagnosis
+
+
+def test_signals_are_fresh_in_the_handler(rt):
+    source = (
+        "def main_handler(event, context):\n"
+        "    lines = open('/proc/self/status').read().splitlines()\n"
+        "    return dict(line.split(':\\t') for line in lines if line.startswith(('SigBlk', 'SigIgn', 'SigCgt')))\n"
+    )
+    masks = rt.deploy(source).invoke().return_value
+    # An interpreter ignores SIGPIPE and SIGXFSZ and catches SIGINT.
+    ignored = 1 << 12 | 1 << 24
+    assert {name: int(mask, 16) for name, mask in masks.items()} == {"SigBlk": 0, "SigIgn": ignored, "SigCgt": 2}

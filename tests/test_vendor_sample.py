@@ -1,0 +1,50 @@
+"""The vendor's own sample for graceful shutdown, unchanged, terminated both ways. It is not part of this project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "seed" / "samples" / "code"
+
+pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"the vendor's sample is not at {SAMPLE}")
+
+
+@pytest.fixture(params=["namespaces", "directory"])
+def fn(request, scf_runtime_of):
+    return scf_runtime_of(request.param).deploy(SAMPLE, handler="index.main_handler", async_run=True)
+
+
+def test_graceful_termination_runs_the_signal_handler_and_finishes(fn):
+    event = fn.invoke_async({"job": 7})
+    event.wait_for_signal_handler()
+    event.terminate(graceful=True)
+    event.wait()
+    assert event.status == "FINISHED"
+    assert event.status_code == 200
+    assert event.return_value == "END"
+    assert "do something before shutdown." in event.logs.text
+    assert "Graceful shutdown." in event.logs.text
+    assert event.logs.platform == ["[PLATFORM] Signal received successfully"]
+
+
+def test_the_kept_instance_serves_the_next_event_and_its_termination(fn):
+    for _ in range(2):
+        event = fn.invoke_async({})
+        event.wait_for_signal_handler()
+        event.terminate(graceful=True)
+        event.assert_finished("END")
+    assert len(fn.instances) == 1
+
+
+def test_forced_termination_repossesses_the_instance(fn):
+    event = fn.invoke_async({})
+    event.wait_for_signal_handler()
+    event.terminate()
+    assert (event.status, event.status_code) == ("ABORTED", 499)
+    assert not event.instance.alive
+    assert not event.instance.tmp.exists()
+    following = fn.invoke_async({})
+    assert following.instance != event.instance
+    following.terminate()
