@@ -157,7 +157,8 @@ def _found(given: str | os.PathLike[str], base_dirs: Sequence[str | os.PathLike[
 def _refuse_missing_module(root: Path, handler: str, described: str) -> None:
     module = handler.rpartition(".")[0]
     try:
-        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in os.scandir(root))
+        with os.scandir(root) as entries:
+            names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
     except OSError as error:
         raise UsageError(f"{described} cannot be read: {error.strerror}") from error
     if _has_module(root, module):
@@ -183,12 +184,10 @@ def _has_module(root: Path, module: str) -> bool:
     # Code may be shipped compiled.
     compiled = (".pyc", ".so")
     try:
-        return any(
-            entry.name.startswith(base.name + ".") and entry.name.endswith(compiled)
-            for entry in os.scandir(base.parent)
-        )
+        names = os.listdir(base.parent)
     except OSError:
         return False
+    return any(name.startswith(base.name + ".") and name.endswith(compiled) for name in names)
 
 
 def _encoded(text: str) -> bytes:

@@ -42,10 +42,7 @@ MASK_INTERVAL = 0.02
 SEARCHED_WHOLE = 1 << 18
 
 RECEIVED = "[PLATFORM] Signal received successfully"
-NOT_  #: bytes of a log up to which a wait searches all of it anew, so that what is searched may span lines; then by lines
-SEARCHED_WHOLE = 1 << 18
-
-RECEIVED = "[PLATFORM] Signal reception failed"
+NOT_RECEIVED = "[PLATFORM] Signal reception failed"
 
 
 class Platform:
