@@ -1,0 +1,91 @@
+"""What the README shows is run: every block of Python as it stands there, and the commands by the CI."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+_BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    language: str
+    file: str
+    text: str
+
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = [Block(*found) for found in _BLOCK.findall(README)]
+PYTHON = [block for block in BLOCKS if block.language == "python"]
+TESTS = [block for block in PYTHON if Path(block.file).name.startswith("test_")]
+SCRIPTS = [block for block in PYTHON if not block.file]
+COMMANDS = [line for block in BLOCKS if block.language == "console" for line in block.text.splitlines()]
+
+
+def test_every_fence_is_a_block_that_is_understood():
+    assert README.count("\n```") == 2 * len(BLOCKS)
+    assert {block.language for block in BLOCKS} == {"python", "console"}
+    assert len(TESTS) >= 4
+
+
+@pytest.mark.parametrize("block", TESTS, ids=[block.file for block in TESTS])
+def test_a_block_of_tests_passes_beside_the_other_files(pytester, block):
+    for other in [block, *(block for block in PYTHON if block.file and block not in TESTS)]:
+        path = pytester.path / other.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(other.text)
+    result = pytester.runpytest_subprocess(
+        "-W", "error", "--strict-markers", "--scf-left-running=error", "-p", "no:cacheprovider", timeout=120
+    )
+    outcomes = result.parseoutcomes()
+    assert set(outcomes) <= {"passed", "skipped"}
+    assert sum(outcomes.values()) == block.text.count("def test_")
+
+
+@pytest.mark.parametrize("block", SCRIPTS, ids=range(len(SCRIPTS)))
+def test_a_block_without_a_name_is_a_script_that_runs(tmp_path, block):
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block.text], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == "2\n"
+
+
+def test_the_first_command_installs_and_runs_the_examples_and_the_second_the_tests_and_ci_runs_both():
+    assert COMMANDS == ["pip install -e '.[dev]' && pytest examples", "pytest"]
+    script = (ROOT / ".ci" / "run").read_text()
+    assert COMMANDS[0] in script
+    assert re.search(r"^\s*pytest$", script, re.MULTILINE)
+
+
+def test_the_settings_and_fixtures_and_options_are_all_described():
+    from dataclasses import fields
+
+    from pytest_scf.platform.settings import Settings
+    from pytest_scf.plugin import options
+
+    described = set(re.findall(r"`([\w-]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", README, re.MULTILINE))))
+    assert {field.name for field in fields(Settings)} <= described
+    for choice in (options.ISOLATION, options.LEFT_RUNNING):
+        assert f"`{choice.option}=" in README
+        assert f"`{choice.ini}`" in README
+
+
+def test_the_arguments_of_deploy_are_described_with_their_defaults():
+    import inspect
+
+    from pytest_scf import ScfRuntime
+
+    for name, parameter in inspect.signature(ScfRuntime.deploy).parameters.items():
+        if name in ("self", "source"):
+            continue
+        row = re.search(rf"^\| `{name}` \| (.*?) \|", README, re.MULTILINE)
+        assert row, f"{name} is not in the README"
+        if parameter.default not in (None, {}):
+            assert row[1].strip("`") == str(parameter.default)
