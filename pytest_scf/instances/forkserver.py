@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import site
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_scf.errors import ForkServerError, IsolationUnavailable
+from pytest_scf.instances.inside.files import remove_tree
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
 
@@ -53,12 +55,13 @@ class ForkServer:
         self._start()
 
     def _start(self) -> None:
+        self.base_dir = _new_name()
         ours, theirs = socket.socketpair()
-        alive_reading, self._alive = os.pipe()
+        alive_reading, self._alive = _make_lifeline()
         sites = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
         # Where the test measures coverage so do the instances; to import it once for all of them saves each the time.
         preload = "coverage" if "coverage" in sys.modules else ""
-        arguments = [self.level, str(theirs.fileno()), str(alive_reading), tempfile.gettempdir(), preload, *sites]
+        arguments = [self.level, str(theirs.fileno()), str(alive_reading), str(self.base_dir), preload, *sites]
         with tempfile.TemporaryFile() as stderr:
             try:
                 self._process = subprocess.Popen(
@@ -73,7 +76,7 @@ class ForkServer:
                 )
             except BaseException:
                 ours.close()
-                os.close(self._alive)
+                _cut_lifeline(self._alive)
                 raise
             finally:
                 theirs.close()
@@ -91,7 +94,6 @@ class ForkServer:
                         + (f"; it said:\n{said}" if said else "; it said nothing")
                     ) from error
                 raise
-        self.base_dir = Path(hello["base_dir"])
         if hello["error"]:
             self._abandon()
             raise IsolationUnavailable(self.level, hello["error"])
@@ -123,9 +125,9 @@ class ForkServer:
                 del self._gone[spec["id"]]
                 raise ForkServerError(f"the fork server cannot be spoken to: {error}") from error
 
-    def kill(self, instance_id: str) -> None:
-        """SIGKILL the init of an instance; the zygote is its parent, so the number cannot be another process's."""
-        message = wire.frame(wire.KILL_INSTANCE, json.dumps({"id": instance_id}).encode())
+    def signal_init(self, instance_id: str, signum: int) -> None:
+        """Signal the init of an instance; the zygote is its parent, so the number cannot be another process's."""
+        message = wire.frame(wire.SIGNAL_INIT, json.dumps({"id": instance_id, "signal": signum}).encode())
         with self._lock, contextlib.suppress(OSError):
             self._control.sendall(message)
 
@@ -149,14 +151,14 @@ class ForkServer:
     def _abandon(self) -> None:
         """Let go of the sockets and wait: the fork server leaves when they close."""
         self._control.close()
-        if self._alive != -1:
-            os.close(self._alive)
-            self._alive = -1
+        _cut_lifeline(self._alive)
         try:
             self._process.wait(STOP_DEADLINE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # What the keeper did not live to remove, and what was put there after its end.
+        remove_tree(str(self.base_dir))
 
     def _readable(self) -> None:
         if self._dead is not None:
@@ -183,11 +185,46 @@ class ForkServer:
                 gone(message.get("error", "") if kind == wire.LAUNCH_FAILED else "")
 
     def forget_in_forked_child(self) -> None:
-        """A fork of the test process must not keep the instances alive."""
-        os.close(self._alive)
-        self._alive = -1
+        """The lifeline is cut already, below; nothing else of the parent's may be used here either."""
         self._control.close()
         self._dead = "this process is a fork of the one that started it"
+
+
+#: the writing ends of all lifelines of this process: a fork of it must not keep the instances alive
+_lifelines: set[int] = set()
+_lifelines_lock = threading.RLock()
+
+
+def _make_lifeline() -> tuple[int, int]:
+    with _lifelines_lock:
+        reading, writing = os.pipe()
+        _lifelines.add(writing)
+    return reading, writing
+
+
+def _cut_lifeline(writing: int) -> None:
+    with _lifelines_lock:
+        if writing in _lifelines:
+            _lifelines.remove(writing)
+            os.close(writing)
+
+
+def _after_fork_in_child() -> None:
+    while _lifelines:
+        os.close(_lifelines.pop())
+    _lifelines_lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # With the lock held, no other thread is between making a lifeline and noting it down.
+    os.register_at_fork(
+        before=_lifelines_lock.acquire, after_in_parent=_lifelines_lock.release, after_in_child=_after_fork_in_child
+    )
+
+
+def _new_name() -> Path:
+    """The directory is made by the fork server, and named here, so that it can be removed whatever befalls that."""
+    return Path(tempfile.gettempdir(), f"pytest-scf-{os.getpid()}-{secrets.token_hex(4)}").absolute()
 
 
 def _start_environment() -> dict[str, str]:

@@ -6,6 +6,7 @@ import array
 import contextlib
 import functools
 import os
+import select
 import signal
 import socket
 import struct
@@ -24,6 +25,7 @@ from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
 
 _CREDENTIALS = struct.Struct("3i")
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
 #: seconds until a fork server or an init that says nothing counts as stuck: only a bug or a dying machine gets here
 STUCK_DEADLINE = 60.0
@@ -303,11 +305,20 @@ class InstanceProcess:
             # The init itself has to end its descendants: without a namespace its death would only orphan them.
             with contextlib.suppress(OSError):
                 self._init.send(wire.frame(wire.KILL))
+            self._continue_init()
         elif self._init_pidfd != -1:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init_pidfd, signal.SIGKILL)
         elif self.init_pid is not None:
-            self._server.kill(self.id)
+            self._server.signal_init(self.id, signal.SIGKILL)
+
+    def _continue_init(self) -> None:
+        """The user's process may have stopped its init with SIGSTOP, where they are not kept apart."""
+        if self._init_pidfd != -1:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._init_pidfd, signal.SIGCONT)
+        elif self.init_pid is not None:
+            self._server.signal_init(self.id, signal.SIGCONT)
 
     # -- listening (reactor's thread) ----------------------------------------------------------------------------
 
@@ -331,7 +342,7 @@ class InstanceProcess:
     def _init_readable(self) -> bool:
         """Take what the init says; False when it has said its last."""
         try:
-            data, ancillary, _flags, _address = self._init.recvmsg(4096, 256)
+            data, ancillary, _flags, _address = self._init.recvmsg(4096, 256, _CLOSE_ON_EXEC)
         except BlockingIOError:
             return False
         except OSError:
@@ -432,6 +443,8 @@ class InstanceProcess:
 
     def _reaped(self, error: str) -> None:
         """The init and all below it are gone. What they said before is heard first: their word came earlier."""
+        if error:
+            self._wait_for_init()
         if not self._init_closed:
             while self._init_readable():
                 pass
@@ -448,6 +461,14 @@ class InstanceProcess:
             self._observer.on_gone(error or self._error)
         finally:
             self._release()
+
+    def _wait_for_init(self) -> None:
+        """The fork server is not there to say that the init is gone; the init leaves when it sees that."""
+        deadline = time.monotonic() + STUCK_DEADLINE
+        while not self._init_closed and _wait_readable(self._init.fileno(), deadline):
+            self._init_readable()
+        if self._init_pidfd != -1:
+            _wait_readable(self._init_pidfd, deadline)
 
     def _release(self) -> None:
         """Close all that this process holds of the instance."""
@@ -494,15 +515,20 @@ class InstanceProcess:
                 self.directory.rmdir()
 
 
+def _wait_readable(fd: int, deadline: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+
+
 @functools.cache
 def readable_places() -> list[str]:
     """Directories that every instance reads: the interpreter's, and those on its module search path."""
-    places = {os.path.realpath(getattr(sys, name)) for name in _INTERPRETER_PLACES}
-    places |= {str(Path(__file__).resolve().parents[2])}
-    places |= {
-        os.path.realpath(place) for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))
-    }
-    return sorted(places)
+    named = [getattr(sys, name) for name in _INTERPRETER_PLACES]
+    named += [str(Path(__file__).resolve().parents[2])]
+    named += [place for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))]
+    # By the names they are called by, too: a link among their parents is not there to be followed below a new /tmp.
+    return sorted({name for place in named for name in (os.path.abspath(place), os.path.realpath(place))})
 
 
 def readable_below_tmp() -> list[str]:

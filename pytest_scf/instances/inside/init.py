@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
 import traceback
 from typing import Any
 
-from pytest_scf.instances.inside import linux, mounts, reaping
+from pytest_scf.instances.inside import files, linux, mounts, reaping
 from pytest_scf.runtimes import python, wire
 
 
@@ -39,18 +38,20 @@ class Sockets:
             self.coverage.close()
 
 
-def main(spec: dict[str, Any], sockets: Sockets, alive: int) -> None:
-    """Never returns."""
+def main(spec: dict[str, Any], sockets: Sockets, lifelines: list[int]) -> None:
+    """Never returns. ``lifelines`` are held open by the test process and by the zygote: see there."""
     try:
-        reaping.forget_watch()
-        if sys.platform == "linux":
+        if spec["level"] == "namespaces":
+            # Elsewhere this would leave no time to end what is below.
             linux.die_with_parent()
         _prepare(spec)
         user = os.fork()
         if user == 0:
-            os.close(alive)
+            for fd in lifelines:
+                os.close(fd)
             _become_user_process(spec, sockets)
-        _watch(spec, sockets, alive, user)
+        reaping.outlive_requests()
+        _watch(spec, sockets, lifelines, user)
     except BaseException as error:
         # Without its init an instance cannot be: say why and take along what there is.
         with contextlib.suppress(OSError):
@@ -81,6 +82,7 @@ def _become_user_process(spec: dict[str, Any], sockets: Sockets) -> None:
             linux.die_with_parent()
         if spec["start_method"] == "spawn":
             _execute(spec, sockets)
+        _forget_ourselves()
         python.open_standard_streams(sockets.out)
         os.environ.clear()
         os.environ.update(spec["environ"])
@@ -90,6 +92,15 @@ def _become_user_process(spec: dict[str, Any], sockets: Sockets) -> None:
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
         os._exit(status)
+
+
+def _forget_ourselves() -> None:
+    """Leave the user's code a table of modules without ours; what runs already does not need it any more."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_scf"]:
+        del sys.modules[name]
+    main = vars(sys.modules["__main__"])
+    for name in [name for name in main if not name.startswith("__")]:
+        del main[name]
 
 
 def _execute(spec: dict[str, Any], sockets: Sockets) -> None:
@@ -103,7 +114,7 @@ def _execute(spec: dict[str, Any], sockets: Sockets) -> None:
     os.execve(spec["python"], arguments, spec["environ"])
 
 
-def _watch(spec: dict[str, Any], sockets: Sockets, alive: int, user: int) -> None:
+def _watch(spec: dict[str, Any], sockets: Sockets, lifelines: list[int], user: int) -> None:
     """Wait for the user's process to end, and until then do what the platform asks."""
     channel = sockets.init
     woken = reaping.watch_children()
@@ -113,7 +124,7 @@ def _watch(spec: dict[str, Any], sockets: Sockets, alive: int, user: int) -> Non
         sockets.coverage.close()
     _announce(channel, user, pidfds=spec["pidfd"])
     poll = select.poll()
-    for fd in (alive, channel.fileno(), woken):
+    for fd in (*lifelines, channel.fileno(), woken):
         poll.register(fd, select.POLLIN)
     reader = wire.Reader()
     while True:
@@ -125,7 +136,7 @@ def _watch(spec: dict[str, Any], sockets: Sockets, alive: int, user: int) -> Non
         if woken in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(woken, 512)
-        if alive in ready:
+        if any(lifeline in ready for lifeline in lifelines):
             return
         if channel.fileno() in ready:
             data = channel.recv(4096)
@@ -173,5 +184,5 @@ def _leave(spec: dict[str, Any]) -> None:
     if spec["level"] != "namespaces":
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         reaping.end_all_children()
-        shutil.rmtree(os.path.dirname(spec["tmp"]), ignore_errors=True)
+        files.remove_tree(os.path.dirname(spec["tmp"]))
     os._exit(0)

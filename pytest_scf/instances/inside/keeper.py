@@ -13,12 +13,11 @@ import signal
 import site
 import socket
 import sys
-import tempfile
 
 from pytest_scf.instances.inside import files, linux, reaping, zygote
 
 
-def main(level: str, control_fd: int, alive_fd: int, temp_dir: str, preload: str, sites: list[str]) -> None:
+def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str, sites: list[str]) -> None:
     """Never returns.
 
     ``alive_fd`` is the reading end of a pipe whose writing end the test process alone holds: whatever ends that
@@ -31,7 +30,7 @@ def main(level: str, control_fd: int, alive_fd: int, temp_dir: str, preload: str
         importlib.import_module(preload)
     if sys.platform == "linux":
         linux.become_subreaper()
-    base_dir = tempfile.mkdtemp(prefix="pytest-scf-", dir=temp_dir)
+    os.mkdir(base_dir, mode=0o700)
     # The zygote learns of our end as we learn of its own; a parent-death signal would leave it no time to clean up.
     keeper_alive, _held_to_the_end = os.pipe()
     try:

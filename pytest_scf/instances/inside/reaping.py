@@ -7,8 +7,11 @@ import os
 import signal
 
 
-def children() -> list[int]:
-    """PIDs of the direct children of this single-threaded process."""
+def children(*, and_theirs: bool = False) -> list[int]:
+    """PIDs of the direct children of this single-threaded process.
+
+    ``and_theirs``: of all descendants where orphans do not come to a subreaper, so that they would escape.
+    """
     pid = os.getpid()
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listing:
@@ -16,7 +19,7 @@ def children() -> list[int]:
     except OSError:  # not Linux, or a kernel built without the listing
         import psutil
 
-        return [child.pid for child in psutil.Process().children(recursive=True)]
+        return [child.pid for child in psutil.Process().children(recursive=and_theirs)]
 
 
 def end_all_children() -> None:
@@ -26,7 +29,7 @@ def end_all_children() -> None:
     next listing shows them. Nothing that left its session or was forked twice escapes.
     """
     while True:
-        for pid in children():
+        for pid in children(and_theirs=True):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         try:

@@ -11,21 +11,24 @@ import socket
 import sys
 from typing import Any
 
-from pytest_scf.instances.inside import init, linux, mounts, reaping
+from pytest_scf.instances.inside import files, init, linux, mounts, reaping
 from pytest_scf.runtimes import wire
 
 
-def main(control: socket.socket, alive: int, level: str, base_dir: str) -> None:
-    """Never returns. Ends, with all instances, when the platform's end of ``alive`` or of ``control`` closes."""
+def main(control: socket.socket, lifelines: list[int], level: str) -> None:
+    """Never returns. Ends, with all instances, when the other end of ``control`` or of a lifeline closes.
+
+    A lifeline is the reading end of a pipe to which nobody writes: one is held open by the test process alone, one by
+    the keeper.
+    """
     try:
         if sys.platform == "linux":
-            linux.die_with_parent()
             linux.become_subreaper()
         error = _prepare(level)
-        hello = {"level": level, "base_dir": base_dir, "error": error}
+        hello = {"level": level, "error": error}
         control.sendall(wire.frame(wire.HELLO, json.dumps(hello).encode()))
         if not error:
-            Zygote(control, alive, level).serve()
+            Zygote(control, lifelines, level).serve()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the platform is gone; so must we be
     finally:
@@ -51,16 +54,21 @@ def _prepare(level: str) -> str:
 
 
 def _enter_namespaces() -> None:
-    user, group = os.geteuid(), os.getegid()
-    if user == 0:
+    try:
         linux.unshare(linux.CLONE_NEWNS)
-        linux.bound_capabilities()
-    else:
-        linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
-        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-                file.write(text)
+    except PermissionError:
+        # An ordinary user, or root in a container that lacks the capability.
+        _enter_user_namespace()
+    linux.bound_capabilities()
     mounts.enter_shared_tree()
+
+
+def _enter_user_namespace() -> None:
+    user, group = os.geteuid(), os.getegid()
+    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+            file.write(text)
 
 
 def _try_one() -> str:
@@ -106,22 +114,25 @@ def _explain(error: str) -> str:
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, alive: int, level: str) -> None:
+    def __init__(self, control: socket.socket, lifelines: list[int], level: str) -> None:
         self.control = control
-        self.alive = alive
+        self.lifelines = lifelines
         self.level = level
-        self.inits: dict[int, str] = {}
+        #: the spec of each instance by the PID of its init
+        self.inits: dict[int, dict[str, Any]] = {}
         self.received_fds: list[int] = []
+        #: the inits hold the reading end, so they see it when this process is gone
+        self.zygote_alive, self.held_to_the_end = os.pipe()
 
     def serve(self) -> None:
         woken = reaping.watch_children()
         poll = select.poll()
-        for fd in (self.control.fileno(), self.alive, woken):
+        for fd in (self.control.fileno(), *self.lifelines, woken):
             poll.register(fd, select.POLLIN)
         reader = wire.Reader()
         while True:
             ready = dict(poll.poll())
-            if self.alive in ready:
+            if any(lifeline in ready for lifeline in self.lifelines):
                 return
             if woken in ready:
                 with contextlib.suppress(BlockingIOError):
@@ -131,6 +142,8 @@ class Zygote:
                 data, fds, _flags, _address = socket.recv_fds(self.control, 65536, 16)
                 if not data:
                     return
+                for fd in fds:
+                    os.set_inheritable(fd, False)
                 self.received_fds += fds
                 for kind, payload in reader.feed(data):
                     self._obey(kind, json.loads(payload))
@@ -138,10 +151,10 @@ class Zygote:
     def _obey(self, kind: int, message: dict[str, Any]) -> None:
         if kind == wire.LAUNCH:
             self._launch(message)
-        elif kind == wire.KILL_INSTANCE:
-            for pid, instance in self.inits.items():
-                if instance == message["id"]:
-                    os.kill(pid, signal.SIGKILL)
+        elif kind == wire.SIGNAL_INIT:
+            for pid, spec in self.inits.items():
+                if spec["id"] == message["id"]:
+                    os.kill(pid, message["signal"])
 
     def _launch(self, spec: dict[str, Any]) -> None:
         count = spec["sockets"]
@@ -155,10 +168,17 @@ class Zygote:
             self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": str(error)})
             return
         if pid == 0:
-            self.control.close()
-            init.main(spec, sockets, self.alive)
+            self._become_child()
+            init.main(spec, sockets, [self.lifelines[0], self.zygote_alive])
         sockets.close()
-        self.inits[pid] = spec["id"]
+        self.inits[pid] = spec
+
+    def _become_child(self) -> None:
+        """Close what is this process's alone, so that its end, and that of other instances, stays visible."""
+        self.control.close()
+        reaping.forget_watch()
+        for fd in (*self.lifelines[1:], self.held_to_the_end, *self.received_fds):
+            os.close(fd)
 
     def _reap(self) -> None:
         while True:
@@ -168,19 +188,27 @@ class Zygote:
                 return
             if pid == 0:
                 return
-            instance = self.inits.pop(pid, None)
-            if instance is not None:
-                self._end_strays()
-                self._tell(wire.REAPED, {"id": instance})
+            spec = self.inits.pop(pid, None)
+            if spec is not None:
+                if self.level != "namespaces":
+                    self._clean_up_after(spec)
+                self._tell(wire.REAPED, {"id": spec["id"]})
 
-    def _end_strays(self) -> None:
-        """An init that was killed from outside leaves its children to us where no namespace takes them along."""
-        if self.level == "namespaces":
-            return
-        for pid in reaping.children():
-            if pid not in self.inits:
+    def _clean_up_after(self, spec: dict[str, Any]) -> None:
+        """An init that was killed from outside leaves its children and its directory to us.
+
+        Children of theirs come to us, too, before their parent can be reaped: the next listing shows them.
+        """
+        while strays := [pid for pid in reaping.children() if pid not in self.inits]:
+            for pid in strays:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
+            for pid in strays:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+        directory = os.path.dirname(spec["tmp"])
+        if os.path.lexists(directory):
+            files.remove_tree(directory)
 
     def _tell(self, kind: int, message: dict[str, Any]) -> None:
         self.control.sendall(wire.frame(kind, json.dumps(message).encode()))
