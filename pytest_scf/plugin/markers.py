@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, NoReturn
 
 import pytest
@@ -46,6 +45,8 @@ def _check_form(item: pytest.Item, mark: pytest.Mark) -> None:
     known = ["requires", *watch.setting_names()]
     for name in mark.kwargs:
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             refuse(item, f"has no setting {name!r}.{hint} The settings are: {', '.join(known)}")
