@@ -19,6 +19,7 @@ import functools
 import inspect
 import linecache
 import types
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,14 @@ class _Unit:
 
 
 def extract(source: object) -> Extracted:
-    function = _plain_function(source)
+    """The module that ``source`` needs to be a function of; UsageError says why there is none."""
+    with warnings.catch_warnings():
+        # What the compiler thinks of the module was said when it was imported.
+        warnings.simplefilter("ignore")
+        return _extract(_plain_function(source))
+
+
+def _extract(function: types.FunctionType) -> Extracted:
     name = function.__name__
     file = Path(function.__code__.co_filename)
     linecache.checkcache(str(file))

@@ -10,6 +10,7 @@ import ast
 import os
 import signal
 import tokenize
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,10 @@ def _in_file(file: Path, name: str) -> list[Registration]:
             text = opened.read()
         if "SIGTERM" not in text and "signal" not in text:
             return []
-        return sorted(_Reader(name).read(ast.parse(text)), key=lambda registration: registration.line)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the compiler thinks of the code is not asked here
+            module = ast.parse(text)
+        return sorted(_Reader(name).read(module), key=lambda registration: registration.line)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return []
 

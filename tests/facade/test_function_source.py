@@ -5,6 +5,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,16 @@ def test_star_imports_are_kept_where_they_may_be_needed(module):
     value, names = answer(made.handler)
     assert value == 3
     assert "json" not in names
+
+
+def test_what_the_compiler_warns_of_is_not_said_again(module):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = module("def handler(event, context):\n    return '\\d'\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        extracted = extract(made.handler)
+    assert "'\\d'" in extracted.text
 
 
 def test_globals_that_are_written(module):

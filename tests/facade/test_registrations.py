@@ -32,6 +32,7 @@ class Killer:
     ("text", "said"),
     [
         (CLASS, "`stop` is registered at index.py:6"),
+        ("import signal\nsignal.signal(signal.SIGTERM, stop)\nx = '\\d'\n", "`stop` is registered at index.py:2"),
         ("import signal as s\ns.signal(s.SIGTERM, stop)\n", "`stop` is registered at index.py:2"),
         ("from signal import signal, SIGTERM\nsignal(SIGTERM, stop)\n", "`stop` is registered at index.py:2"),
         ("from signal import signal as on, SIGTERM as T\non(T, stop)\n", "`stop` is registered at index.py:2"),
