@@ -192,6 +192,10 @@ class InstanceProcess:
         """Hand an event to the runtime, which takes it when it is ready for one. Does not block."""
         self._send(wire.HEADER.pack(len(payload) + wire.REQUEST_ID_LENGTH, wire.INVOKE) + request_id.encode() + payload)
 
+    def ask_for_life(self) -> None:
+        """Have the runtime answer ALIVE once it waits for an event."""
+        self._send(wire.frame(wire.ASK_ALIVE))
+
     def _send(self, data: bytes) -> None:
         if self._outbox:
             self._outbox.append(memoryview(data))
@@ -223,20 +227,17 @@ class InstanceProcess:
         self._reactor.watch_reading(self._runtime.fileno(), self._runtime_readable)
 
     def drain(self) -> bytes:
-        """Take all output that has been written so far."""
-        parts = []
-        while True:
-            try:
-                data = os.read(self._out, 1 << 20)
-            except OSError:
-                break  # nothing there now
-            if not data:
-                self.pause_output()  # every process has closed it; it would be ready for ever
-                break
-            parts.append(data)
-            if len(data) < 4096:
-                break
-        return b"".join(parts)
+        """Take the output that has been written so far: a pipe hands out all that it holds at once.
+
+        What is written meanwhile comes next time, or a process that never stops writing would never let go of us.
+        """
+        try:
+            data = os.read(self._out, 1 << 20)
+        except OSError:
+            return b""  # nothing there now
+        if not data:
+            self.pause_output()  # every process has closed it; it would be ready for ever
+        return data
 
     def pause_output(self) -> None:
         """Leave what is written in the pipe until it is drained, and say nothing of it."""

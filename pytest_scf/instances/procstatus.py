@@ -10,6 +10,27 @@ from dataclasses import dataclass
 DISPOSITIONS = ("caught", "ignored", "blocked", "default", "unknown", "gone")
 
 
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Whether a process waits for something, and the processor time it has used so far."""
+
+    sleeping: bool
+    cpu_seconds: float
+
+
+def activity(pid: int) -> Activity | None:
+    """What a process does now; None where that cannot be read."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return Activity(fields[0] == b"S", (int(fields[11]) + int(fields[12])) * _TICK)
+
+
 @dataclass(frozen=True)
 class _Masks:
     state: str

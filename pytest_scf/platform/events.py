@@ -125,7 +125,10 @@ class EventRecord:
     def log(self) -> EventLog:
         found: EventLog | None = self.__dict__.get("_log")
         # setdefault: of two threads that come here first, both get the same log
-        return found if found is not None else self.__dict__.setdefault("_log", EventLog(self._frame))
+        return found if found is not None else self.__dict__.setdefault("_log", self._new_log())
+
+    def _new_log(self) -> EventLog:
+        return EventLog(self._frame, self.function.spill)
 
     @property
     def transitions(self) -> list[Transition]:

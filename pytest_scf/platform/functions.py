@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.clock import Due
     from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.instance import InstanceRecord
+    from pytest_scf.platform.spill import Spill
 
 LATEST = "$LATEST"
 
@@ -110,6 +111,8 @@ class FunctionRecord:
         self.queue: list[EventRecord] = []
         #: when the next idle instance is looked at for repossession
         self.idle_due: Due | None = None
+        #: where long logs go; without one each log makes its own
+        self.spill: Spill | None = None
 
     @property
     def name(self) -> str:

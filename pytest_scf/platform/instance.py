@@ -46,6 +46,10 @@ class InstanceRecord:
         self.process: InstanceProcess = None  # type: ignore[assignment]  # set right after, it needs this as observer
         self.registration: Registration | None = None
         self.idle_since = 0.0
+        #: signals that the init has been asked to send and has not yet confirmed
+        self.signals_under_way = 0
+        #: the event has ended, and a signal that was meant for it may still be taking effect
+        self.settling = False
         self.launched = time.monotonic()
         #: when its time limit ends (``time.monotonic()``), and the timer that looks at it
         self.deadline = 0.0

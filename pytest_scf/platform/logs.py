@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pytest_scf.platform.spill import BLOCK, Spill
+
 PLATFORM = "Platform"
 CUSTOM = "Custom"
 
-#: bytes of a log that stay in memory; what is more goes to a file without a name
-IN_MEMORY = 1 << 20
+#: bytes of a log's beginning that stay in memory; of what follows, no more than a block does
+IN_MEMORY = 1 << 16
 _SAME_MOMENT = 0.001
 
 
@@ -28,10 +29,14 @@ class LogLine(NamedTuple):
 class EventLog:
     """``frame`` gives the platform's lines before, within and after the output: see ``Frame``."""
 
-    def __init__(self, frame: Callable[[], Frame]) -> None:
+    def __init__(self, frame: Callable[[], Frame], spill: Spill | None = None) -> None:
         self._frame = frame
+        self._spill = spill
         self._lock = threading.Lock()
-        self._file: tempfile.SpooledTemporaryFile[bytes] | None = None
+        #: the beginning in memory, what follows in blocks of the spill, and the rest that does not fill one yet
+        self._head = bytearray()
+        self._blocks: list[int] = []
+        self._rest = bytearray()
         self._size = 0
         #: where a run of one source and one moment begins: offset, time, source
         self._starts: list[int] = []
@@ -41,16 +46,25 @@ class EventLog:
 
     def write(self, data: bytes, time: float, source: str = CUSTOM) -> None:
         with self._lock:
-            if self._file is None:
-                self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - lives as long as the log
-                weakref.finalize(self, self._file.close)
             last = self._runs[-1] if self._runs else None
             if last is None or last[1] != source or source == PLATFORM or time - last[0] >= _SAME_MOMENT:
                 self._starts.append(self._size)
                 self._runs.append((time, source))
-            self._file.seek(self._size)
-            self._file.write(data)
+            room = IN_MEMORY - len(self._head)
+            if room:
+                self._head += data[:room]
+            self._rest += data[room:]
             self._size += len(data)
+            while len(self._rest) >= BLOCK:
+                self._put_away(bytes(self._rest[:BLOCK]))
+                del self._rest[:BLOCK]
+
+    def _put_away(self, data: bytes) -> None:
+        if self._spill is None:
+            self._spill = Spill()
+        if not self._blocks:
+            weakref.finalize(self, self._spill.give_back, self._blocks)
+        self._blocks.append(self._spill.put(data))
 
     def write_platform(self, text: str, time: float) -> None:
         """A line of the platform, between what was written before it and after."""
@@ -62,10 +76,21 @@ class EventLog:
 
     def _read(self, start: int = 0, end: int | None = None) -> bytes:
         with self._lock:
-            if self._file is None:
-                return b""
-            self._file.seek(start)
-            return self._file.read((self._size if end is None else end) - start)
+            stop = self._size if end is None else min(end, self._size)
+            if stop <= len(self._head):
+                return bytes(self._head[start:stop])
+            parts = [bytes(self._head[start:])]
+            position = max(start, IN_MEMORY)
+            in_blocks = IN_MEMORY + len(self._blocks) * BLOCK
+            while position < min(stop, in_blocks):
+                number, offset = divmod(position - IN_MEMORY, BLOCK)
+                assert self._spill is not None
+                part = self._spill.get(self._blocks[number])[offset : offset + stop - position]
+                parts.append(part)
+                position += len(part)
+            if position < stop:
+                parts.append(bytes(self._rest[position - in_blocks : stop - in_blocks]))
+            return b"".join(parts)
 
     def _body(self, start: int, end: int) -> list[LogLine]:
         """Lines of a stretch. Output cut in two by a platform's line shows as two lines."""

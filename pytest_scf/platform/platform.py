@@ -26,18 +26,17 @@ from pytest_scf.platform.diagnosis import diagnose
 from pytest_scf.platform.events import EventRecord, EventStore, Registration, SignalNote, Waiter, new_request_id
 from pytest_scf.platform.functions import LATEST, FunctionConfig, FunctionRecord, Registry
 from pytest_scf.platform.instance import InitReport, InstanceRecord
+from pytest_scf.platform.renewal import LOOK_INTERVAL, Renewal
 from pytest_scf.platform.settings import Settings
+from pytest_scf.platform.spill import Spill
 from pytest_scf.runtimes import wire
 
 T = TypeVar("T")
 
 #: seconds that the runtime is given to hand out its coverage before the process is killed or signalled
 COVERAGE_DEADLINE = 2.0
-#: seconds that a warm instance, whose code registered a signal handler for an earlier event, is given to do it anew
-RENEWAL_DEADLINE = 0.5
-#: seconds between two looks at the signal masks while somebody waits for a signal handler that Python does not tell of
-MASK_INTERVAL = 0.02
-
+#: seconds that a signal handler is given to end when the event it was meant for has ended already
+SETTLE_DEADLINE = 5.0
 #: bytes of a log up to which a wait searches all of it anew, so that what is searched may span lines; then by lines
 SEARCHED_WHOLE = 1 << 18
 
@@ -78,6 +77,7 @@ class Platform:
         )
         self.clock = Clock(self._reactor)
         self.functions = Registry()
+        self._spill = Spill()
         self.events = EventStore(self.clock, settings.retention_hours * 3600, settings.window_hours * 3600)
         #: coverage of what runs in the instances; see ``pytest_scf.facade.coverage``
         self.coverage: dict[str, Any] | None = None
@@ -114,7 +114,9 @@ class Platform:
 
     def create_function(self, config: FunctionConfig) -> FunctionRecord:
         """Raises ResourceInUse.Function."""
-        return self.functions.add(config)
+        function = self.functions.add(config)
+        function.spill = self._spill
+        return function
 
     # -- invoking ------------------------------------------------------------------------------------------------
 
@@ -147,18 +149,22 @@ class Platform:
             if function.idle:
                 self.events.add(event)
                 self._assign(function.idle.pop(), event, payload)
-            elif len(function.instances) < (function.config.max_instances or self.settings.max_instances):
+            elif len(function.instances) < self._most_instances(function):
                 self._launch(function, event, payload)
+                self.events.add(event)
             elif asynchronous and not event.asynchronous:
                 self.events.add(event)
                 event.payload = payload
                 function.queue.append(event)
             else:
-                quota = (function.config.max_instances or self.settings.max_instances) * function.config.memory
+                quota = self._most_instances(function) * function.config.memory
                 raise LimitExceededFunctionReservedConcurrencyMemory(
                     f"Function [ {function.name} ] concurrency exceeded reserved quota {quota}MB"
                 )
         return event
+
+    def _most_instances(self, function: FunctionRecord) -> int:
+        return function.config.max_instances or self.settings.max_instances
 
     def _assign(self, instance: InstanceRecord, event: EventRecord, payload: bytes) -> None:
         instance.event = event
@@ -198,7 +204,6 @@ class Platform:
         event.instance = instance
         instance.event = event
         process.launch()
-        self.events.add(event)
         function.instances.append(instance)
         self._starting_or_alive.add(instance)
         event.payload = payload
@@ -212,6 +217,8 @@ class Platform:
                 self._answered(instance, status.FINISHED, status.SUCCESS, "the handler returned", payload)
             elif kind == wire.READY:
                 self._ready(instance, payload)
+            elif kind == wire.ALIVE:
+                self._lives(instance)
             elif kind == wire.SIGNAL_HANDLER:
                 self._registered(instance, json.loads(payload))
             elif kind == wire.SHARED_TMP:
@@ -245,7 +252,7 @@ class Platform:
         event = instance.event
         assert event is not None
         event.log.init_end = event.log.size
-        if event.decided:
+        if event.decided or self._peak_was_too_high(instance, peak_kib):
             return
         self._begin(instance)
         # Sent only now, so that what the handler writes can be told from what the init phase wrote.
@@ -271,6 +278,8 @@ class Platform:
             return
         self._take_output(instance)
         seconds, peak_kib = wire.MEASURE.unpack_from(payload)
+        if self._peak_was_too_high(instance, peak_kib):
+            return
         if not event.decide(state, code, cause, self.clock.now()):
             return
         event.duration_ms = seconds * 1000
@@ -318,9 +327,11 @@ class Platform:
         stack: str = "",
     ) -> None:
         self._take_output(instance)
+        seconds, peak_kib = wire.MEASURE.unpack_from(payload)
+        if self._peak_was_too_high(instance, peak_kib):
+            return
         if not event.decide(status.FAILED, code, cause, self.clock.now()):
             return
-        seconds, peak_kib = wire.MEASURE.unpack_from(payload)
         event.duration_ms = seconds * 1000
         event.memory_bytes = peak_kib * 1024
         event.fail(message, stack)
@@ -328,10 +339,39 @@ class Platform:
 
     def _settle(self, instance: InstanceRecord, event: EventRecord) -> None:
         """The runtime has answered and waits for more: keep the instance, or repossess it and publish then."""
+        process = instance.process
         failed = event.outcome.status != status.FINISHED
-        if (failed and event.asynchronous) or instance.init is None or self._may_be_dying(instance, event):
-            instance.process.kill()
+        if process.exit is not None:
+            return  # it answered and died, and is about to be gone
+        if (failed and event.asynchronous) or instance.init is None:
+            process.kill()
+        elif instance.signals_under_way:
+            pass  # done again when they have been sent
+        elif any(note.delivered for note in event.signals):
+            self._settle_after_signal(instance, event)
+        else:
+            self._free(instance, event)
+
+    def _settle_after_signal(self, instance: InstanceRecord, event: EventRecord) -> None:
+        """The event may have ended just as the signal came: let that take effect, so that it spares the next event.
+
+        What was signalled before it is asked for a sign of life has died, or run its signal handler, when that comes.
+        """
+        if any(note.disposition == "blocked" for note in event.signals):
+            instance.process.kill()  # the signal waits for the moment in which it is unblocked
             return
+        instance.settling = True
+        self._limit(instance, SETTLE_DEADLINE)
+        instance.process.ask_for_life()
+
+    def _lives(self, instance: InstanceRecord) -> None:
+        event = instance.event
+        if instance.settling and event is not None:
+            instance.settling = False
+            self._take_output(instance)
+            self._free(instance, event)
+
+    def _free(self, instance: InstanceRecord, event: EventRecord) -> None:
         instance.event = None
         function = instance.function
         if instance.config is not function.config or function.queue or self._closed:
@@ -343,14 +383,6 @@ class Platform:
         function.idle.append(instance)
         self._expect_idle_end(function)
         event.publish()
-
-    def _may_be_dying(self, instance: InstanceRecord, event: EventRecord) -> bool:
-        """A signal that nothing caught was sent as the event ended: the process may die of it at any moment."""
-        return (
-            bool(event.signals)
-            and event.signals[-1].delivered
-            and event.signals[-1].disposition not in ("caught", "ignored")
-        )
 
     def _next_for(self, instance: InstanceRecord) -> None:
         """Give an instance that has become free the next waiting event, or take it back."""
@@ -386,9 +418,8 @@ class Platform:
                 self._lost_under(instance, event, error)
                 event.publish()
             self._all_gone.notify_all()
-            if function.queue and not self._closed:
-                waiting = function.queue.pop(0)
-                self._launch_queued(function, waiting)
+            while function.queue and not self._closed and len(function.instances) < self._most_instances(function):
+                self._launch_queued(function, function.queue.pop(0))
 
     def _launch_queued(self, function: FunctionRecord, event: EventRecord) -> None:
         try:
@@ -435,10 +466,14 @@ class Platform:
     def _look_at_limit(self, instance: InstanceRecord) -> None:
         with self._lock:
             instance.timer = None
-            if instance.event is None or instance.event.decided:
+            if instance.event is None or (instance.event.decided and not instance.settling):
                 return
             if time.monotonic() < instance.deadline:
                 instance.timer = self._reactor.call_at(instance.deadline, lambda: self._look_at_limit(instance))
+                return
+            if instance.settling:
+                instance.settling = False
+                instance.process.kill()
                 return
             self._time_is_up(instance, instance.event)
 
@@ -483,6 +518,17 @@ class Platform:
             event.fail(f"{status.MEMORY_LIMIT.text}: {used:.0f} MB used of {limit} MB")
             instance.process.kill()
 
+    def _peak_was_too_high(self, instance: InstanceRecord, peak_kib: int) -> bool:
+        """Whether the user's process held too much between two looks at it: it says so itself in the end."""
+        peak = peak_kib * 1024
+        if peak <= instance.config.memory * 1024 * 1024 or instance.pid is None:
+            return False
+        peak -= memory.shared_bytes(instance.pid)
+        if peak <= instance.config.memory * 1024 * 1024:
+            return False
+        self._memory_is_up(instance, peak)
+        return True
+
     def _end(self, instance: InstanceRecord) -> None:
         """Kill an instance whose event is decided, after its coverage is saved where that is counted."""
         instance.process.save_coverage_then(instance.process.kill, COVERAGE_DEADLINE)
@@ -520,21 +566,24 @@ class Platform:
             return
         with self._lock:
             instance = event.instance
-            if not event.decide(status.ABORTED, status.CANCELLED, "the user terminated the event", self.clock.now()):
-                self._refuse_termination(event)
-            event.fail(status.CANCELLED.text)
-            if instance is not None:
-                self._end(instance)
-            else:
-                event.function.queue.remove(event)
-                event.publish()
+            won = event.decide(status.ABORTED, status.CANCELLED, "the user terminated the event", self.clock.now())
+            if won:
+                event.fail(status.CANCELLED.text)
+                if instance is not None:
+                    self._end(instance)
+                else:
+                    event.function.queue.remove(event)
+                    event.publish()
+        if not won:
+            raise self._not_running(event)
         if instance is not None:
             self._wait_gone(instance)
+        self._wait_published(event)
 
-    def _refuse_termination(self, event: EventRecord) -> None:
-        state = event.outcome.status
-        raise FailedOperationAsyncEventStatus(
-            f"The event {event.request_id} of function {event.function.name} is {state}, not RUNNING: "
+    def _not_running(self, event: EventRecord) -> FailedOperationAsyncEventStatus:
+        self._wait_published(event)  # so that nobody is refused and then finds it RUNNING
+        return FailedOperationAsyncEventStatus(
+            f"The event {event.request_id} of function {event.function.name} is {event.status}, not RUNNING: "
             "only a RUNNING event can be terminated."
         )
 
@@ -542,39 +591,50 @@ class Platform:
         if not instance.gone.wait(STUCK_DEADLINE):
             raise InstanceError(f"{instance!r} is not gone {STUCK_DEADLINE:g} s after it was killed")
 
+    def _wait_published(self, event: EventRecord) -> None:
+        """An outcome that stands is seen once what it entails has happened, which takes a moment."""
+        if not self.wait_final(event, STUCK_DEADLINE):
+            raise InstanceError(f"{event!r} is decided, and not ended {STUCK_DEADLINE:g} s later")
+
     def _send_signal(self, event: EventRecord) -> None:
         instance = event.instance
         if event.decided or instance is None:
-            self._refuse_termination(event)
-            return
+            raise self._not_running(event)
         process = instance.process
         process.wait_for_user_process(STUCK_DEADLINE)
-        process.save_coverage(COVERAGE_DEADLINE)
+        if process.disposition(signal.SIGTERM) in ("default", "unknown"):
+            # It may die of the signal. One that goes on hands its counts out itself, and misses none then: to take them
+            # from beside code that runs can lose what is counted in that moment.
+            process.save_coverage(COVERAGE_DEADLINE)
         with self._lock:
-            if event.decided:
-                self._refuse_termination(event)
-            # What was written before the signal stands before the platform's line, what was written after it, after.
-            self._take_output(instance)
-            now = self.clock.now()
-            found = process.disposition(signal.SIGTERM)
-            registration = instance.registration
-            if found == "unknown" and registration is not None:
-                found = registration.disposition
-            delivered: bool | None = False
-            if found != "gone":
-                delivered = process.signal_now(signal.SIGTERM)
-            if delivered is not None:
-                self._signalled(event, SignalNote(now, delivered, found, registration))
-                return
-            note = SignalNote(now, True, found, registration)
-            event.signals += (note,)
-            process.pause_output()
+            too_late = event.decided
+            if not too_late:
+                # What was written before the signal stands before the platform's line, what comes after it, after.
+                self._take_output(instance)
+                now = self.clock.now()
+                found = process.disposition(signal.SIGTERM)
+                registration = instance.registration
+                if found == "unknown" and registration is not None:
+                    found = registration.disposition
+                delivered = process.signal_now(signal.SIGTERM) if found != "gone" else False
+                if delivered is not None:
+                    self._signalled(event, SignalNote(now, delivered, found, registration))
+                    return
+                instance.signals_under_way += 1
+                process.pause_output()
+        if too_late:
+            raise self._not_running(event)
         # Without a pidfd the init sends the signal: it is asked without the lock, which its answer may have to pass.
-        delivered = process.signal_through_init(signal.SIGTERM)
-        with self._lock:
-            event.signals = event.signals[:-1]
-            self._signalled(event, SignalNote(now, delivered, found, registration))
-            process.resume_output()
+        delivered = False
+        try:
+            delivered = process.signal_through_init(signal.SIGTERM)
+        finally:
+            with self._lock:
+                instance.signals_under_way -= 1
+                self._signalled(event, SignalNote(now, delivered, found, registration))
+                process.resume_output()
+                if event.decided and not event.final and not instance.signals_under_way:
+                    self._settle(instance, event)
 
     def _signalled(self, event: EventRecord, note: SignalNote) -> None:
         event.signals += (note,)
@@ -651,11 +711,11 @@ class Platform:
     def wait_for_signal_handler(self, event: EventRecord, timeout: float | None) -> None:
         """Wait until the event's process catches SIGTERM.
 
-        Code that registered its signal handler while it worked on an earlier event of the same instance is given a
-        moment to do so again, since the handler of that earlier event would not serve this one.
+        Code that registered its signal handler while it worked on an earlier event of the same instance is given some
+        time to do so again (``Renewal``), since the handler of that earlier event would not serve this one.
         Raises EventEnded when the event ended before that, WaitTimeout after ``timeout`` seconds.
         """
-        began = time.monotonic()
+        renewal = Renewal()
 
         def look(record: EventRecord) -> bool | Exception | None:
             instance = record.instance
@@ -665,7 +725,7 @@ class Platform:
             if registration is not None and registration.disposition == "caught":
                 if registration.event is record:
                     return True
-                if registration.event is not None and time.monotonic() - began < RENEWAL_DEADLINE:
+                if registration.event is not None and not renewal.is_overdue:
                     return None
             if instance.init is None and registration is None:
                 return None
@@ -675,11 +735,14 @@ class Platform:
 
         def look_again() -> None:
             with self._lock:
+                if over or event.final:
+                    return
+                if event.instance is not None and event.instance.pid is not None:
+                    renewal.look(event.instance.pid)
                 event.touch()
-                if not over and not event.final:
-                    self._reactor.call_at(time.monotonic() + MASK_INTERVAL, look_again)
+                self._reactor.call_at(time.monotonic() + LOOK_INTERVAL, look_again)
 
-        self._reactor.call_at(time.monotonic() + MASK_INTERVAL, look_again)
+        self._reactor.call_at(time.monotonic() + LOOK_INTERVAL, look_again)
         try:
             self._wait_or_ended(event, look, timeout, "a signal handler for SIGTERM")
         finally:
@@ -720,6 +783,7 @@ class Platform:
                 if not self._all_gone.wait_for(lambda: not self._starting_or_alive, STUCK_DEADLINE):
                     raise InstanceError(f"not gone {STUCK_DEADLINE:g} s after being killed: {self._starting_or_alive}")
         finally:
+            self._spill.close()
             for path in self._staging:
                 shutil.rmtree(path, ignore_errors=True)
             self._lease.release()

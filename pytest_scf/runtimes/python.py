@@ -89,23 +89,21 @@ class Channel:
         self.pid = os.getpid()
         self._sock = sock
         self._sending = False
-        self._waiting = []  # type: list[bytes]
+        self._outgoing = []  # type: list[bytes]
         self._reader = wire.Reader()
         self._frames = []  # type: list[tuple[int, bytes]]
 
     def send(self, kind, payload):
         # type: (int, bytes) -> None
         # A signal handler may run in the middle of a frame; what it has to say goes behind that frame.
-        if self._sending:
-            self._waiting.append(wire.frame(kind, payload))
-            return
-        self._sending = True
-        try:
-            self._sock.sendall(wire.frame(kind, payload))
-            while self._waiting:
-                self._sock.sendall(self._waiting.pop(0))
-        finally:
-            self._sending = False
+        outgoing = self._outgoing
+        outgoing.append(wire.frame(kind, payload))
+        while outgoing and not self._sending:
+            self._sending = True
+            try:
+                self._sock.sendall(outgoing.pop(0))
+            finally:
+                self._sending = False
 
     def receive(self):
         # type: () -> tuple[int, bytes] | None
@@ -144,9 +142,13 @@ def _failure(error, **more):
     name = kind.__name__ if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "." + kind.__name__
     try:
         message = str(error)
-    except Exception as second:
+    except BaseException as second:
         message = "<str() of it raised %s>" % type(second).__name__
-    facts = {"type": name, "message": message, "stack": "" if isinstance(error, HandlerMissing) else _stack(error)}
+    try:
+        stack = "" if isinstance(error, HandlerMissing) else _stack(error)
+    except BaseException as second:
+        stack = "<the traceback of it raised %s>" % type(second).__name__
+    facts = {"type": name, "message": message, "stack": stack}
     facts.update(more)
     return json.dumps(facts).encode("utf-8", "backslashreplace")
 
@@ -197,6 +199,11 @@ def _watch_signal_handlers(channel):
         previous = original(signalnum, handler)
         if signalnum == signal.SIGTERM and os.getpid() == channel.pid:
             caller = sys._getframe(1)
+            # loop.add_signal_handler registers a stand-in; what is told is what it stands for, and who asked for it
+            while caller.f_back is not None and str(caller.f_globals.get("__name__")).startswith("asyncio."):
+                if caller.f_code.co_name == "add_signal_handler":
+                    handler = caller.f_locals.get("callback", handler)
+                caller = caller.f_back
             facts = {"disposition": "caught", "name": "", "file": caller.f_code.co_filename, "line": caller.f_lineno}
             if handler == signal.SIG_DFL:
                 facts["disposition"] = "default"
@@ -258,21 +265,24 @@ def _watch_shared_tmp(channel, own, allowed):
     sys.addaudithook(hook)
 
 
-def _call(handler, request_id, payload, context):
-    # type: (object, str, bytes, dict[str, object]) -> tuple[int, float, bytes]
+def _call(channel, handler, request_id, payload, context):
+    # type: (Channel, object, str, bytes, dict[str, object]) -> tuple[int, bytes]
+    """The kind and the payload of the answer. Raises what ends the process."""
     began = time.perf_counter()
     try:
         value = handler(json.loads(payload), dict(context, request_id=request_id))  # type: ignore[operator]
-        text = json.dumps(value)
+        # All that follows belongs in here: a signal handler may still raise.
+        body = json.dumps(value).encode("utf-8", "backslashreplace")
+        kind = wire.RETURNED
+        if len(body) > _RESPONSE_LIMIT:
+            kind, body = wire.TOO_LARGE, str(len(body)).encode()
+        return kind, wire.MEASURE.pack(time.perf_counter() - began, _peak_kib()) + body
     except SystemExit:
         raise
     except BaseException as error:
-        return wire.RAISED, time.perf_counter() - began, _failure(error)
-    seconds = time.perf_counter() - began
-    body = text.encode("utf-8", "backslashreplace")
-    if len(body) > _RESPONSE_LIMIT:
-        return wire.TOO_LARGE, seconds, str(len(body)).encode()
-    return wire.RETURNED, seconds, body
+        if os.getpid() != channel.pid:
+            raise
+        return wire.RAISED, wire.MEASURE.pack(time.perf_counter() - began, _peak_kib()) + _failure(error)
 
 
 def serve(sock, spec, coverage_socket=None):
@@ -290,17 +300,16 @@ def serve(sock, spec, coverage_socket=None):
         recorder = _Coverage(coverage_socket, code_root, from_this)
     try:
         handler = load_handler(str(spec["handler"]), code_root)
-    except SystemExit:
-        if recorder:
-            recorder.save()
-        raise
     except BaseException as error:
-        reason = "handler" if isinstance(error, HandlerMissing) else "code"
         if recorder:
             recorder.save()
+        if isinstance(error, SystemExit) or os.getpid() != channel.pid:
+            raise
+        reason = "handler" if isinstance(error, HandlerMissing) else "code"
         measure = wire.MEASURE.pack(time.perf_counter() - began, _peak_kib())
         channel.send(wire.LOAD_FAILED, measure + _failure(error, reason=reason))
         return
+    _leave_to_the_original(channel)
     channel.send(wire.READY, wire.MEASURE.pack(time.perf_counter() - began, _peak_kib()))
     context = spec["context"]  # type: dict[str, object]  # type: ignore[assignment]
     length = wire.REQUEST_ID_LENGTH
@@ -308,16 +317,24 @@ def serve(sock, spec, coverage_socket=None):
         message = channel.receive()
         if message is None:
             return
-        payload = message[1]
+        kind, payload = message
+        if kind == wire.ASK_ALIVE:
+            channel.send(wire.ALIVE, b"")
+            continue
         try:
-            kind, seconds, body = _call(handler, payload[:length].decode("ascii"), payload[length:], context)
+            kind, answer = _call(channel, handler, payload[:length].decode("ascii"), payload[length:], context)
         finally:
             if recorder:
                 recorder.save()
-            if os.getpid() != channel.pid:
-                # a process that the handler forked came back out of the handler: only the original answers
-                os._exit(0)
-        channel.send(kind, wire.MEASURE.pack(seconds, _peak_kib()) + body)
+        _leave_to_the_original(channel)
+        channel.send(kind, answer)
+
+
+def _leave_to_the_original(channel):
+    # type: (Channel) -> None
+    """A process that the user's code forked came back out of it: only the original answers."""
+    if os.getpid() != channel.pid:
+        os._exit(0)
 
 
 class _Coverage:
@@ -330,6 +347,7 @@ class _Coverage:
         # type: (socket.socket, str, types.SimpleNamespace) -> None
         import coverage  # the same interpreter as the test's, so it has the test's coverage
 
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._sock = sock
         self._coverage = coverage.Coverage(
@@ -349,6 +367,8 @@ class _Coverage:
 
     def save(self):
         # type: () -> None
+        if os.getpid() != self._pid:
+            return  # a fork has copies of the lock and of the socket, and may speak through neither
         with self._lock:
             data = self._coverage.get_data()
             found = {}  # type: dict[str, list[object]]

@@ -13,6 +13,7 @@ REQUEST_ID_LENGTH = 36
 
 # platform -> user process
 INVOKE = 1  # request id (36 ASCII characters), then the event as JSON
+ASK_ALIVE = 2  # answered by ALIVE: what was signalled before has died of it, or has run its signal handler
 
 # user process -> platform
 READY = 16  # MEASURE of the init phase
@@ -21,6 +22,7 @@ RAISED = 18  # MEASURE, then JSON {type, message, stack}
 LOAD_FAILED = 19  # MEASURE, then JSON {type, message, stack, reason: "handler" or "code"}
 TOO_LARGE = 20  # MEASURE, then the length of the response in bytes, as text
 SIGNAL_HANDLER = 21  # JSON {disposition, name, file, line}: what the process does with SIGTERM from now on
+ALIVE = 23
 SHARED_TMP = 22  # JSON {path, operation}: the shared temporary directory was touched
 
 # init -> platform
