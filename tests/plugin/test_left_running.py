@@ -42,7 +42,7 @@ def test_an_option_makes_it_an_error_of_the_test(run, pytester, arguments):
         ]
     )
     result.stdout.no_fnmatch_line(ADVICE)
-    assert result.stdout.str().count("was still RUNNING") == 1
+    assert result.stdout.str().count("_ ERROR at teardown") == 1
 
 
 @pytest.mark.parametrize("mode", ["report", "error"])
