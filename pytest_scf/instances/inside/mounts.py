@@ -48,7 +48,8 @@ def enter_instance_tree(code_root: str, tmp_bytes: int, readable: list[str]) -> 
 
     ``readable`` are directories below /tmp (an interpreter, site-packages) that must stay where they are.
     """
-    linux.mount(code_root, CODE_ROOT, None, linux.MS_BIND)
+    # With what is mounted below it: a user namespace may not look under that.
+    linux.mount(code_root, CODE_ROOT, None, linux.MS_BIND | linux.MS_REC)
     kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in readable]
     linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777,size={tmp_bytes}")
     for path, fd in kept:

@@ -80,7 +80,7 @@ def _try_one() -> str:
         return _explain(str(error))
     if pid == 0:
         try:
-            mounts.enter_instance_tree("/", 4096, [])
+            mounts.enter_instance_tree(mounts.CODE_ROOT, 4096, [])
         except BaseException as error:
             os.write(writing, str(error).encode()[:4096])
         finally:
