@@ -47,20 +47,20 @@ def _prepare(level: str) -> str:
     if not linux_only:
         return f"namespaces are a feature of Linux, this is {sys.platform}"
     try:
-        _enter_namespaces()
-    except OSError as error:
-        return _explain(str(error))
-    return _try_one()
-
-
-def _enter_namespaces() -> None:
-    try:
         linux.unshare(linux.CLONE_NEWNS)
-    except PermissionError:
+        as_user = False
+    except OSError:
         # An ordinary user, or root in a container that lacks the capability.
-        _enter_user_namespace()
-    linux.bound_capabilities()
-    mounts.enter_shared_tree()
+        as_user = True
+    try:
+        if as_user:
+            _enter_user_namespace()
+        linux.bound_capabilities()
+        mounts.enter_shared_tree()
+        _try_one()
+    except OSError as error:
+        return _explain(str(error), as_user=as_user)
+    return ""
 
 
 def _enter_user_namespace() -> None:
@@ -71,13 +71,10 @@ def _enter_user_namespace() -> None:
             file.write(text)
 
 
-def _try_one() -> str:
+def _try_one() -> None:
     """Make the namespaces of an instance once, since only doing it tells whether it is allowed."""
     reading, writing = os.pipe()
-    try:
-        pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
-    except OSError as error:
-        return _explain(str(error))
+    pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
     if pid == 0:
         try:
             mounts.enter_instance_tree(mounts.CODE_ROOT, 4096, [])
@@ -89,28 +86,31 @@ def _try_one() -> str:
     with open(reading, encoding="utf-8", errors="replace") as answer:
         text = answer.read()
     os.waitpid(pid, 0)
-    return _explain(text) if text else ""
+    if text:
+        raise OSError(text)
 
 
-def _explain(error: str) -> str:
+def _explain(error: str, *, as_user: bool) -> str:
     """Add what is known to refuse it, and the remedy."""
-    with contextlib.suppress(OSError):
-        with open("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", encoding="ascii") as file:
-            if file.read().strip() == "1" and os.geteuid() != 0:
-                return (
-                    f"{error} (this system restricts unprivileged user namespaces: "
-                    "sysctl kernel.apparmor_restrict_unprivileged_userns=0 allows them)"
-                )
-    with contextlib.suppress(OSError):
-        with open("/proc/sys/user/max_user_namespaces", encoding="ascii") as file:
-            if file.read().strip() == "0" and os.geteuid() != 0:
-                return f"{error} (sysctl user.max_user_namespaces is 0)"
+    if as_user and _setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            f"{error} (this system restricts unprivileged user namespaces: "
+            "sysctl kernel.apparmor_restrict_unprivileged_userns=0 allows them)"
+        )
+    if as_user and _setting("/proc/sys/user/max_user_namespaces") == "0":
+        return f"{error} (sysctl user.max_user_namespaces is 0)"
     if "unshare" in error or "clone3" in error or "mount" in error:
         return (
             f"{error} (a container needs --cap-add SYS_ADMIN or --privileged, "
             "and a seccomp profile that lets unshare, clone3 and mount through)"
         )
     return error
+
+
+def _setting(path: str) -> str:
+    with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
+        return file.read().strip()
+    return ""
 
 
 class Zygote:
