@@ -236,6 +236,8 @@ def test_nothing_but_tmp_can_be_written(rt, call):
     home, packages = os.path.expanduser("~"), os.path.dirname(os.path.dirname(pytest.__file__))
     wanted = ["/", "/var/user", "/var", "/var/tmp", "/etc", "/usr", "/dev", "/dev/shm", "/run", "/opt", home, packages]
     places = [place for place in [*wanted, os.path.dirname(os.__file__), sys.prefix] if os.access(place, os.X_OK)]
+    # What lies below the test's /tmp is not read-only in the instance, but not there, unless it is bound into its own.
+    places = [place for place in places if place != home or not home.startswith("/tmp/")]
     found = call(handler, ["/var/user", *places])
     assert found == dict.fromkeys(["/var/user", *places], errno.EROFS)
 
