@@ -42,12 +42,18 @@ class EventLog:
         self._starts: list[int] = []
         self._runs: list[tuple[float, str]] = []
         #: where the output of the init phase ends
-        self.init_end = 0
+        self._init_end = 0
 
     def write(self, data: bytes, time: float, source: str = CUSTOM) -> None:
         with self._lock:
             last = self._runs[-1] if self._runs else None
-            if last is None or last[1] != source or source == PLATFORM or time - last[0] >= _SAME_MOMENT:
+            if (
+                last is None
+                or last[1] != source
+                or source == PLATFORM
+                or time - last[0] >= _SAME_MOMENT
+                or self._size == self._init_end
+            ):
                 self._starts.append(self._size)
                 self._runs.append((time, source))
             room = IN_MEMORY - len(self._head)
@@ -58,6 +64,11 @@ class EventLog:
             while len(self._rest) >= BLOCK:
                 self._put_away(bytes(self._rest[:BLOCK]))
                 del self._rest[:BLOCK]
+
+    def end_init(self) -> None:
+        """What was written up to here is the init phase's."""
+        with self._lock:
+            self._init_end = self._size
 
     def _put_away(self, data: bytes) -> None:
         if self._spill is None:
@@ -93,9 +104,13 @@ class EventLog:
             return b"".join(parts)
 
     def _body(self, start: int, end: int) -> list[LogLine]:
-        """Lines of a stretch. Output cut in two by a platform's line shows as two lines."""
+        """Lines of a stretch. Output cut in two by a platform's line shows as two lines.
+
+        Unless the cut is just before the end of a line, which Python writes on its own: that end is where it belongs.
+        """
         data = self._read(start, end)
-        lines: list[tuple[float, str, bytes, bool]] = []
+        lines: list[tuple[float, str, list[bytes]]] = []
+        unfinished = -1  # the output's line that has no end yet
         first = bisect_right(self._starts, start) - 1
         for index in range(max(first, 0), len(self._runs)):
             begin = max(self._starts[index], start)
@@ -103,25 +118,27 @@ class EventLog:
             if begin >= stop:
                 continue
             time, source = self._runs[index]
-            part = data[begin - start : stop - start]
-            pieces = part.split(b"\n")
-            whole = pieces.pop() == b""
-            texts = pieces if whole else [*pieces, part[part.rfind(b"\n") + 1 :]]
-            for position, text in enumerate(texts):
-                joins = position == 0 and lines and lines[-1][3] is False and lines[-1][1] == source
-                complete = whole or position < len(texts) - 1
-                if joins:
-                    previous = lines.pop()
-                    lines.append((previous[0], source, previous[2] + text, complete))
-                else:
-                    lines.append((time, source, text, complete))
-        return [LogLine(time, source, _text(text)) for time, source, text, _ in lines]
+            *texts, rest = data[begin - start : stop - start].split(b"\n")
+            if source == CUSTOM and unfinished != -1:
+                if unfinished == len(lines) - 1:
+                    if not texts:
+                        lines[unfinished][2].append(rest)
+                        continue
+                    lines[unfinished][2].append(texts.pop(0))
+                elif texts and not texts[0]:
+                    del texts[0]
+            lines += [(time, source, [text]) for text in texts]
+            if source == CUSTOM:
+                unfinished = len(lines) if rest else -1
+            if rest:
+                lines.append((time, source, [rest]))
+        return [LogLine(time, source, _text(b"".join(parts))) for time, source, parts in lines]
 
     def lines(self) -> list[LogLine]:
         """The whole log so far, in the order of contract 7."""
         frame = self._frame()
         size = self._size
-        init_end = min(self.init_end, size)
+        init_end = min(self._init_end, size)
         return [
             *(LogLine(frame.started, PLATFORM, line) for line in frame.before),
             *self._body(0, init_end),

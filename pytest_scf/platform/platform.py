@@ -251,7 +251,7 @@ class Platform:
         instance.state = "busy"
         event = instance.event
         assert event is not None
-        event.log.init_end = event.log.size
+        event.log.end_init()
         if event.decided or self._peak_was_too_high(instance, peak_kib):
             return
         self._begin(instance)

@@ -1,0 +1,353 @@
+"""Logs: whole, in order, byte for byte, and readable while the event runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+
+import pytest
+
+from pytest_scf.platform import spill
+from pytest_scf.platform.logs import EventLog, Frame
+
+MIB = 1024 * 1024
+
+
+def handler(body: str, before: str = "") -> str:
+    """Source text of a handler with this body; ``before`` stands at module level."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    return f"import os, signal, sys, threading, time\n{before}\ndef main_handler(event, context):\n{lines}"
+
+
+# -- the platform's lines --------------------------------------------------------------------------------------------
+
+
+def test_the_log_of_a_cold_request_has_every_line_in_its_place(rt):
+    fn = rt.deploy(handler("print('working')\nreturn 'END'", "print('starting')"), async_run=True)
+    event = fn.invoke_async().wait()
+    rid = event.request_id
+    wanted = [
+        f"START RequestId:{rid}",
+        "starting",
+        f"Init Report RequestId: {rid} Coldstart: Nms (PullCode: Nms InitRuntime: Nms InitFunction: Nms) "
+        "Memory: 128MB MemUsage: N.NMB",
+        "working",
+        f'Response RequestId:{rid} RetMsg:"END"',
+        f"END RequestId:{rid}",
+        f"Report RequestId:{rid} Duration:Nms Memory:128MB MemUsage:N.NMB",
+    ]
+    assert [re.sub(r"\b\d+(?=ms|\.)|(?<=\.)\d+(?=MB)", "N", line) for line in event.logs.text.splitlines()] == wanted
+    assert [line.source for line in event.logs.lines] == [
+        "Platform" if line.startswith(("START", "Init", "Response", "END", "Report")) else "Custom" for line in wanted
+    ]
+
+
+def test_a_warm_request_has_no_init_in_its_log(rt):
+    fn = rt.deploy(handler("print('working')", "print('starting')"))
+    fn.invoke()
+    log = fn.invoke().log
+    assert "Init Report" not in log
+    assert "starting" not in log
+    assert [line.split(":")[0] for line in log.splitlines()] == [
+        "START RequestId",
+        "working",
+        "Response RequestId",
+        "END RequestId",
+        "Report RequestId",
+    ]
+
+
+def test_a_failure_has_an_error_line_before_the_response(scf_runtime):
+    result = scf_runtime.deploy(handler("raise ValueError('no')")).invoke()
+    lines = result.log.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["START", "Init", "ERROR", "Response", "END", "Report"]
+    assert lines[2].startswith(f'ERROR RequestId:{result.request_id} Result:{{"errorCode": -1, "errorMessage": ')
+
+
+def test_times_of_the_lines_never_go_back(scf_runtime):
+    event = scf_runtime.deploy(handler("for n in range(50): print(n)", "print('starting')"), async_run=True)
+    event = event.invoke_async().wait()
+    times = [line.time for line in event.logs.lines]
+    assert times == sorted(times)
+    assert event.start_time <= times[0]
+    assert times[-1] <= event.end_time
+
+
+def test_the_tail_is_the_last_four_kilobytes(scf_runtime):
+    fn = scf_runtime.deploy(handler("print('x' * 10000)"))
+    for kind, length in (("Tail", 4096), ("None", 0)):
+        answer = scf_runtime.api.call("Invoke", {"FunctionName": fn.name, "LogType": kind})
+        assert len(answer["Result"]["Log"]) == length
+    result = scf_runtime.api.call("Invoke", {"FunctionName": fn.name, "LogType": "Tail"})["Result"]
+    whole = next(each for each in scf_runtime.invocations() if each.request_id == result["FunctionRequestId"])
+    assert whole.logs.text.endswith(result["Log"])
+
+
+# -- while the event runs --------------------------------------------------------------------------------------------
+
+
+def test_the_log_can_be_read_while_the_event_runs(rt):
+    event = rt.deploy(handler("print('begun')\ntime.sleep(600)"), async_run=True).invoke_async()
+    event.wait_for_log("begun")
+    assert event.status == "RUNNING"
+    assert event.logs.user.startswith("begun")
+    assert "END RequestId" not in event.logs.text
+    event.terminate()
+    assert event.logs.user == "begun\n"
+    assert "END RequestId" in event.logs.text
+
+
+def test_the_init_phase_can_be_read_while_it_lasts(rt):
+    event = rt.deploy(handler("pass", "print('starting')\ntime.sleep(600)"), async_run=True).invoke_async()
+    event.wait_for_log("starting")
+    assert "Init Report" not in event.logs.text
+    event.terminate()
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)", "time.sleep(600)"])
+def test_half_a_line_is_kept_when_the_process_is_killed(rt, end):
+    body = f"print('whole')\nprint('half', end='')\n{end}"
+    event = rt.deploy(handler(body), async_run=True).invoke_async()
+    event.wait_for_log("half") if "sleep" in end else event.wait()
+    if "sleep" in end:
+        event.terminate()
+    assert event.logs.user == "whole\nhalf"
+    assert "half\nERROR RequestId" in event.logs.text
+
+
+def test_a_process_that_never_stops_writing_can_be_terminated(rt):
+    event = rt.deploy(handler("while True: os.write(1, b'x' * 65536)"), async_run=True).invoke_async()
+    event.wait_for_log("xxx")
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+    other = rt.deploy(handler("while True: os.write(1, b'x' * 65536)"), async_run=True).invoke_async()
+    other.wait_for_log("xxx")
+    other.terminate()
+    other.assert_aborted()
+
+
+# -- much ------------------------------------------------------------------------------------------------------------
+
+
+def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(rt):
+    fn = rt.deploy(handler("print(''.join(chr(97 + n % 26) for n in range(10 * 1024 * 1024)))"), timeout=60, memory=512)
+    result = fn.invoke()
+    wanted = "".join(map(chr, range(97, 123))) * (10 * MIB // 26 + 1)
+    # Compared first: a difference of ten megabytes is not to be explained.
+    same = result.log.splitlines()[2] == wanted[: 10 * MIB]
+    assert same
+
+
+def test_ten_megabytes_in_many_lines_are_kept_byte_for_byte(rt):
+    event = rt.deploy(
+        handler("for n in range(200000): print(f'line {n:06} ' + 'x' * 40)"), async_run=True, timeout=120
+    ).invoke_async()
+    event.wait()
+    same = event.logs.user == "".join(f"line {n:06} " + "x" * 40 + "\n" for n in range(200000))
+    assert same
+    assert len(event.logs.lines) == 200000 + 5
+
+
+def test_a_waiter_reads_along_with_much_output(rt):
+    body = "for n in range(20000): print('noise ' * 20)\nprint('needle')\ntime.sleep(600)"
+    event = rt.deploy(handler(body), async_run=True).invoke_async()
+    event.wait_for_log("needle", timeout=60)
+    event.terminate()
+
+
+def test_big_logs_share_one_descriptor_and_stay_readable_after_the_runtime_is_closed(scf_runtime_of):
+    rt = scf_runtime_of("auto")
+    fn = rt.deploy(handler("print(event * 300000)"))
+    fn.invoke("0")
+    before = len(os.listdir("/proc/self/fd"))
+    results = [fn.invoke(str(digit)) for digit in range(10)]
+    assert len(os.listdir("/proc/self/fd")) <= before
+    assert [result.log.count(str(digit) * 300000) for digit, result in enumerate(results)] == [1] * 10
+    rt.close()
+    assert [result.log.count(str(digit) * 300000) for digit, result in enumerate(results)] == [1] * 10
+
+
+def test_a_thousand_logs_hold_no_descriptors(scf_runtime):
+    fn = scf_runtime.deploy(handler("print('x' * 1000)"), async_run=True)
+    fn.invoke_async().wait()
+    before = len(os.listdir("/proc/self/fd"))
+    events = []
+    for _ in range(1000):
+        events.append(fn.invoke_async())
+        events[-1].wait()
+    assert len(os.listdir("/proc/self/fd")) <= before
+    assert all(event.logs.user == "x" * 1000 + "\n" for event in events)
+
+
+def test_blocks_of_logs_that_nobody_holds_are_used_anew():
+    store = spill.Spill()
+    data = [bytes([n]) * spill.BLOCK for n in range(3)]
+    blocks = [store.put(each) for each in data]
+    store.give_back([blocks[1]])
+    assert store.put(data[2]) == blocks[1]
+    assert [store.get(block)[0] for block in blocks] == [0, 2, 2]
+    store.close()
+    assert [store.get(block)[0] for block in blocks] == [0, 2, 2]
+    assert store.get(store.put(data[1])) == data[1]
+
+
+# -- whose output, and what bytes ------------------------------------------------------------------------------------
+
+
+def test_output_of_python_c_children_and_descriptors_stands_in_the_order_it_was_written(rt):
+    body = (
+        "import ctypes, subprocess\n"
+        "libc = ctypes.CDLL(None)\n"
+        "for n in range(5):\n"
+        "    print('python', n)\n"
+        "    libc.printf(b'c %d\\n', n)\n"
+        "    subprocess.run(['echo', 'child', str(n)])\n"
+        "    print('stderr', n, file=sys.stderr)\n"
+        "    os.write(1, f'descriptor {n}\\n'.encode())\n"
+        "    sys.stdout.buffer.write(f'buffer {n}\\n'.encode())\n"
+        "    libc.puts(f'puts {n}'.encode())"
+    )
+    result = rt.deploy(handler(body), timeout=60).invoke()
+    kinds = ("python", "c", "child", "stderr", "descriptor", "buffer", "puts")
+    assert result.log.splitlines()[2:-3] == [f"{kind} {n}" for n in range(5) for kind in kinds]
+
+
+def test_a_traceback_and_the_logging_module_write_to_the_log(rt):
+    body = "import logging, traceback\nlogging.warning('warned')\ntry: 1 / 0\nexcept Exception: traceback.print_exc()"
+    log = rt.deploy(handler(body)).invoke().log
+    assert "WARNING:root:warned\nTraceback (most recent call last):\n" in log
+    assert "ZeroDivisionError: division by zero\n" in log
+
+
+def test_bytes_that_are_not_utf8_stay_readable(rt):
+    body = "os.write(1, b'before \\xff\\xfe\\x80 after\\n')\nos.write(1, 'ü 漢 \U0001f600\\n'.encode())"
+    event = rt.deploy(handler(body), async_run=True).invoke_async().wait()
+    assert event.logs.user == "before \\xff\\xfe\\x80 after\nü 漢 \U0001f600\n"
+    assert "before \\xff\\xfe\\x80 after" in [line.text for line in event.logs.lines]
+
+
+def test_a_character_cut_in_two_by_the_writer_is_whole_in_the_log(rt):
+    body = "data = '漢'.encode()\nos.write(1, data[:1])\ntime.sleep(0.05)\nos.write(1, data[1:] + b'\\n')"
+    event = rt.deploy(handler(body), async_run=True).invoke_async().wait()
+    assert event.logs.user == "漢\n"
+
+
+def test_carriage_returns_and_empty_lines_are_kept(rt):
+    event = rt.deploy(handler("print('a\\r\\n\\nb\\rc')"), async_run=True).invoke_async().wait()
+    assert event.logs.user == "a\r\n\nb\rc\n"
+    assert [line.text for line in event.logs.lines if line.source == "Custom"] == ["a\r", "", "b\rc"]
+
+
+def test_half_a_surrogate_pair_cannot_be_printed_as_anywhere(scf_runtime):
+    result = scf_runtime.deploy(handler("print('\\ud800')")).invoke()
+    assert int(result.status_code) == 430
+    assert "UnicodeEncodeError" in result.error_message
+
+
+def test_what_a_background_process_writes_between_two_requests_shows_in_the_next_ones_log(rt):
+    body = (
+        "if event == 'second':\n"
+        "    os.wait()\n"
+        "    print('second')\n"
+        "    return\n"
+        "here = tempfile.gettempdir()\n"
+        "os.mkfifo(f'{here}/go')\n"
+        "os.mkfifo(f'{here}/done')\n"
+        "print('first')\n"
+        "if os.fork() == 0:\n"
+        "    open(f'{here}/go').read()\n"
+        "    os.write(1, b'in between\\n')\n"
+        "    open(f'{here}/done', 'w').close()\n"
+        "    os._exit(0)"
+    )
+    fn = rt.deploy(handler(body, "import tempfile"))
+    first = fn.invoke("first")
+    tmp = first.instance.tmp
+    (tmp / "go").open("w").close()
+    (tmp / "done").read_bytes()
+    second = fn.invoke("second")
+    assert first.log.splitlines()[2:-3] == ["first"]
+    assert second.log.splitlines()[1:-3] == ["in between", "second"]
+    assert len(fn.instances) == 1
+
+
+# -- signals ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(rt):
+    body = (
+        "signal.signal(signal.SIGTERM, lambda *args: print('signal handler', flush=True))\n"
+        "signal.signal(signal.SIGALRM, lambda *args: print('alarm', flush=True))\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0005)\n"
+        "for n in range(30000):\n"
+        "    print(f'line {n}', flush=True)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "print('last')"
+    )
+    event = rt.deploy(handler(body), async_run=True, timeout=60).invoke_async()
+    event.wait_for_signal_handler()
+    event.terminate(graceful=True)
+    event.assert_finished()
+    text = event.logs.user
+    assert "signal handler" in text
+    assert "alarm" in text
+    assert "RuntimeError" not in text
+    # A signal handler may run between a line and its end, that of another signal handler, too.
+    for _ in range(10):
+        text = text.replace("signal handler\n", "").replace("alarm\n", "")
+    same = text == "".join(f"line {n}\n" for n in range(30000)) + "last\n"
+    assert same
+
+
+def test_the_platforms_line_stands_between_what_was_written_before_the_signal_and_after_it(rt):
+    body = (
+        "told = []\n"
+        "signal.signal(signal.SIGTERM, lambda *args: told.append(1))\n"
+        "print('before')\n"
+        "while not told: time.sleep(0.01)\n"
+        "print('after')"
+    )
+    event = rt.deploy(handler(body), async_run=True).invoke_async()
+    # Python writes a line and its end one after the other: the signal may come between them.
+    event.wait_for_log("before")
+    event.terminate(graceful=True)
+    event.assert_finished()
+    middle = [line.text for line in event.logs.lines][2:-3]
+    assert middle == ["before", "[PLATFORM] Signal received successfully", "after"]
+    assert event.logs.user == "before\nafter\n"
+
+
+def test_a_line_cut_in_two_by_the_platforms_shows_as_two():
+    log = EventLog(lambda: Frame(0.0, [], 0.0, [], 0.0, []))
+    log.write(b"one\ntw", 1.0)
+    log.write_platform("[PLATFORM] here", 2.0)
+    log.write(b"o\nthree", 3.0)
+    log.write_platform("[PLATFORM] there", 4.0)
+    log.write(b"\n\nfour", 5.0)
+    log.write_platform("[PLATFORM] at last", 6.0)
+    wanted = ["one", "tw", "[PLATFORM] here", "o", "three", "[PLATFORM] there", "", "four", "[PLATFORM] at last"]
+    assert [line.text for line in log.lines()] == wanted
+    assert log.user_text() == "one\ntwo\nthree\n\nfour"
+
+
+def test_many_threads_read_a_log_as_it_grows(scf_runtime):
+    fn = scf_runtime.deploy(handler("for n in range(20000): print('line', n)"), async_run=True, timeout=60)
+    event = fn.invoke_async()
+    wrong: list[str] = []
+
+    def read() -> None:
+        before = ""
+        while not event.final:
+            now = event.logs.user
+            if not now.startswith(before):
+                wrong.append(now[:100])
+            before = now
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    event.assert_finished()
+    assert wrong == []
