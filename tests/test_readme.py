@@ -11,6 +11,8 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+#: what the README shows must also run where instances are isolated by directories, with a warning that says so
+STRICT = ("-W", "error", "-W", "ignore:instances are isolated by directories only")
 _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -41,7 +43,7 @@ def test_a_block_of_tests_passes_beside_the_other_files(pytester, block):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(other.text)
     result = pytester.runpytest_subprocess(
-        "-W", "error", "--strict-markers", "--scf-left-running=error", "-p", "no:cacheprovider", timeout=120
+        *STRICT, "--strict-markers", "--scf-left-running=error", "-p", "no:cacheprovider", timeout=120
     )
     outcomes = result.parseoutcomes()
     assert set(outcomes) <= {"passed", "skipped"}
@@ -51,7 +53,7 @@ def test_a_block_of_tests_passes_beside_the_other_files(pytester, block):
 @pytest.mark.parametrize("block", SCRIPTS, ids=range(len(SCRIPTS)))
 def test_a_block_without_a_name_is_a_script_that_runs(tmp_path, block):
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block.text], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        [sys.executable, *STRICT, "-c", block.text], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout == "2\n"

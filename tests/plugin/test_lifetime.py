@@ -38,13 +38,13 @@ BLOCKED = """
     ],
     ids=["ctrl-c", "sigterm", "sigkill", "sigkill-above-a-worker"],
 )
-def test_nothing_is_left_when_pytest_is_ended_by(run, pytester, wait_until_gone, number, status, workers):
+def test_nothing_is_left_when_pytest_is_ended_by(worker, pytester, arguments, wait_until_gone, number, status, workers):
     pytester.makepyfile(BLOCKED)
     fifo = pytester.path / "pids"
     os.mkfifo(fifo)
     with open(pytester.path / "output", "wb") as output:
         process = pytester.popen(
-            [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", *workers],
+            [sys.executable, "-m", "pytest", *arguments, *workers],
             stdout=output,
             stderr=output,
         )
