@@ -37,6 +37,8 @@ class Clock:
         self._reactor = reactor
         self._offset = time.time() - time.monotonic()
         self._lock = threading.RLock()
+        #: of two who advance the clock at once one comes after the other, or it would move by less than both want
+        self._advancing = threading.RLock()
         self._due: list[tuple[float, int, Due]] = []
         self._sequence = itertools.count()
         self._timer: Timer | None = None
@@ -62,16 +64,17 @@ class Clock:
         amount = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
         if not amount >= 0:
             raise UsageError(f"the clock can only be advanced, not moved by {amount:g} s")
-        target = self.now() + amount
-        while True:
+        with self._advancing:
+            target = self.now() + amount
+            while True:
+                with self._lock:
+                    call = self._take(target)
+                if call is None:
+                    break
+                call()
             with self._lock:
-                call = self._take(target)
-            if call is None:
-                break
-            call()
-        with self._lock:
-            self._offset += max(0.0, target - self.now())
-            self._arm()
+                self._offset += max(0.0, target - self.now())
+                self._arm()
 
     def _take(self, until: float) -> Callable[[], object] | None:
         """The earliest call due by then, with the clock moved to its moment."""
