@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 
@@ -28,6 +29,21 @@ BLOCKED = """
 """
 
 
+def told(fifo, pid):
+    """What the inner test tells, once it is where it blocks; a run that ends before it gets there tells nothing."""
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    ended = os.pidfd_open(pid)
+    try:
+        ready, _, _ = select.select([reading, ended], [], [], 120)
+        assert ready == [reading], "the inner run did not get to where it blocks"
+        pids = json.loads(os.read(reading, 65536))
+    finally:
+        os.close(reading)
+        os.close(ended)
+    assert pids, "the inner run had no processes, so the test would show nothing"
+    return pids
+
+
 @pytest.mark.parametrize(
     ("number", "status", "workers"),
     [
@@ -49,8 +65,7 @@ def test_nothing_is_left_when_pytest_is_ended_by(worker, pytester, arguments, wa
             stderr=output,
         )
         try:
-            # Opening waits for the test to be where it tells; a run that never gets there ends, and is found below.
-            pids = json.loads(fifo.read_text())
+            pids = told(fifo, process.pid)
             process.send_signal(number)
             assert process.wait(timeout=120) == status
         finally:
