@@ -60,6 +60,7 @@ class Platform:
             raise
         self._lock = threading.RLock()
         self._closed = False
+        self._owner = os.getpid()
         self._watching_memory = False
         self._staging: list[Path] = []
         self._all_gone = threading.Condition(self._lock)
@@ -759,7 +760,12 @@ class Platform:
     # -- closing -------------------------------------------------------------------------------------------------
 
     def close(self) -> list[EventRecord]:
-        """Kill every instance, wait until all are gone, and return the events that were still RUNNING."""
+        """Kill every instance, wait until all are gone, and return the events that were still RUNNING.
+
+        In a fork of the process that made it there is nothing to close: the instances are the parent's.
+        """
+        if os.getpid() != self._owner:
+            return []
         with self._lock:
             if self._closed:
                 return []
