@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from pytest_scf.errors import InstanceError
 from pytest_scf.instances import procstatus
 from pytest_scf.instances.forkserver import ForkServer
+from pytest_scf.instances.inside.files import remove_tree
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
 
@@ -446,6 +447,7 @@ class InstanceProcess:
         """The init and all below it are gone. What they said before is heard first: their word came earlier."""
         if error:
             self._wait_for_init()
+            remove_tree(str(self.directory))
         if not self._init_closed:
             while self._init_readable():
                 pass

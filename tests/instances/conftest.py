@@ -44,6 +44,19 @@ def open_runtime(kind: Kind) -> Iterator[Callable[..., ScfRuntime]]:
 
 
 @pytest.fixture
+def need() -> Callable[[str], None]:
+    """Skip the test where the level that it names is refused."""
+
+    def need(level: str) -> None:
+        try:
+            ScfRuntime(isolation=level).close()
+        except IsolationUnavailable as error:
+            pytest.skip(str(error))
+
+    return need
+
+
+@pytest.fixture
 def rt(open_runtime: Callable[..., ScfRuntime]) -> ScfRuntime:
     return open_runtime()
 

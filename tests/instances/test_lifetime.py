@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 from kinds import LEVELS
 
-from pytest_scf import IsolationUnavailable, ScfRuntime
-
 WITNESS = str(Path(__file__).with_name("witness.py"))
 DEADLINE = 180
 
@@ -24,12 +22,9 @@ Seen = dict[str, Any]
 
 
 @pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> str:
+def level(request: pytest.FixtureRequest, need: Callable[[str], None]) -> str:
     level: str = request.param
-    try:
-        ScfRuntime(isolation=level).close()
-    except IsolationUnavailable as error:
-        pytest.skip(str(error))
+    need(level)
     return level
 
 

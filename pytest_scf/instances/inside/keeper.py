@@ -13,6 +13,7 @@ import signal
 import site
 import socket
 import sys
+import traceback
 
 from pytest_scf.instances.inside import files, linux, reaping, zygote
 
@@ -33,6 +34,7 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
     os.mkdir(base_dir, mode=0o700)
     # The zygote learns of our end as we learn of its own; a parent-death signal would leave it no time to clean up.
     keeper_alive, _held_to_the_end = os.pipe()
+    status = 1
     try:
         gc.collect()
         gc.freeze()
@@ -44,11 +46,13 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         os.close(control_fd)
         os.close(alive_fd)
         os.close(keeper_alive)
-        os.waitpid(pid, 0)
+        status = os.waitpid(pid, 0)[1] and 1
         reaping.end_all_children()
+    except BaseException:
+        traceback.print_exc()
     finally:
         files.remove_tree(base_dir)
-        os._exit(0)
+        os._exit(status)
 
 
 def _become_fresh() -> None:

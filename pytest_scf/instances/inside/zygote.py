@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from typing import Any
 
 from pytest_scf.instances.inside import files, init, linux, mounts, reaping
@@ -21,6 +22,7 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
     A lifeline is the reading end of a pipe to which nobody writes: one is held open by the test process alone, one by
     the keeper.
     """
+    status = 0
     try:
         if sys.platform == "linux":
             linux.become_subreaper()
@@ -31,10 +33,13 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
             Zygote(control, lifelines, level).serve()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the platform is gone; so must we be
+    except BaseException:
+        traceback.print_exc()
+        status = 1
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         reaping.end_all_children()
-        os._exit(0)
+        os._exit(status)
 
 
 def _prepare(level: str) -> str:

@@ -1,0 +1,230 @@
+"""The fork server and the inits are killed from outside, or by the code they run: what is said, and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from kinds import LEVELS, only
+
+from pytest_scf.instances import lease
+
+WITNESS = str(Path(__file__).with_name("witness.py"))
+
+DESCENDANTS_AND_ALL = """
+import os, signal
+
+def main_handler(event, context):
+    if event.get("quick"):
+        return "answer"
+    ready, told = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if os.fork() == 0:
+            os.write(told, b"x")
+            while True:
+                signal.pause()
+        os._exit(0)
+    os.read(ready, 1)
+    os.wait()
+    with open(os.environ.get("TMPDIR", "/tmp") + "/mark", "w"):
+        pass
+    print("stays")
+    while True:
+        signal.pause()
+"""
+
+KILLS = """
+import json, os, signal, sys
+import psutil
+from pytest_scf import ScfError, ScfRuntime
+from pytest_scf.instances import lease
+
+level, whom, code = sys.argv[1:]
+said = {}
+with lease.Lease() as held, ScfRuntime(isolation=level) as rt:
+    fn = rt.deploy(code, async_run=True)
+    assert fn.invoke_async({"quick": 1}).wait().return_value == "answer"
+    event = fn.invoke_async({})
+    event.wait_for_log("stays")
+    other = fn.invoke_async({})
+    other.wait_for_log("stays")
+    instance = event.instance
+    (keeper,) = held.host.pids
+    (zygote,) = psutil.Process(keeper).children()
+    for pid in {"keeper": [keeper], "zygote": [zygote.pid], "both": [keeper, zygote.pid]}[whom]:
+        os.kill(pid, signal.SIGKILL)
+    for each in (event, other):
+        each.wait()
+    said["ended"] = [event.status, event.status_code, event.error_message]
+    said["processes"] = [p.pid for p in psutil.Process().children(recursive=True)]
+    said["alive"] = [instance.alive, instance.tmp.exists(), len(fn.instances)]
+    try:
+        fn.invoke_async({})
+    except ScfError as error:
+        said["again"] = str(error)
+    with ScfRuntime(isolation=level) as another:
+        fn = another.deploy(code, timeout=60)
+        said["next runtime"] = fn.invoke({"quick": 1}).return_value
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.parametrize("whom", ["keeper", "zygote", "both"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_fork_server_that_was_killed_takes_all_along_and_the_next_runtime_gets_another(tmp_path, need, level, whom):
+    need(level)
+    cwd, temporary = tmp_path / "cwd", tmp_path / "tmp"
+    cwd.mkdir()
+    temporary.mkdir()
+    (cwd / "kills.py").write_text(KILLS)
+    case = {
+        "command": [sys.executable, "kills.py", level, whom, DESCENDANTS_AND_ALL],
+        "cwd": str(cwd),
+        "environ": {"TMPDIR": str(temporary)},
+    }
+    done = subprocess.run(
+        [sys.executable, WITNESS, json.dumps(case)], capture_output=True, text=True, timeout=180, check=False
+    )
+    output = (cwd / "output").read_text()
+    assert done.returncode == 0, done.stderr + output
+    seen = json.loads(done.stdout)
+    assert seen == {"status": 0, "left": [], "mounts": []}, output
+    said = json.loads(output)
+    status, code, message = said["ended"]
+    assert (status, code) == ("FAILED", 500)
+    assert "the fork server ended unexpectedly" in message
+    assert said["processes"] == []
+    assert said["alive"] == [False, False, 0]
+    assert "fork server" in said["again"]
+    assert said["next runtime"] == "answer"
+    assert list(temporary.iterdir()) == []
+
+
+@only(start_method="fork")
+def test_an_init_that_was_killed_takes_its_instance_along_and_no_other(rt):
+    fn = rt.deploy(DESCENDANTS_AND_ALL, async_run=True)
+    event, other = fn.invoke_async({}), fn.invoke_async({})
+    for each in (event, other):
+        each.wait_for_log("stays")
+    instance, tmp = event.instance, event.instance.tmp
+    init = psutil.Process(instance.pid).parent()
+    below = init.children(recursive=True)
+    assert len(below) == 2
+    init.kill()
+    event.wait()
+    assert (event.status, event.status_code) == ("FAILED", 500)
+    assert not any(process.is_running() for process in below)
+    assert not instance.alive
+    assert not os.path.lexists(tmp)
+    assert other.status == "RUNNING"
+    assert other.instance.alive
+    other.terminate()
+
+
+@only(level="directory")
+def test_code_that_kills_its_init_ends_its_own_event_only(rt):
+    def handler(event, context):
+        import os
+        import signal
+
+        if event.get("quick"):
+            return "answer"
+        if os.fork() == 0:
+            os.setsid()
+            signal.pause()
+        os.kill(os.getppid(), signal.SIGKILL)
+        while True:
+            signal.pause()
+
+    fn = rt.deploy(handler, async_run=True)
+    event = fn.invoke_async({}).wait()
+    assert (event.status, event.status_code) == ("FAILED", 500)
+    assert fn.invoke_async({"quick": 1}).wait().return_value == "answer"
+
+
+@only(level="directory")
+def test_code_that_stops_its_init_is_terminated_all_the_same(rt):
+    def handler(event, context):
+        import os
+        import signal
+
+        os.kill(os.getppid(), signal.SIGSTOP)
+        print("stopped it")
+        while True:
+            signal.pause()
+
+    event = rt.deploy(handler, async_run=True).invoke_async()
+    event.wait_for_log("stopped it")
+    event.terminate()
+    event.assert_aborted()
+
+
+def test_code_that_asks_its_init_to_leave_is_not_heard(rt):
+    def handler(event, context):
+        import os
+        import signal
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+            os.kill(os.getppid(), number)
+        return "still there"
+
+    fn = rt.deploy(handler, timeout=60)
+    for _ in range(2):
+        assert fn.invoke().return_value == "still there"
+    assert len(fn.instances) == 1
+
+
+def test_many_launched_at_once_each_see_their_own_end(rt):
+    """What is handed to one must not stay open in another that was launched at the same moment."""
+
+    def handler(event, context):
+        import os
+
+        if event == "leave":
+            os._exit(47)
+        return event
+
+    fn = rt.deploy(handler, async_run=True)
+    events = [fn.invoke_async("leave" if number % 2 else number) for number in range(30)]
+    for number, event in enumerate(events):
+        event.wait()
+        if number % 2:
+            assert (event.status_code, event.diagnosis.count("exited with status 47")) == (439, 1)
+        else:
+            assert event.return_value == number
+
+
+def test_the_fork_server_ignores_what_asks_it_to_leave(rt):
+    """As it comes to every process when a job is cancelled: it leaves when the test process does, and not before."""
+    host = lease.current()
+    assert host is not None
+    for pid in host.pids:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(pid, number)
+    assert rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60).invoke().return_value == 47
+
+
+def test_an_interpreter_that_does_not_start_says_why(monkeypatch, tmp_path):
+    from pytest_scf.errors import ForkServerError
+    from pytest_scf.instances.forkserver import ForkServer
+    from pytest_scf.instances.reactor import Reactor
+
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho this python is broken >&2\nexit 47\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    reactor = Reactor()
+    reactor.start()
+    try:
+        with pytest.raises(ForkServerError, match=r"exit status 47; it said:\nthis python is broken"):
+            ForkServer("directory", reactor)
+    finally:
+        reactor.close()
