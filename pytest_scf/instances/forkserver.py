@@ -52,6 +52,8 @@ class ForkServer:
         self._gone: dict[str, Reaped] = {}
         self._dead: str | None = None
         self._owner = os.getpid()
+        #: where its interpreter looks for modules: packages, and what is installed in editable form
+        self.path: list[str] = []
         self._start()
 
     def _start(self) -> None:
@@ -94,6 +96,7 @@ class ForkServer:
                         + (f"; it said:\n{said}" if said else "; it said nothing")
                     ) from error
                 raise
+        self.path = hello["path"]
         if hello["error"]:
             self._abandon()
             raise IsolationUnavailable(self.level, hello["error"])

@@ -27,6 +27,7 @@ from pytest_scf.runtimes import wire
 
 _CREDENTIALS = struct.Struct("3i")
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_OUR_PLACE = str(Path(__file__).resolve().parents[2])
 _INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
 #: seconds until a fork server or an init that says nothing counts as stuck: only a bug or a dying machine gets here
 STUCK_DEADLINE = 60.0
@@ -161,6 +162,7 @@ class InstanceProcess:
 
     def _message(self, sockets: int) -> dict[str, Any]:
         spec = self._spec
+        places = (*_interpreter_places(), *self._server.path)
         namespaces = self.level == "namespaces"
         tmp = "/tmp" if namespaces else str(self.directory / "tmp")
         code_root = "/var/user" if namespaces else str(spec.code_source)
@@ -178,7 +180,8 @@ class InstanceProcess:
             "context": spec.context,
             "tmp": tmp,
             "tmp_bytes": spec.tmp_bytes,
-            "readable": readable_below_tmp() if namespaces else readable_places(),
+            "readable": _below_tmp(*places) if namespaces else _by_all_names(*places),
+            "path": self._server.path,
             "watch_tmp": not namespaces,
             "start_method": spec.start_method,
             "python": sys.executable,
@@ -524,19 +527,24 @@ def _wait_readable(fd: int, deadline: float) -> bool:
     return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
 
+def _interpreter_places() -> list[str]:
+    """Directories that every instance reads: the interpreter's, and those of the packages that the test has."""
+    places = [getattr(sys, name) for name in _INTERPRETER_PLACES]
+    places.append(_OUR_PLACE)
+    places += [place for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))]
+    return places
+
+
 @functools.cache
-def readable_places() -> list[str]:
-    """Directories that every instance reads: the interpreter's, and those on its module search path."""
-    named = [getattr(sys, name) for name in _INTERPRETER_PLACES]
-    named += [str(Path(__file__).resolve().parents[2])]
-    named += [place for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))]
-    # By the names they are called by, too: a link among their parents is not there to be followed below a new /tmp.
-    return sorted({name for place in named for name in (os.path.abspath(place), os.path.realpath(place))})
+def _by_all_names(*places: str) -> list[str]:
+    """As they are called, and as they are: a link among their parents is not there to be followed in a new /tmp."""
+    return sorted({name for place in places for name in (os.path.abspath(place), os.path.realpath(place))})
 
 
-def readable_below_tmp() -> list[str]:
-    """Those of ``readable_places`` that an empty /tmp would hide; a place inside another is left out."""
-    below = [place for place in readable_places() if place.startswith("/tmp/") and os.path.isdir(place)]
+@functools.cache
+def _below_tmp(*places: str) -> list[str]:
+    """Those that an empty /tmp would hide; a place inside another is left out."""
+    below = [place for place in _by_all_names(*places) if place.startswith("/tmp/") and os.path.isdir(place)]
     return [place for place in below if not any(place.startswith(other + "/") for other in below)]
 
 

@@ -427,6 +427,8 @@ def main():
         if each is not None:
             each.set_inheritable(False)
     open_standard_streams(os.dup(1))
+    # What the fork server's interpreter finds: packages of the user, and what is installed in editable form.
+    sys.path += [place for place in spec["path"] if place not in sys.path]
     prepare_interpreter(spec)
     os._exit(run(sock, spec, coverage_socket))
 

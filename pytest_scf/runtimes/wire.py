@@ -40,7 +40,7 @@ KILL = 49  # end every process of the instance, then leave
 
 # platform -> fork server and back
 LAUNCH = 64  # JSON spec; carries the instance's sockets
-HELLO = 65  # JSON {level, error}
+HELLO = 65  # JSON {level, error, path}
 REAPED = 66  # JSON {id}: the init and all below it are gone
 LAUNCH_FAILED = 67  # JSON {id, error}
 SIGNAL_INIT = 68  # JSON {id, signal}

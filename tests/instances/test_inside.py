@@ -288,7 +288,9 @@ INTERPRETER_BELOW_TMP = """
     def handler(event, context):
         import sys
         import pluggy  # of the environment
-        return [sys.prefix, pluggy.__file__]
+        import in_place  # installed in editable form
+        import of_the_user
+        return [sys.prefix, pluggy.__file__, in_place.__file__, of_the_user.__file__]
 
     with ScfRuntime(isolation=sys.argv[1], start_method=sys.argv[2]) as rt:
         result = rt.deploy(handler, timeout=60).invoke()
@@ -302,21 +304,29 @@ def test_interpreter_and_packages_below_tmp_are_still_there(rt, kind, script, by
     """An environment of its own, which finds the packages of the one that runs this."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="environment-") as directory:
         environment = Path(directory, "real")
-        subprocess.run(
-            [sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True, stdin=subprocess.DEVNULL
-        )
+        make = [sys.executable, "-m", "venv", "--without-pip", "--system-site-packages", str(environment)]
+        subprocess.run(make, check=True, stdin=subprocess.DEVNULL)
         (packages,) = environment.glob("lib/python*/site-packages")
+        project = Path(directory, "project")
+        home = Path(directory, "home")
+        user = home / packages.relative_to(environment)
+        for place, name in ((project, "in_place"), (user, "of_the_user")):
+            place.mkdir(parents=True)
+            (place / f"{name}.py").touch()
         ours = [place for place in sys.path if place.endswith(("site-packages", "dist-packages"))]
-        (packages / "ours.pth").write_text("\n".join([*ours, str(Path(__file__).parents[2])]))
+        (packages / "ours.pth").write_text("\n".join([*ours, str(Path(__file__).parents[2]), str(project)]))
         prefix = environment
         if by == "a link":
             prefix = Path(directory, "link")
             prefix.symlink_to("real")
         python = str(prefix / "bin" / "python")
-        outer, found, log = script(INTERPRETER_BELOW_TMP, kind.level, kind.start_method, command=(python,))
+        outer, found, log = script(
+            INTERPRETER_BELOW_TMP, kind.level, kind.start_method, command=(python,), PYTHONUSERBASE=str(home)
+        )
         assert found is not None, log
         assert outer == found[0] == str(prefix)
         assert found[1].endswith("pluggy/__init__.py")
+        assert found[2:] == [str(project / "in_place.py"), str(user / "of_the_user.py")]
 
 
 # -- environment, streams, modules ---------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
         if sys.platform == "linux":
             linux.become_subreaper()
         error = _prepare(level)
-        hello = {"level": level, "error": error}
+        hello = {"level": level, "error": error, "path": [place for place in sys.path if os.path.isdir(place)]}
         control.sendall(wire.frame(wire.HELLO, json.dumps(hello).encode()))
         if not error:
             Zygote(control, lifelines, level).serve()
