@@ -47,6 +47,8 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         os.close(alive_fd)
         os.close(keeper_alive)
         status = os.waitpid(pid, 0)[1] and 1
+        if level != "namespaces":
+            reaping.let_children_leave()
         reaping.end_all_children()
     except BaseException:
         traceback.print_exc()

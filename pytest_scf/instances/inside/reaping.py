@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 
 
 def children(*, and_theirs: bool = False) -> list[int]:
@@ -20,6 +21,32 @@ def children(*, and_theirs: bool = False) -> list[int]:
         import psutil
 
         return [child.pid for child in psutil.Process().children(recursive=and_theirs)]
+
+
+#: seconds that inits have to end what is below them; they need milliseconds
+PATIENCE = 5.0
+
+
+def let_children_leave() -> None:
+    """Wait for the children, which know that they have to leave, and return when none is left or patience is at an end.
+
+    An init that is killed instead cannot end what is below it, which might then escape if this process were killed too.
+    """
+    if not hasattr(signal, "sigtimedwait"):  # macOS
+        return
+    for pid in children():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGCONT)  # the code below an init may have stopped it
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        if signal.sigtimedwait([signal.SIGCHLD], max(0.0, deadline - time.monotonic())) is None:
+            return
 
 
 def end_all_children() -> None:

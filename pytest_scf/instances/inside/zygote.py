@@ -23,6 +23,7 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
     the keeper.
     """
     status = 0
+    zygote = None
     try:
         if sys.platform == "linux":
             linux.become_subreaper()
@@ -30,7 +31,8 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
         hello = {"level": level, "error": error, "path": [place for place in sys.path if os.path.isdir(place)]}
         control.sendall(wire.frame(wire.HELLO, json.dumps(hello).encode()))
         if not error:
-            Zygote(control, lifelines, level).serve()
+            zygote = Zygote(control, lifelines, level)
+            zygote.serve()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the platform is gone; so must we be
     except BaseException:
@@ -38,6 +40,9 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
         status = 1
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if zygote is not None and level != "namespaces":
+            os.close(zygote.held_to_the_end)
+            reaping.let_children_leave()
         reaping.end_all_children()
         os._exit(status)
 
