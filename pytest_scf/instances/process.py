@@ -27,6 +27,8 @@ from pytest_scf.runtimes import wire
 
 _CREDENTIALS = struct.Struct("3i")
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+#: more than the system itself follows
+_LINKS = 50
 _OUR_PLACE = str(Path(__file__).resolve().parents[2])
 _INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
 #: seconds until a fork server or an init that says nothing counts as stuck: only a bug or a dying machine gets here
@@ -530,8 +532,18 @@ def _wait_readable(fd: int, deadline: float) -> bool:
 def _interpreter_places() -> list[str]:
     """Directories that every instance reads: the interpreter's, and those of the packages that the test has."""
     places = [getattr(sys, name) for name in _INTERPRETER_PLACES]
-    places.append(_OUR_PLACE)
+    places += [_OUR_PLACE, *_places_on_the_way_to(sys.executable)]
     places += [place for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))]
+    return places
+
+
+@functools.cache
+def _places_on_the_way_to(program: str) -> list[str]:
+    """The directories that a program is in, link by link: one environment's interpreter may lead through another's."""
+    places = [os.path.dirname(program)]
+    while os.path.islink(program) and len(places) < _LINKS:
+        program = os.path.join(os.path.dirname(program), os.readlink(program))
+        places.append(os.path.dirname(program))
     return places
 
 
