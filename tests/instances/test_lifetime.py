@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -46,10 +47,15 @@ def outlives(tmp_path: Path) -> Callable[..., Seen]:
         seen: Seen = json.loads(done.stdout)
         assert seen["left"] == [], output
         assert seen["mounts"] == []
-        assert [path.name for path in temporary.rglob("*")] == []
+        assert [path.name for path in temporary.rglob("*") if not is_probe(path)] == []
         return {**seen, "output": output, "cwd": cwd}
 
     return outlives
+
+
+def is_probe(path: Path) -> bool:
+    """The standard library tries a temporary directory by writing to it, once; killed right then, it leaves this."""
+    return bool(re.fullmatch(r"[a-z0-9_]{8}", path.name)) and path.is_file() and path.read_bytes() in (b"", b"blat")
 
 
 def pytest_command(level: str, *more: str) -> tuple[str, ...]:
