@@ -140,13 +140,14 @@ def _failure(error, **more):
     # type: (BaseException, str) -> bytes
     kind = type(error)
     name = kind.__name__ if kind.__module__ in ("builtins", "__main__") else kind.__module__ + "." + kind.__name__
+    # Not what a signal handler may raise in here to end the process.
     try:
         message = str(error)
-    except BaseException as second:
+    except Exception as second:
         message = "<str() of it raised %s>" % type(second).__name__
     try:
         stack = "" if isinstance(error, HandlerMissing) else _stack(error)
-    except BaseException as second:
+    except Exception as second:
         stack = "<the traceback of it raised %s>" % type(second).__name__
     facts = {"type": name, "message": message, "stack": stack}
     facts.update(more)

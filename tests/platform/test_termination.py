@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import psutil
@@ -304,3 +305,242 @@ def test_signals_are_fresh_in_the_handler(rt):
     # An interpreter ignores SIGPIPE and SIGXFSZ and catches SIGINT.
     ignored = 1 << 12 | 1 << 24
     assert {name: int(mask, 16) for name, mask in masks.items()} == {"SigBlk": 0, "SigIgn": ignored, "SigCgt": 2}
+
+
+def test_the_diagnosis_names_the_code_behind_a_signal_handler_of_asyncio(scf_runtime):
+    source = (
+        "import asyncio, signal\n"
+        "async def work():\n"
+        "    stop = asyncio.Event()\n"
+        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n"
+        "    await stop.wait()\n"
+        "def main_handler(event, context):\n"
+        "    asyncio.run(work())\n"
+    )
+    event = signalled(scf_runtime, source)
+    event.assert_finished()
+    assert "the signal handler was Event.set, registered at index.py:4" in event.diagnosis
+
+
+def test_exit_143_and_death_by_sigterm_are_told_apart(scf_runtime):
+    exited = signalled(scf_runtime, waiting("sys.exit(143)"))
+    died = signalled(scf_runtime, waiting("signal.signal(signal.SIGTERM, signal.SIG_DFL); os.kill(os.getpid(), 15)"))
+    for event, how in ((exited, "exited with status 143"), (died, "ended by signal SIGTERM")):
+        event.assert_failed(439)
+        assert how in event.diagnosis
+    assert "SIGTERM was caught when it was sent" in died.diagnosis
+
+
+def test_a_signal_handler_may_stop_being_one(rt):
+    source = (
+        "import signal, time\n"
+        "def main_handler(event, context):\n"
+        "    signal.signal(signal.SIGTERM, print)\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+        "    print('ready')\n"
+        "    time.sleep(600)\n"
+    )
+    event = rt.deploy(source, async_run=True).invoke_async()
+    event.wait_for_log("ready")
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+    assert "SIGTERM was default" in event.diagnosis
+    assert "ended by signal SIGTERM" in event.diagnosis
+
+
+def test_a_signal_handler_registered_while_the_instance_starts_serves_every_event(rt):
+    source = (
+        "import signal, time\n"
+        "told = []\n"
+        "signal.signal(signal.SIGTERM, lambda *args: told.append(1))\n"
+        "def main_handler(event, context):\n"
+        "    print('ready')\n"
+        "    while not told:\n"
+        "        time.sleep(0.01)\n"
+        "    told.clear()\n"
+    )
+    fn = rt.deploy(source, async_run=True)
+    for _ in range(3):
+        event = fn.invoke_async()
+        event.wait_for_signal_handler()
+        event.wait_for_log("ready")
+        event.terminate(graceful=True)
+        event.assert_finished()
+    assert len(fn.instances) == 1
+
+
+def test_on_a_warm_instance_the_wait_is_for_the_signal_handler_of_this_event(rt):
+    source = (
+        "import signal, time\n"
+        "def main_handler(event, context):\n"
+        "    end = time.monotonic() + event['before']\n"
+        "    while time.monotonic() < end:\n"
+        "        pass\n"
+        "    told = []\n"
+        "    signal.signal(signal.SIGTERM, lambda *args: told.append(event['number']))\n"
+        "    while not told:\n"
+        "        time.sleep(0.01)\n"
+        "    return told[0]\n"
+    )
+    fn = rt.deploy(source, async_run=True)
+    for number in range(10):
+        event = fn.invoke_async({"number": number, "before": 0.02 * number})
+        event.wait_for_signal_handler()
+        event.terminate(graceful=True)
+        event.assert_finished(number)
+    assert len(fn.instances) == 1
+
+
+@pytest.mark.parametrize("work", ["time.sleep(0.01)", "pass"])
+def test_code_that_registers_once_for_all_is_not_waited_for_without_end(scf_runtime, work):
+    source = (
+        "import signal, time\n"
+        "told, registered = [], []\n"
+        "def main_handler(event, context):\n"
+        "    if not registered:\n"
+        "        signal.signal(signal.SIGTERM, lambda *args: told.append(1))\n"
+        "        registered.append(1)\n"
+        "    while not told:\n"
+        f"        {work}\n"
+        "    told.clear()\n"
+    )
+    fn = scf_runtime.deploy(source, async_run=True)
+    for _ in range(2):
+        event = fn.invoke_async()
+        event.wait_for_signal_handler()
+        event.terminate(graceful=True)
+        event.assert_finished()
+
+
+@pytest.mark.parametrize("act", ["raise ValueError('late')", "sys.exit(3)", "os._exit(4)", "pass"])
+def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(rt, act):
+    """The signal handler stays registered, and may run when the event it was sent for is over."""
+    source = (
+        "import os, signal, sys\n"
+        "def on_signal(*args):\n"
+        f"    {act}\n"
+        "signal.signal(signal.SIGTERM, on_signal)\n"
+        "def main_handler(event, context):\n"
+        "    return event\n"
+    )
+    fn = rt.deploy(source, async_run=True)
+    codes = set()
+    for number in range(25):
+        event = fn.invoke_async(number)
+        try:
+            event.terminate(graceful=True)
+        except ApiError as error:
+            assert error.code == "FailedOperation.AsyncEventStatus"
+        event.wait()
+        codes.add(int(event.status_code))
+        following = fn.invoke_async("next")
+        following.assert_finished("next")
+    assert codes <= {200, 430, 439, 443}
+
+
+def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(rt):
+    source = (
+        "import os, signal, time\n"
+        "told = []\n"
+        "def main_handler(event, context):\n"
+        "    signal.signal(signal.SIGTERM, lambda *args: told.append('told'))\n"
+        "    print('ready')\n"
+        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "    while not told:\n"
+        "        time.sleep(0.01)\n"
+        "    return told[0]\n"
+    )
+    event = rt.deploy(source, async_run=True).invoke_async()
+    event.wait_for_log("ready")
+    process = psutil.Process(event.instance.pid)
+    event.terminate(graceful=True)
+    assert event.status == "RUNNING"
+    while process.status() != psutil.STATUS_STOPPED:
+        pass
+    process.resume()
+    event.assert_finished("told")
+
+
+def test_a_forced_end_while_the_instance_starts_returns_when_it_is_gone(rt):
+    source = "import time\nprint('starting')\ntime.sleep(600)\ndef main_handler(event, context):\n    pass\n"
+    fn = rt.deploy(source, async_run=True)
+    event = fn.invoke_async()
+    event.wait_for_log("starting")
+    event.terminate()
+    event.assert_aborted()
+    assert fn.instances == []
+
+
+@pytest.mark.parametrize("graceful", [True, False])
+def test_an_event_can_be_terminated_the_moment_it_is_invoked(rt, graceful):
+    fn = rt.deploy(waiting("pass"), async_run=True)
+    for _ in range(15):
+        event = fn.invoke_async()
+        event.terminate(graceful=graceful)
+        if graceful and not event.logs.text.count("signal handler"):
+            # Either the process died of it, or the code had got as far as to register its signal handler.
+            try:
+                event.wait_for_log("signal handler")
+                event.terminate()
+            except EventEnded:
+                event.assert_failed(439)
+                continue
+        event.assert_aborted() if not event.final or event.status == "ABORTED" else event.assert_failed(439)
+        event.assert_repossessed()
+
+
+def test_of_many_signals_sent_at_once_each_is_told(rt):
+    event = rt.deploy(waiting("pass"), async_run=True).invoke_async()
+    event.wait_for_signal_handler()
+    threads = [threading.Thread(target=event.terminate, kwargs={"graceful": True}) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert event.logs.platform == [RECEIVED] * 8
+    assert "number 8" in event.diagnosis
+    assert event.status == "RUNNING"
+    event.terminate()
+    event.assert_aborted()
+
+
+def test_who_is_refused_a_termination_finds_the_event_ended(rt):
+    fn = rt.deploy(waiting("pass"), async_run=True)
+    for _ in range(10):
+        event = fn.invoke_async()
+        event.wait_for_signal_handler()
+        statuses: list[str] = []
+
+        def end(event=event, statuses=statuses) -> None:
+            with contextlib.suppress(ApiError):
+                event.terminate()
+            statuses.append(str(event.status))
+
+        threads = [threading.Thread(target=end) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == ["ABORTED"] * 4
+
+
+def test_a_process_that_gives_no_sign_of_life_after_a_signal_and_the_return_is_repossessed(scf_runtime, monkeypatch):
+    monkeypatch.setattr("pytest_scf.platform.platform.SETTLE_DEADLINE", 0.05)
+    source = (
+        "import signal, threading, time\n"
+        "told = []\n"
+        "def hold_the_interpreter():\n"
+        "    while True:\n"
+        "        sum(range(20_000_000))  # nobody else runs meanwhile\n"
+        "def on_signal(*args):\n"
+        "    threading.Thread(target=hold_the_interpreter).start()\n"
+        "    told.append('returned')\n"
+        "def main_handler(event, context):\n"
+        "    signal.signal(signal.SIGTERM, on_signal)\n"
+        "    while not told:\n"
+        "        time.sleep(0.01)\n"
+        "    return told[0]\n"
+    )
+    event = signalled(scf_runtime, source)
+    event.assert_finished("returned")
+    event.assert_repossessed()
