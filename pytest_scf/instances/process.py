@@ -113,8 +113,12 @@ class InstanceProcess:
         self._runtime_reader = wire.Reader()
         self._init_reader = wire.Reader()
         self._signalled = threading.Semaphore(0)
-        self.signal_answer = False
+        self._signal_answer = False
+        #: held by whoever waits for an answer, of which there is one for each question
+        self._asking = threading.Lock()
         self._paused = False
+        self._released = False
+        self._rest = b""
         self._user_known = threading.Event()
         self._coverage: socket.socket | None = None
         #: called in the reactor's thread with {file: lines or arcs} as the runtime counts them
@@ -237,10 +241,14 @@ class InstanceProcess:
 
         What is written meanwhile comes next time, or a process that never stops writing would never let go of us.
         """
-        try:
-            data = os.read(self._out, 1 << 20)
-        except OSError:
-            return b""  # nothing there now
+        with self._lock:
+            if self._released:
+                data, self._rest = self._rest, b""
+                return data
+            try:
+                data = os.read(self._out, 1 << 20)
+            except OSError:
+                return b""  # nothing there now
         if not data:
             self.pause_output()  # every process has closed it; it would be ready for ever
         return data
@@ -287,17 +295,18 @@ class InstanceProcess:
 
     def signal_through_init(self, signum: int) -> bool:
         """The same through the init, which is the parent of the user's process. Waits for its answer."""
-        with self._lock:
-            if self.exit is not None or self.gone.is_set():
-                return False
-            self.signal_answer = False
-            try:
-                self._init.send(wire.frame(wire.SIGNAL, bytes([signum])))
-            except OSError:
-                return False
-        if not self._signalled.acquire(timeout=STUCK_DEADLINE):
-            raise InstanceError(f"the init of instance {self.id} (PID {self.init_pid}) does not answer")
-        return self.signal_answer
+        with self._asking:
+            with self._lock:
+                if self.exit is not None or self.gone.is_set():
+                    return False
+                self._signal_answer = False
+                try:
+                    self._init.send(wire.frame(wire.SIGNAL, bytes([signum])))
+                except OSError:
+                    return False
+            if not self._signalled.acquire(timeout=STUCK_DEADLINE):
+                raise InstanceError(f"the init of instance {self.id} (PID {self.init_pid}) does not answer")
+            return self._signal_answer
 
     def kill(self) -> None:
         """Have every process of the instance ended; ``gone`` is set when they are."""
@@ -389,7 +398,7 @@ class InstanceProcess:
             self.exit = ProcessExit(status, peak_kib * 1024)
             self._signalled.release()
         elif kind == wire.SIGNALLED:
-            self.signal_answer = True
+            self._signal_answer = True
             self._signalled.release()
         elif kind == wire.START_FAILED:
             self._error = payload.decode("utf-8", "replace")
@@ -460,15 +469,12 @@ class InstanceProcess:
             pass
         while self._coverage_readable():
             pass
-        with self._lock:
-            self.gone.set()
+        # Whoever is told that the instance is gone finds nothing of it open here either.
+        self._release()
         self._signalled.release()
         self._user_known.set()
         self._forget_tmp()
-        try:
-            self._observer.on_gone(error or self._error)
-        finally:
-            self._release()
+        self._observer.on_gone(error or self._error)
 
     def _wait_for_init(self) -> None:
         """The fork server is not there to say that the init is gone; the init leaves when it sees that."""
@@ -479,9 +485,13 @@ class InstanceProcess:
             _wait_readable(self._init_pidfd, deadline)
 
     def _release(self) -> None:
-        """Close all that this process holds of the instance."""
+        """Close all that this process holds of the instance; the rest of its output is kept to be drained."""
         with self._lock:
             self.gone.set()
+            with contextlib.suppress(BlockingIOError):
+                while data := os.read(self._out, 1 << 20):
+                    self._rest += data
+            self._released = True
             for sock, closed in ((self._runtime, self._runtime_closed), (self._init, self._init_closed)):
                 if not closed:
                     with contextlib.suppress(KeyError, ValueError):
