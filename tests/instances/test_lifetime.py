@@ -248,8 +248,10 @@ def test_a_forked_child_that_goes_through_the_tests_end_does_no_harm(outlives, l
 
 
 STARTS_UP = """
-    import os, signal, sys
+    import os, signal, sys, tempfile
     from pytest_scf import ScfRuntime
+    # Finding the temporary directory writes a file into it for a moment, which is the interpreter's doing and not ours.
+    tempfile.gettempdir()
     with open("told", "w") as fifo:
         fifo.write(str(os.getpid()))
     ScfRuntime(isolation=sys.argv[1])

@@ -140,7 +140,6 @@ def test_without_xdist_and_timeout_it_works_as_well(run, pytester):
     result.stdout.fnmatch_lines(["*= scf: events left RUNNING =*"])
 
 
-@pytest.mark.xfail(strict=False, reason="a line counted as coverage is handed out can be lost under load")
 def test_lines_that_run_in_an_instance_are_counted_by_cov(run, pytester):
     pytest.importorskip("pytest_cov")
     pytester.makepyfile(
@@ -155,5 +154,7 @@ def test_lines_that_run_in_an_instance_are_counted_by_cov(run, pytester):
     )
     result = run("--cov=functions", "--cov-report=term-missing")
     result.assert_outcomes(passed=1)
-    # All but the other ways through the handler (and its loop, where the signal comes before).
-    result.stdout.fnmatch_lines(["functions/worker/index.py *% * 9, 11-14*"])
+    shown = next(line for line in result.outlines if line.startswith("functions/worker/index.py"))
+    # All but the other ways through the handler; and the body of its loop (19), where the signal comes before. No more:
+    # a line that did run must not be lost because the counts are taken while the code goes on.
+    assert shown.split("%")[1].strip() in ("9, 11-14", "9, 11-14, 19"), shown
