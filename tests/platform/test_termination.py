@@ -527,18 +527,18 @@ def test_who_is_refused_a_termination_finds_the_event_ended(rt):
 def test_a_process_that_gives_no_sign_of_life_after_a_signal_and_the_return_is_repossessed(scf_runtime, monkeypatch):
     monkeypatch.setattr("pytest_scf.platform.platform.SETTLE_DEADLINE", 0.05)
     source = (
-        "import signal, threading, time\n"
+        "import signal, sys, time\n"
         "told = []\n"
-        "def hold_the_interpreter():\n"
-        "    while True:\n"
-        "        sum(range(20_000_000))  # nobody else runs meanwhile\n"
+        "def hold_before_it_listens_again(frame, what, argument):\n"
+        "    if what == 'call' and frame.f_code.co_name == 'receive':\n"
+        "        time.sleep(600)\n"
         "def on_signal(*args):\n"
-        "    threading.Thread(target=hold_the_interpreter).start()\n"
         "    told.append('returned')\n"
         "def main_handler(event, context):\n"
         "    signal.signal(signal.SIGTERM, on_signal)\n"
         "    while not told:\n"
         "        time.sleep(0.01)\n"
+        "    sys.setprofile(hold_before_it_listens_again)\n"
         "    return told[0]\n"
     )
     event = signalled(scf_runtime, source)
