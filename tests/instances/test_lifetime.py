@@ -302,7 +302,8 @@ def test_nothing_outlives_a_process_ended_at_any_moment_while_it(outlives, level
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_nothing_outlives_a_pytest_killed_at_any_moment_after_its_own_start(outlives, level, seed):
-    delay = random.Random(seed).uniform(0, 1.5)
-    seen = outlives(BLOCKED, *pytest_command(level), delay=delay, signal=signal.SIGKILL, environ={})
-    assert seen["status"] == -signal.SIGKILL
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_nothing_outlives_a_pytest_ended_at_any_moment_after_its_own_start(outlives, level, number, seed):
+    delay = random.Random(f"{seed} {number}").uniform(0, 1.5)
+    seen = outlives(BLOCKED, *pytest_command(level), delay=delay, signal=number, environ={})
+    assert seen["status"] == -number, seen["output"]
