@@ -4,6 +4,7 @@ Runs in the main thread of the user's process, either forked from the fork serve
 library only, Python 3.6 and later. Facts of the cloud: contract 5.
 """
 
+import builtins
 import io
 import json
 import os
@@ -79,6 +80,31 @@ def open_standard_streams(out):
         stream.mode = "w"  # type: ignore[misc]
         setattr(sys, name, stream)
         setattr(sys, "__%s__" % name, stream)
+    _print_in_one_piece(sys.stdout, sys.stderr)
+
+
+def _print_in_one_piece(*streams):
+    # type: (object) -> None
+    """Have ``print`` write a line and its end at once, as nothing is buffered that would join them.
+
+    Whoever waits for the line in the log, or writes to it at the same time, finds it whole.
+    """
+    original = builtins.print
+
+    def print_(*values, **options):  # type: ignore[no-untyped-def]
+        file = options.get("file")
+        stream = sys.stdout if file is None else file
+        if not any(stream is each for each in streams):
+            original(*values, **options)
+            return
+        text = io.StringIO(newline="\n")
+        original(*values, **dict(options, file=text))
+        stream.write(text.getvalue())
+
+    print_.__name__ = print_.__qualname__ = "print"
+    print_.__doc__ = original.__doc__
+    print_.__module__ = "builtins"
+    builtins.print = print_
 
 
 class Channel:

@@ -84,6 +84,40 @@ def test_the_tail_is_the_last_four_kilobytes(scf_runtime):
     assert whole.logs.text.endswith(result["Log"])
 
 
+def test_lines_that_threads_print_at_once_stay_whole(rt):
+    body = (
+        "def talk(name):\n"
+        "    for count in range(300):\n"
+        "        print(name, count, 'said', sep='-')\n"
+        "threads = [threading.Thread(target=talk, args=(name,)) for name in ('one', 'two', 'three')]\n"
+        "for each in threads: each.start()\n"
+        "for each in threads: each.join()"
+    )
+    event = rt.deploy(handler(body), async_run=True).invoke_async().wait()
+    expected = {f"{name}-{count}-said" for name in ("one", "two", "three") for count in range(300)}
+    assert set(event.logs.user.splitlines()) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "printed"),
+    [
+        ("print()", "\n"),
+        ("print('a', 'b', sep=None, end=None, flush=True)", "a b\n"),
+        ("print('a', file=sys.stderr)", "a\n"),
+        ("print('a', end='|'); print('b', file=None)", "a|b\n"),
+        ("sys.stdout = None; print('a')", ""),
+        (
+            "import io; sys.stdout = io.StringIO(); print('a', 'b'); sys.stderr.write(repr(sys.stdout.getvalue()))",
+            "'a b\\n'",
+        ),
+        ("try: print('a', sep=1)\nexcept TypeError as error: print(error)", "sep must be None or a string, not int\n"),
+    ],
+)
+def test_print_is_as_it_always_is(scf_runtime, body, printed):
+    event = scf_runtime.deploy(handler(body), async_run=True).invoke_async().wait()
+    assert event.logs.user == printed
+
+
 # -- while the event runs --------------------------------------------------------------------------------------------
 
 
