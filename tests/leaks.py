@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from pytest_scf.instances import lease
+from pytest_scf.instances.inside.zygote import SPARE_NAME
 
 _NUMBER = re.compile(r"\[\d+\]$")
 
@@ -48,14 +49,24 @@ class Snapshot:
 
 
 def _descendants() -> frozenset[psutil.Process]:
-    """All of them but the fork servers of the process, which stay warm: a keeper and the zygote below it."""
+    """All of them but the fork servers of the process, which stay warm: a keeper, the zygote below it, and a spare."""
     found = set(psutil.Process().children(recursive=True))
     host = lease.current()
     for pid in host.pids if host else ():
         with contextlib.suppress(psutil.NoSuchProcess):
             keeper = psutil.Process(pid)
-            found -= {keeper, *keeper.children()}
+            zygotes = keeper.children()
+            found -= {keeper, *zygotes}
+            for zygote in zygotes:
+                found -= {spare for spare in zygote.children(recursive=True) if _is_spare(spare)}
     return frozenset(found)
+
+
+def _is_spare(process: psutil.Process) -> bool:
+    try:
+        return process.name() == SPARE_NAME
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _fds() -> Counter[str]:

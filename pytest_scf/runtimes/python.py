@@ -65,15 +65,20 @@ class _Output(io.RawIOBase):
         return total
 
 
-def open_standard_streams(out):
+def connect_standard_streams(out):
     # type: (int) -> None
-    """Point descriptors 0, 1 and 2 at nothing, ``out`` and ``out``, and make Python's streams write through."""
+    """Point descriptors 0, 1 and 2 at nothing, ``out`` and ``out``."""
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(out, 1)
     os.dup2(out, 2)
     for fd in {null, out} - {0, 1, 2}:
         os.close(fd)
+
+
+def make_standard_streams():
+    # type: () -> None
+    """Make Python's streams write through, to whatever the descriptors 1 and 2 lead to."""
     sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]  # noqa: SIM115
     for name, fd, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
         stream = io.TextIOWrapper(_Output(fd), encoding="utf-8", errors=errors, newline="\n", write_through=True)  # type: ignore[type-var]
@@ -453,7 +458,8 @@ def main():
     for each in (sock, coverage_socket):
         if each is not None:
             each.set_inheritable(False)
-    open_standard_streams(os.dup(1))
+    connect_standard_streams(os.dup(1))
+    make_standard_streams()
     # What the fork server's interpreter finds: packages of the user, and what is installed in editable form.
     sys.path += [place for place in spec["path"] if place not in sys.path]
     prepare_interpreter(spec)

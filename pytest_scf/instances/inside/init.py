@@ -2,13 +2,16 @@
 
 Its place: fork server (zygote) -> init -> user's process. In a PID namespace it is PID 1, so that its death takes every
 descendant with it, and the user's process is an ordinary one, which SIGTERM ends by default as in the cloud.
-It prepares the mounts, forks the user's process, reaps orphans, tells the platform how the user's process ended (the
-raw wait status: exit 143 and death by SIGTERM are different facts), and leaves.
+It begins as a spare: what is the same for all instances is done, the user's process is forked, and both wait to be told
+which instance they are. Then it mounts the code, passes the word on to the user's process, reaps orphans, tells the
+platform how the user's process ended (the raw wait status: exit 143 and death by SIGTERM are different facts), and
+leaves.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -38,53 +41,134 @@ class Sockets:
             self.coverage.close()
 
 
-def main(spec: dict[str, Any], sockets: Sockets, lifelines: list[int]) -> None:
-    """Never returns. ``lifelines`` are held open by the test process and by the zygote: see there."""
+def main(level: str, orders: socket.socket, lifelines: list[int], name: str) -> None:
+    """Never returns. ``orders`` gives the spec, once, with the sockets of the instance.
+
+    ``lifelines`` are held open by the test process and by the zygote: see there. ``name`` is what the processes of an
+    instance are called, which a spare is not yet.
+    """
+    spec: dict[str, Any] = {}
+    sockets = None
     try:
-        if spec["level"] == "namespaces":
-            # Elsewhere this would leave no time to end what is below.
-            linux.die_with_parent()
-        _prepare(spec)
-        user = os.fork()
-        if user == 0:
-            for fd in lifelines:
-                os.close(fd)
-            _become_user_process(spec, sockets)
+        failure = None
+        to_user, from_init = socket.socketpair()
+        try:
+            _prepare(level)
+            user = os.fork()
+            if user == 0:
+                for fd in lifelines:
+                    os.close(fd)
+                orders.close()
+                to_user.close()
+                _become_user_process(level, from_init, name)
+        except OSError as error:
+            failure = error
+        from_init.close()
         reaping.outlive_requests()
+        message = _wait_for_orders(orders, lifelines)
+        if message is None:
+            return
+        order, fds = message
+        spec = json.loads(order)
+        orders.close()
+        sockets = Sockets(fds)
+        if failure is not None:
+            raise failure
+        be_called(name)
+        _furnish(level, spec)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
+            send_orders(to_user, order, fds)
+        to_user.close()
         _watch(spec, sockets, lifelines, user)
     except BaseException as error:
         # Without its init an instance cannot be: say why and take along what there is.
-        with contextlib.suppress(OSError):
-            sockets.init.sendall(wire.frame(wire.START_FAILED, f"{type(error).__name__}: {error}".encode()))
+        if sockets is not None:
+            with contextlib.suppress(OSError):
+                sockets.init.sendall(wire.frame(wire.START_FAILED, f"{type(error).__name__}: {error}".encode()))
     finally:
-        _leave(spec)
+        _leave(level, spec)
 
 
-def _prepare(spec: dict[str, Any]) -> None:
-    if spec["level"] == "namespaces":
-        mounts.enter_instance_tree(spec["code_source"], spec["tmp_bytes"], spec["readable"])
-        return
-    os.makedirs(spec["tmp"], mode=0o700, exist_ok=True)
-    if sys.platform == "linux":
+def send_orders(channel: socket.socket, spec: bytes, fds: list[int]) -> None:
+    """Tell a spare which instance it is: the spec as JSON, and the descriptors of ``Sockets``."""
+    message = memoryview(wire.frame(wire.LAUNCH, spec))
+    sent = socket.send_fds(channel, [message], fds)
+    if sent < len(message):  # even nothing cannot be sent to one that has read it all and has closed
+        channel.sendall(message[sent:])
+
+
+def _receive_orders(channel: socket.socket) -> tuple[bytes, list[int]] | None:
+    reader = wire.Reader()
+    received: list[int] = []
+    while True:
+        data, fds, _flags, _address = socket.recv_fds(channel, 65536, 16)
+        if not data:
+            return None
+        for fd in fds:
+            os.set_inheritable(fd, False)
+        received += fds
+        for _kind, payload in reader.feed(data):
+            return payload, received
+
+
+def _wait_for_orders(orders: socket.socket, lifelines: list[int]) -> tuple[bytes, list[int]] | None:
+    """None when there will be no orders any more."""
+    poll = select.poll()
+    for fd in (orders.fileno(), *lifelines):
+        poll.register(fd, select.POLLIN)
+    ready = dict(poll.poll())
+    if any(lifeline in ready for lifeline in lifelines):
+        return None
+    return _receive_orders(orders)
+
+
+def _prepare(level: str) -> None:
+    """What is the same for all instances."""
+    if level == "namespaces":
+        # Elsewhere this would leave no time to end what is below.
+        linux.die_with_parent()
+        mounts.mount_proc()
+    elif sys.platform == "linux":
         linux.become_subreaper()
 
 
-def _become_user_process(spec: dict[str, Any], sockets: Sockets) -> None:
+def _furnish(level: str, spec: dict[str, Any]) -> None:
+    """What this instance has of its own."""
+    if level == "namespaces":
+        mounts.enter_instance_tree(spec["code_source"], spec["tmp_bytes"], spec["readable"])
+    else:
+        os.makedirs(spec["tmp"], mode=0o700, exist_ok=True)
+
+
+def be_called(name: str) -> None:
+    if sys.platform == "linux":
+        linux.set_name(name)
+
+
+def _become_user_process(level: str, orders: socket.socket, name: str) -> None:
     status = 70
     try:
         os.setsid()
-        sockets.init.sendall(wire.frame(wire.USER_PID, str(os.getpid()).encode()))
-        sockets.init.close()
         if sys.platform == "linux":
-            if spec["level"] == "namespaces":
+            if level == "namespaces":
                 linux.limit_capabilities(linux.KEPT_CAPABILITIES if os.geteuid() == 0 else frozenset())
             linux.forbid_new_privileges()
             linux.die_with_parent()
+        _forget_ourselves()
+        python.make_standard_streams()
+        os.environ.clear()
+        message = _receive_orders(orders)
+        orders.close()
+        if message is None:
+            os._exit(0)
+        spec = json.loads(message[0])
+        sockets = Sockets(message[1])
+        be_called(name)
+        sockets.init.sendall(wire.frame(wire.USER_PID, str(os.getpid()).encode()))
+        sockets.init.close()
         if spec["start_method"] == "spawn":
             _execute(spec, sockets)
-        _forget_ourselves()
-        python.open_standard_streams(sockets.out)
-        os.environ.clear()
+        python.connect_standard_streams(sockets.out)
         os.environ.update(spec["environ"])
         python.prepare_interpreter(spec)
         status = python.run(sockets.runtime, spec, sockets.coverage)
@@ -179,10 +263,11 @@ def _reap(user: int) -> tuple[int, int] | None:
             ended = (status, usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1))
 
 
-def _leave(spec: dict[str, Any]) -> None:
+def _leave(level: str, spec: dict[str, Any]) -> None:
     """End all that is left of the instance. In a PID namespace the kernel does that when PID 1 leaves."""
-    if spec["level"] != "namespaces":
+    if level != "namespaces":
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         reaping.end_all_children()
-        files.remove_tree(os.path.dirname(spec["tmp"]))
+        if spec:
+            files.remove_tree(os.path.dirname(spec["tmp"]))
     os._exit(0)

@@ -43,8 +43,16 @@ def _rebuild_var() -> None:
         os.close(below)
 
 
+def mount_proc() -> None:
+    """In a new PID namespace: a /proc that shows it.
+
+    Read-only: root in the instance is root outside, and /proc/sys asks for no capability.
+    """
+    linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_RDONLY)
+
+
 def enter_instance_tree(code_root: str, tmp_bytes: int, readable: list[str]) -> None:
-    """In a new mount and PID namespace: code at /var/user, an empty /tmp of its own, a /proc of its own.
+    """In a new mount namespace: code at /var/user, an empty /tmp of its own.
 
     ``readable`` are directories below /tmp (an interpreter, site-packages) that must stay where they are.
     """
@@ -56,6 +64,3 @@ def enter_instance_tree(code_root: str, tmp_bytes: int, readable: list[str]) -> 
         os.makedirs(path, exist_ok=True)
         linux.mount(f"/proc/self/fd/{fd}", path, None, linux.MS_BIND | linux.MS_REC)
         os.close(fd)
-    # Last, because the bind mounts above go through the old /proc. Read-only: root in the instance is root outside,
-    # and /proc/sys asks for no capability.
-    linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_RDONLY)

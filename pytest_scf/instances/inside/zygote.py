@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import traceback
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_scf.instances.inside import files, init, linux, mounts, reaping
 from pytest_scf.runtimes import wire
@@ -87,6 +87,7 @@ def _try_one() -> None:
     pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
     if pid == 0:
         try:
+            mounts.mount_proc()
             mounts.enter_instance_tree(mounts.CODE_ROOT, 4096, [])
         except BaseException as error:
             os.write(writing, str(error).encode()[:4096])
@@ -123,6 +124,17 @@ def _setting(path: str) -> str:
     return ""
 
 
+#: what ``ps`` shows of a spare instance's processes
+SPARE_NAME = "scf-spare"
+
+
+class Spare(NamedTuple):
+    """An instance that is all there but for what tells it from others; see ``init``."""
+
+    pid: int
+    orders: socket.socket
+
+
 class Zygote:
     def __init__(self, control: socket.socket, lifelines: list[int], level: str) -> None:
         self.control = control
@@ -131,6 +143,10 @@ class Zygote:
         #: the spec of each instance by the PID of its init
         self.inits: dict[int, dict[str, Any]] = {}
         self.received_fds: list[int] = []
+        #: kept ready, so that most of an instance's start is over when it is asked for
+        self.spare: Spare | None = None
+        self.spare_wanted = True
+        self.name = linux.own_name() if sys.platform == "linux" else ""
         #: the inits hold the reading end, so they see it when this process is gone
         self.zygote_alive, self.held_to_the_end = os.pipe()
 
@@ -141,7 +157,10 @@ class Zygote:
             poll.register(fd, select.POLLIN)
         reader = wire.Reader()
         while True:
-            ready = dict(poll.poll())
+            # A spare is made when there is nothing else to do.
+            ready = dict(poll.poll(0 if self.spare_wanted else None))
+            if not ready:
+                self._make_ready()
             if any(lifeline in ready for lifeline in self.lifelines):
                 return
             if woken in ready:
@@ -156,36 +175,80 @@ class Zygote:
                     os.set_inheritable(fd, False)
                 self.received_fds += fds
                 for kind, payload in reader.feed(data):
-                    self._obey(kind, json.loads(payload))
+                    self._obey(kind, payload)
 
-    def _obey(self, kind: int, message: dict[str, Any]) -> None:
+    def _make_ready(self) -> None:
+        self.spare_wanted = False  # until the next launch, whatever comes of it
+        if self.spare is None:
+            with contextlib.suppress(OSError):  # of which the next launch will have to speak
+                self.spare = self._make_spare()
+
+    def _obey(self, kind: int, payload: bytes) -> None:
+        message = json.loads(payload)
         if kind == wire.LAUNCH:
-            self._launch(message)
+            self._launch(message, payload)
         elif kind == wire.SIGNAL_INIT:
             for pid, spec in self.inits.items():
                 if spec["id"] == message["id"]:
                     os.kill(pid, message["signal"])
 
-    def _launch(self, spec: dict[str, Any]) -> None:
+    def _launch(self, spec: dict[str, Any], payload: bytes) -> None:
         count = spec["sockets"]
-        sockets = init.Sockets(self.received_fds[:count])
-        del self.received_fds[:count]
-        spec["level"] = self.level
+        fds = self.received_fds[:count]
+        try:
+            pid = self._hand_over(payload, fds)
+        except OSError as error:
+            self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": str(error)})
+        else:
+            self.inits[pid] = spec
+        finally:
+            del self.received_fds[:count]
+            for fd in fds:
+                os.close(fd)
+        self.spare_wanted = True
+
+    def _hand_over(self, spec: bytes, fds: list[int]) -> int:
+        """Give a spec to the spare, or to one made now; the PID of its init."""
+        spare, self.spare = self.spare, None
+        if spare is not None:
+            try:
+                init.send_orders(spare.orders, spec, fds)
+                return spare.pid
+            except OSError:
+                pass  # somebody killed it
+            finally:
+                spare.orders.close()
+        spare = self._make_spare()
+        try:
+            init.send_orders(spare.orders, spec, fds)
+        finally:
+            spare.orders.close()
+        return spare.pid
+
+    def _make_spare(self) -> Spare:
+        ours, theirs = socket.socketpair()
+        # Called so from its first moment on.
+        init.be_called(SPARE_NAME)
         try:
             pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID) if self.level == "namespaces" else os.fork()
-        except OSError as error:
-            sockets.close()
-            self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": str(error)})
-            return
+        except OSError:
+            ours.close()
+            theirs.close()
+            init.be_called(self.name)
+            raise
         if pid == 0:
+            ours.close()
             self._become_child()
-            init.main(spec, sockets, [self.lifelines[0], self.zygote_alive])
-        sockets.close()
-        self.inits[pid] = spec
+            init.main(self.level, theirs, [self.lifelines[0], self.zygote_alive], self.name)
+        init.be_called(self.name)
+        theirs.close()
+        return Spare(pid, ours)
 
     def _become_child(self) -> None:
         """Close what is this process's alone, so that its end, and that of other instances, stays visible."""
         self.control.close()
+        if self.spare is not None:
+            self.spare.orders.close()
         reaping.forget_watch()
         for fd in (*self.lifelines[1:], self.held_to_the_end, *self.received_fds):
             os.close(fd)
@@ -199,6 +262,11 @@ class Zygote:
             if pid == 0:
                 return
             spec = self.inits.pop(pid, None)
+            if self.spare is not None and pid == self.spare.pid:
+                self.spare.orders.close()
+                self.spare = None
+                if self.level != "namespaces":
+                    self._end_strays()
             if spec is not None:
                 if self.level != "namespaces":
                     self._clean_up_after(spec)
@@ -209,16 +277,20 @@ class Zygote:
 
         Children of theirs come to us, too, before their parent can be reaped: the next listing shows them.
         """
-        while strays := [pid for pid in reaping.children() if pid not in self.inits]:
+        self._end_strays()
+        directory = os.path.dirname(spec["tmp"])
+        if os.path.lexists(directory):
+            files.remove_tree(directory)
+
+    def _end_strays(self) -> None:
+        known = {*self.inits, self.spare.pid} if self.spare is not None else set(self.inits)
+        while strays := [pid for pid in reaping.children() if pid not in known]:
             for pid in strays:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             for pid in strays:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, 0)
-        directory = os.path.dirname(spec["tmp"])
-        if os.path.lexists(directory):
-            files.remove_tree(directory)
 
     def _tell(self, kind: int, message: dict[str, Any]) -> None:
         self.control.sendall(wire.frame(kind, json.dumps(message).encode()))
