@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_scf.errors import ForkServerError, IsolationUnavailable
+from pytest_scf.instances.inside import orders
 from pytest_scf.instances.inside.files import remove_tree
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
@@ -116,14 +117,13 @@ class ForkServer:
 
     def launch(self, spec: dict[str, Any], fds: list[int], gone: Reaped) -> None:
         """Have an instance made that is given ``fds``. ``gone`` is called once when no process of it is left."""
-        message = memoryview(wire.frame(wire.LAUNCH, json.dumps(spec).encode()))
+        message = json.dumps(spec).encode()
         with self._lock:
             if self._dead is not None:
                 raise ForkServerError(f"the fork server is gone: {self._dead}")
             self._gone[spec["id"]] = gone
             try:
-                sent = socket.send_fds(self._control, [message], fds)
-                self._control.sendall(message[sent:])
+                orders.send(self._control, message, fds)
             except OSError as error:
                 del self._gone[spec["id"]]
                 raise ForkServerError(f"the fork server cannot be spoken to: {error}") from error

@@ -80,36 +80,39 @@ def make_standard_streams():
     # type: () -> None
     """Make Python's streams write through, to whatever the descriptors 1 and 2 lead to."""
     sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    streams = []  # type: list[io.TextIOBase]
     for name, fd, errors in (("stdout", 1, "strict"), ("stderr", 2, "backslashreplace")):
         stream = io.TextIOWrapper(_Output(fd), encoding="utf-8", errors=errors, newline="\n", write_through=True)  # type: ignore[type-var]
         stream.mode = "w"  # type: ignore[misc]
         setattr(sys, name, stream)
         setattr(sys, "__%s__" % name, stream)
-    _print_in_one_piece(sys.stdout, sys.stderr)
+        streams.append(stream)
+    _print_in_one_piece(streams)
 
 
-def _print_in_one_piece(*streams):
-    # type: (object) -> None
+def _print_in_one_piece(streams):
+    # type: (list[io.TextIOBase]) -> None
     """Have ``print`` write a line and its end at once, as nothing is buffered that would join them.
 
     Whoever waits for the line in the log, or writes to it at the same time, finds it whole.
     """
     original = builtins.print
 
-    def print_(*values, **options):  # type: ignore[no-untyped-def]
-        file = options.get("file")
-        stream = sys.stdout if file is None else file
-        if not any(stream is each for each in streams):
-            original(*values, **options)
-            return
-        text = io.StringIO(newline="\n")
-        original(*values, **dict(options, file=text))
-        stream.write(text.getvalue())
+    def print_(*values, sep=" ", end="\n", file=None, flush=False):
+        # type: (object, str | None, str | None, io.TextIOBase | None, bool) -> None
+        wanted = sys.stdout if file is None else file  # type: object
+        for stream in streams:
+            if stream is wanted:
+                text = io.StringIO(newline="\n")
+                original(*values, sep=sep, end=end, file=text)
+                stream.write(text.getvalue())
+                return
+        original(*values, sep=sep, end=end, file=file, flush=flush)
 
     print_.__name__ = print_.__qualname__ = "print"
     print_.__doc__ = original.__doc__
     print_.__module__ = "builtins"
-    builtins.print = print_
+    builtins.print = print_  # type: ignore[assignment]
 
 
 class Channel:

@@ -14,6 +14,7 @@ import pytest
 from kinds import LEVELS, only
 
 from pytest_scf.instances import lease
+from pytest_scf.instances.inside.zygote import SPARE_NAME
 
 WITNESS = str(Path(__file__).with_name("witness.py"))
 
@@ -200,6 +201,49 @@ def test_many_launched_at_once_each_see_their_own_end(rt):
             assert (event.status_code, event.diagnosis.count("exited with status 47")) == (439, 1)
         else:
             assert event.return_value == number
+
+
+def new_spare(rt) -> tuple[psutil.Process, psutil.Process]:
+    """The init and the user's process of a spare that nobody has touched: each launch is followed by one."""
+    assert rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60).invoke().return_value == 47
+    (zygote,) = psutil.Process(rt._platform._server.pid).children()
+    while True:
+        for init in zygote.children():
+            for process in init.children():
+                if init.name() == process.name() == SPARE_NAME:
+                    return init, process
+
+
+@only(start_method="fork", pidfd=True)
+def test_an_instance_is_the_spare_and_is_not_called_so_any_more(rt):
+    def handler(event, context):
+        with open("/proc/self/comm", encoding="ascii") as comm:
+            return comm.read().strip()
+
+    init, process = new_spare(rt)
+    fn = rt.deploy(handler, timeout=60)
+    assert fn.invoke().return_value not in (SPARE_NAME, None)
+    (instance,) = fn.instances
+    assert [instance.pid, psutil.Process(instance.pid).ppid()] == [process.pid, init.pid]
+
+
+@only(start_method="fork", pidfd=True)
+def test_a_spare_whose_init_was_killed_is_replaced(rt):
+    init, _process = new_spare(rt)
+    init.kill()
+    init.wait(60)
+    fn = rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60)
+    assert fn.invoke().return_value == 47
+
+
+@only(start_method="fork", pidfd=True)
+def test_an_event_whose_spare_process_was_killed_says_so_and_the_next_has_another(rt):
+    _init, process = new_spare(rt)
+    process.kill()
+    fn = rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60)
+    answer = fn.invoke()
+    assert answer.return_value == 47 or "SIGKILL" in answer.diagnosis
+    assert fn.invoke().return_value == 47
 
 
 def test_the_fork_server_ignores_what_asks_it_to_leave(rt):

@@ -20,7 +20,7 @@ import sys
 import traceback
 from typing import Any
 
-from pytest_scf.instances.inside import files, linux, mounts, reaping
+from pytest_scf.instances.inside import files, linux, mounts, orders, reaping
 from pytest_scf.runtimes import python, wire
 
 
@@ -41,8 +41,8 @@ class Sockets:
             self.coverage.close()
 
 
-def main(level: str, orders: socket.socket, lifelines: list[int], name: str) -> None:
-    """Never returns. ``orders`` gives the spec, once, with the sockets of the instance.
+def main(level: str, channel: socket.socket, lifelines: list[int], name: str) -> None:
+    """Never returns. ``channel`` gives the spec, once, with the sockets of the instance.
 
     ``lifelines`` are held open by the test process and by the zygote: see there. ``name`` is what the processes of an
     instance are called, which a spare is not yet.
@@ -58,26 +58,26 @@ def main(level: str, orders: socket.socket, lifelines: list[int], name: str) -> 
             if user == 0:
                 for fd in lifelines:
                     os.close(fd)
-                orders.close()
+                channel.close()
                 to_user.close()
                 _become_user_process(level, from_init, name)
         except OSError as error:
             failure = error
         from_init.close()
         reaping.outlive_requests()
-        message = _wait_for_orders(orders, lifelines)
+        message = _wait_for_orders(channel, lifelines)
         if message is None:
             return
         order, fds = message
         spec = json.loads(order)
-        orders.close()
+        channel.close()
         sockets = Sockets(fds)
         if failure is not None:
             raise failure
         be_called(name)
         _furnish(level, spec)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
-            send_orders(to_user, order, fds)
+            orders.send(to_user, order, fds)
         to_user.close()
         _watch(spec, sockets, lifelines, user)
     except BaseException as error:
@@ -89,37 +89,15 @@ def main(level: str, orders: socket.socket, lifelines: list[int], name: str) -> 
         _leave(level, spec)
 
 
-def send_orders(channel: socket.socket, spec: bytes, fds: list[int]) -> None:
-    """Tell a spare which instance it is: the spec as JSON, and the descriptors of ``Sockets``."""
-    message = memoryview(wire.frame(wire.LAUNCH, spec))
-    sent = socket.send_fds(channel, [message], fds)
-    if sent < len(message):  # even nothing cannot be sent to one that has read it all and has closed
-        channel.sendall(message[sent:])
-
-
-def _receive_orders(channel: socket.socket) -> tuple[bytes, list[int]] | None:
-    reader = wire.Reader()
-    received: list[int] = []
-    while True:
-        data, fds, _flags, _address = socket.recv_fds(channel, 65536, 16)
-        if not data:
-            return None
-        for fd in fds:
-            os.set_inheritable(fd, False)
-        received += fds
-        for _kind, payload in reader.feed(data):
-            return payload, received
-
-
-def _wait_for_orders(orders: socket.socket, lifelines: list[int]) -> tuple[bytes, list[int]] | None:
+def _wait_for_orders(channel: socket.socket, lifelines: list[int]) -> tuple[bytes, list[int]] | None:
     """None when there will be no orders any more."""
     poll = select.poll()
-    for fd in (orders.fileno(), *lifelines):
+    for fd in (channel.fileno(), *lifelines):
         poll.register(fd, select.POLLIN)
     ready = dict(poll.poll())
     if any(lifeline in ready for lifeline in lifelines):
         return None
-    return _receive_orders(orders)
+    return orders.receive(channel)
 
 
 def _prepare(level: str) -> None:
@@ -145,7 +123,7 @@ def be_called(name: str) -> None:
         linux.set_name(name)
 
 
-def _become_user_process(level: str, orders: socket.socket, name: str) -> None:
+def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
     status = 70
     try:
         os.setsid()
@@ -157,8 +135,8 @@ def _become_user_process(level: str, orders: socket.socket, name: str) -> None:
         _forget_ourselves()
         python.make_standard_streams()
         os.environ.clear()
-        message = _receive_orders(orders)
-        orders.close()
+        message = orders.receive(channel)
+        channel.close()
         if message is None:
             os._exit(0)
         spec = json.loads(message[0])

@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import Any, NamedTuple
 
-from pytest_scf.instances.inside import files, init, linux, mounts, reaping
+from pytest_scf.instances.inside import files, init, linux, mounts, orders, reaping
 from pytest_scf.runtimes import wire
 
 
@@ -132,7 +132,7 @@ class Spare(NamedTuple):
     """An instance that is all there but for what tells it from others; see ``init``."""
 
     pid: int
-    orders: socket.socket
+    channel: socket.socket
 
 
 class Zygote:
@@ -168,11 +168,9 @@ class Zygote:
                     os.read(woken, 512)
                 self._reap()
             if self.control.fileno() in ready:
-                data, fds, _flags, _address = socket.recv_fds(self.control, 65536, 16)
+                data, fds = orders.receive_some(self.control)
                 if not data:
                     return
-                for fd in fds:
-                    os.set_inheritable(fd, False)
                 self.received_fds += fds
                 for kind, payload in reader.feed(data):
                     self._obey(kind, payload)
@@ -212,17 +210,17 @@ class Zygote:
         spare, self.spare = self.spare, None
         if spare is not None:
             try:
-                init.send_orders(spare.orders, spec, fds)
+                orders.send(spare.channel, spec, fds)
                 return spare.pid
             except OSError:
                 pass  # somebody killed it
             finally:
-                spare.orders.close()
+                spare.channel.close()
         spare = self._make_spare()
         try:
-            init.send_orders(spare.orders, spec, fds)
+            orders.send(spare.channel, spec, fds)
         finally:
-            spare.orders.close()
+            spare.channel.close()
         return spare.pid
 
     def _make_spare(self) -> Spare:
@@ -248,7 +246,7 @@ class Zygote:
         """Close what is this process's alone, so that its end, and that of other instances, stays visible."""
         self.control.close()
         if self.spare is not None:
-            self.spare.orders.close()
+            self.spare.channel.close()
         reaping.forget_watch()
         for fd in (*self.lifelines[1:], self.held_to_the_end, *self.received_fds):
             os.close(fd)
@@ -263,7 +261,7 @@ class Zygote:
                 return
             spec = self.inits.pop(pid, None)
             if self.spare is not None and pid == self.spare.pid:
-                self.spare.orders.close()
+                self.spare.channel.close()
                 self.spare = None
                 if self.level != "namespaces":
                     self._end_strays()
