@@ -76,6 +76,8 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
             raise failure
         be_called(name)
         _furnish(level, spec)
+        # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
+        _announce(sockets.init, user, pidfds=spec["pidfd"])
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
             orders.send(to_user, order, fds)
         to_user.close()
@@ -184,7 +186,6 @@ def _watch(spec: dict[str, Any], sockets: Sockets, lifelines: list[int], user: i
     os.close(sockets.out)
     if sockets.coverage is not None:
         sockets.coverage.close()
-    _announce(channel, user, pidfds=spec["pidfd"])
     poll = select.poll()
     for fd in (*lifelines, channel.fileno(), woken):
         poll.register(fd, select.POLLIN)
