@@ -207,34 +207,38 @@ class InstanceProcess:
         self._send(wire.frame(wire.ASK_ALIVE))
 
     def _send(self, data: bytes) -> None:
-        if self._outbox:
-            self._outbox.append(memoryview(data))
-            return
-        try:
-            sent = self._runtime.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            return  # the process is gone, which is reported where its end is seen
-        if sent < len(data):
-            self._outbox.append(memoryview(data)[sent:])
-            self._reactor.watch_writing(self._runtime.fileno(), self._runtime_readable, self._runtime_writable)
+        with self._lock:
+            if self._runtime_closed:
+                return
+            if self._outbox:
+                self._outbox.append(memoryview(data))
+                return
+            try:
+                sent = self._runtime.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # the process is gone, which is reported where its end is seen
+            if sent < len(data):
+                self._outbox.append(memoryview(data)[sent:])
+                self._reactor.watch_writing(self._runtime.fileno(), self._runtime_readable, self._runtime_writable)
 
     def _runtime_writable(self) -> None:
-        while self._outbox:
-            try:
-                sent = self._runtime.send(self._outbox[0])
-            except BlockingIOError:
-                return
-            except OSError:
-                self._outbox.clear()
-                break
-            rest = self._outbox[0][sent:]
-            if rest:
-                self._outbox[0] = rest
-                return
-            del self._outbox[0]
-        self._reactor.watch_reading(self._runtime.fileno(), self._runtime_readable)
+        with self._lock:
+            while self._outbox:
+                try:
+                    sent = self._runtime.send(self._outbox[0])
+                except BlockingIOError:
+                    return
+                except OSError:
+                    self._outbox.clear()
+                    break
+                rest = self._outbox[0][sent:]
+                if rest:
+                    self._outbox[0] = rest
+                    return
+                del self._outbox[0]
+            self._reactor.watch_reading(self._runtime.fileno(), self._runtime_readable)
 
     def drain(self) -> bytes:
         """Take the output that has been written so far: a pipe hands out all that it holds at once.
@@ -255,14 +259,16 @@ class InstanceProcess:
 
     def pause_output(self) -> None:
         """Leave what is written in the pipe until it is drained, and say nothing of it."""
-        if not self._paused and not self.gone.is_set():
-            self._paused = True
-            self._reactor.forget(self._out)
+        with self._lock:  # or the instance could be gone between the look and the deed
+            if not self._paused and not self.gone.is_set():
+                self._paused = True
+                self._reactor.forget(self._out)
 
     def resume_output(self) -> None:
-        if self._paused and not self.gone.is_set():
-            self._paused = False
-            self._reactor.watch(self._out, self._observer.on_output)
+        with self._lock:
+            if self._paused and not self.gone.is_set():
+                self._paused = False
+                self._reactor.watch(self._out, self._observer.on_output)
 
     # -- signals -------------------------------------------------------------------------------------------------
 
@@ -347,9 +353,10 @@ class InstanceProcess:
         except OSError:
             data = b""
         if not data:
-            if not self._runtime_closed:
-                self._runtime_closed = True
-                self._reactor.forget(self._runtime.fileno())
+            with self._lock:
+                if not self._runtime_closed:
+                    self._runtime_closed = True
+                    self._reactor.forget(self._runtime.fileno())
             return False
         for kind, payload in self._runtime_reader.feed(data):
             self._observer.on_message(kind, payload)
