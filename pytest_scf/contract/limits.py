@@ -20,6 +20,8 @@ TIMEOUT_DEFAULT = 3
 TIMEOUT_LARGEST = 900
 ASYNC_TIMEOUT_DEFAULT = ASYNC_TIMEOUT_LARGEST = 86400
 INIT_TIMEOUT_DEFAULT = 65
+IMAGE_INIT_TIMEOUT_DEFAULT = 90
+IMAGE_PORT = 9000
 # The sources give the defaults (65 s, images 90 s) but no range; 300 s leaves room for both.
 INIT_TIMEOUT_LARGEST = 300
 # What the vendor allows a function's code to take, unpacked.

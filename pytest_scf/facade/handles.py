@@ -21,6 +21,7 @@ from pytest_scf.facade.payload import encode
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
+    from pytest_scf.facade.web import Response
     from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
     from pytest_scf.platform.instance import InstanceRecord
@@ -120,6 +121,30 @@ class Function(_Handle):
         """Have the function called, and give the event without waiting. ``event`` is {} by default."""
         response = self._invoke(event, "Event")
         return Event._of(self._session, self._invoked(response))
+
+    def request(
+        self,
+        method: str,
+        path: str = "/",
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str | None = None,
+        json: Any = None,
+    ) -> Response:
+        """Send an HTTP request to a web function and wait for the response; its own timeout ends it.
+
+        Raises UsageError for another kind of function, and InvalidParameter.RequestTooLarge (6 MB; contract 6).
+        """
+        from pytest_scf.facade.web import Response, pack_request
+
+        server = self._record.config.server
+        if server is None or server.kind != "web":
+            raise UsageError(f"function {self.name} is no web function: call it with invoke() or invoke_async()")
+        packed = pack_request(method, path, headers, body, json)
+        platform = self._session.platform
+        record = platform.invoke(self._record, packed, asynchronous=False, as_request=True)
+        platform.wait_final(record)
+        return Response(InvokeResult._of(self._session, record), record.response, record.err_msg)
 
     def _invoke(self, event: Any, kind: str) -> dict[str, Any]:
         return self._session.api.call(
@@ -235,9 +260,14 @@ class _Invocation(_Handle):
 
     @property
     def return_value(self) -> Any:
-        """What the handler returned, as JSON carries it; None where it did not return."""
+        """What the handler returned, as JSON carries it; None where it did not return.
+
+        Of an image function it is the body of the answer: a str, unless the answer calls itself JSON.
+        """
         record = self._record
-        return json.loads(record.ret_msg) if record.status == "FINISHED" and record.ret_msg else None
+        if record.status != "FINISHED" or not record.ret_msg:
+            return None
+        return record.ret_msg if record.is_text else json.loads(record.ret_msg)
 
     @property
     def error(self) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,7 +17,7 @@ from pytest_scf.contract.api import Api
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
-from pytest_scf.facade.sources import prepare
+from pytest_scf.facade.sources import code_directory, prepare
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.platform import Platform
@@ -109,37 +110,148 @@ class ScfRuntime:
         Raises UsageError, before anything is made, where something of this cannot be.
         """
         self._refuse_when_closed()
-        for flag, value in (("async_run", async_run), ("trace", trace)):
-            if not isinstance(value, bool):
-                raise UsageError(f"{flag} must be True or False, not {value!r}")
-        environment = {} if environment is None else environment
-        if timeout is None:
-            timeout = limits.default_timeout(asynchronous=async_run)
-        _refuse("name", None if name is None else limits.function_name_problem(name))
-        _refuse("namespace", limits.namespace_problem(namespace))
-        _refuse("timeout", limits.timeout_problem(timeout, asynchronous=async_run))
-        _refuse("init_timeout", limits.init_timeout_problem(init_timeout))
-        _refuse("memory", limits.memory_problem(memory))
-        _refuse("environment", limits.environment_problem(environment))
-        if max_instances is not None and (
-            isinstance(max_instances, bool) or not isinstance(max_instances, int) or max_instances < 1
-        ):
-            raise UsageError(f"max_instances must be an int of at least 1, not {max_instances!r}")
-        prepared = prepare(source, handler=handler, base_dirs=self.base_dirs, staging=self._platform.new_staging_dir)
-        record = self._added(
-            [name] if name is not None else _names(prepared.default_name),
-            code_root=prepared.code_root,
-            handler=prepared.handler,
+        config = _checked(
+            name=name,
             timeout=timeout,
             init_timeout=init_timeout,
             memory=memory,
-            environment=dict(environment),
+            environment=environment,
             namespace=namespace,
             async_run=async_run,
             trace=trace,
             max_instances=max_instances,
         )
+        prepared = prepare(source, handler=handler, base_dirs=self.base_dirs, staging=self._platform.new_staging_dir)
+        record = self._added(
+            [name] if name is not None else _names(prepared.default_name),
+            code_root=prepared.code_root,
+            handler=prepared.handler,
+            **config,
+        )
         self._session.origins[record] = prepared.origins
+        return Function._of(self._session, record)
+
+    def deploy_image(
+        self,
+        command: Sequence[str | os.PathLike[str]] | None = None,
+        *,
+        cwd: str | os.PathLike[str] | None = None,
+        dockerfile: str | os.PathLike[str] | None = None,
+        ignored: Sequence[str] = (),
+        port: int = limits.IMAGE_PORT,
+        host_ports: Sequence[int] = (),
+        name: str | None = None,
+        timeout: int | None = None,
+        init_timeout: int = limits.IMAGE_INIT_TIMEOUT_DEFAULT,
+        memory: int = limits.MEMORY_DEFAULT,
+        environment: Mapping[str, str] | None = None,
+        namespace: str = "default",
+        async_run: bool = False,
+        trace: bool = True,
+        max_instances: int | None = None,
+    ) -> Function:
+        """Make an image function: a web server that takes each event as POST /event-invoke on port 9000 (contract 6).
+
+        Its container is a process: ``command``, run in the directory ``cwd`` as both are on this machine, in a network
+        of its own. Or what a ``dockerfile`` says with CMD, ENTRYPOINT, ENV, ARG, WORKDIR and COPY; instructions that
+        it may do without are named in ``ignored`` (RUN, where what it installs is installed beside the tests).
+
+        It is ready when the port accepts connections, within ``init_timeout`` seconds (90). Services of the test
+        on the ports ``host_ports`` are found on 127.0.0.1 inside, too. PYTHONUNBUFFERED=1 is set unless
+        ``environment`` says otherwise, so that output is in the log when it is written. The rest is as with ``deploy``.
+
+        Raises UsageError, before anything is made, where something of this cannot be.
+        """
+        from pytest_scf.facade import servers
+
+        self._refuse_when_closed()
+        config = _checked(
+            name=name,
+            timeout=timeout,
+            init_timeout=init_timeout,
+            memory=memory,
+            environment=environment,
+            namespace=namespace,
+            async_run=async_run,
+            trace=trace,
+            max_instances=max_instances,
+        )
+        if (command is None) == (dockerfile is None):
+            raise UsageError("deploy_image takes command= or dockerfile=, and one of them")
+        if dockerfile is None:
+            server = servers.image_of_command(command, cwd, port=port, host_ports=host_ports, base_dirs=self.base_dirs)
+            default_name = Path(str(server.cwd)).name
+        else:
+            if cwd is not None:
+                raise UsageError("the working directory of a Dockerfile is its WORKDIR: leave cwd= out")
+            file, server, variables = servers.image_of_dockerfile(
+                dockerfile,
+                ignored,
+                port=port,
+                host_ports=host_ports,
+                base_dirs=self.base_dirs,
+                staging=self._platform.new_staging_dir,
+                can_mount=self.isolation == "namespaces",
+            )
+            config["environment"] = {**variables, **config["environment"]}
+            default_name = file.parent.name
+        code_root = Path(server.places[0][0] if server.places else str(server.cwd))
+        record = self._added(
+            [name] if name is not None else _names(default_name),
+            code_root=code_root,
+            handler="",
+            server=server,
+            **config,
+        )
+        return Function._of(self._session, record)
+
+    def deploy_web(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        host_ports: Sequence[int] = (),
+        name: str | None = None,
+        timeout: int | None = None,
+        init_timeout: int = limits.INIT_TIMEOUT_DEFAULT,
+        memory: int = limits.MEMORY_DEFAULT,
+        environment: Mapping[str, str] | None = None,
+        namespace: str = "default",
+        max_instances: int | None = None,
+    ) -> Function:
+        """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap`` (contract 6).
+
+        That starts a server on port 9000; ``Function.request`` sends it HTTP requests. Below /var/lang are the
+        interpreters at hand, under the names that the cloud has for its own: /var/lang/python37/bin/python3.7 is
+        the test's Python, of whatever version. A web function has no asynchronous execution.
+
+        Raises UsageError, before anything is made, where something of this cannot be.
+        """
+        from pytest_scf.facade import servers
+
+        self._refuse_when_closed()
+        config = _checked(
+            name=name,
+            timeout=timeout,
+            init_timeout=init_timeout,
+            memory=memory,
+            environment=environment,
+            namespace=namespace,
+            async_run=False,
+            trace=True,
+            max_instances=max_instances,
+        )
+        staging = self._platform.new_staging_dir
+        code_root, default_name = code_directory(source, base_dirs=self.base_dirs, staging=staging)
+        server = servers.web_server(
+            code_root, host_ports=host_ports, staging=staging, can_mount=self.isolation == "namespaces"
+        )
+        record = self._added(
+            [name] if name is not None else _names(default_name),
+            code_root=code_root,
+            handler="",
+            server=server,
+            **config,
+        )
         return Function._of(self._session, record)
 
     def _added(self, names: Iterator[str] | Sequence[str], **config: Any) -> FunctionRecord:
@@ -222,6 +334,47 @@ def _warn_of_weak_isolation(platform: Platform) -> None:
         ),
         stacklevel=3,
     )
+
+
+def _checked(
+    *,
+    name: str | None,
+    timeout: int | None,
+    init_timeout: int,
+    memory: int,
+    environment: Mapping[str, str] | None,
+    namespace: str,
+    async_run: bool,
+    trace: bool,
+    max_instances: int | None,
+) -> dict[str, Any]:
+    """What all kinds of functions are configured with. Raises UsageError."""
+    for flag, value in (("async_run", async_run), ("trace", trace)):
+        if not isinstance(value, bool):
+            raise UsageError(f"{flag} must be True or False, not {value!r}")
+    environment = {} if environment is None else environment
+    if timeout is None:
+        timeout = limits.default_timeout(asynchronous=async_run)
+    _refuse("name", None if name is None else limits.function_name_problem(name))
+    _refuse("namespace", limits.namespace_problem(namespace))
+    _refuse("timeout", limits.timeout_problem(timeout, asynchronous=async_run))
+    _refuse("init_timeout", limits.init_timeout_problem(init_timeout))
+    _refuse("memory", limits.memory_problem(memory))
+    _refuse("environment", limits.environment_problem(environment))
+    if max_instances is not None and (
+        isinstance(max_instances, bool) or not isinstance(max_instances, int) or max_instances < 1
+    ):
+        raise UsageError(f"max_instances must be an int of at least 1, not {max_instances!r}")
+    return {
+        "timeout": timeout,
+        "init_timeout": init_timeout,
+        "memory": memory,
+        "environment": dict(environment),
+        "namespace": namespace,
+        "async_run": async_run,
+        "trace": trace,
+        "max_instances": max_instances,
+    }
 
 
 def _refuse(field: str, problem: str | None) -> None:

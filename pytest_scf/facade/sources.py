@@ -68,6 +68,22 @@ def prepare(
     raise UsageError(f"deploy takes {ACCEPTED}; got {_shortened(source)} of type {type(source).__name__}")
 
 
+def code_directory(
+    source: object, *, base_dirs: Sequence[str | os.PathLike[str]] = (), staging: Callable[[], Path]
+) -> tuple[Path, str]:
+    """The directory that a directory or a .zip file is deployed as, and a name for it. Raises UsageError."""
+    if not isinstance(source, (str, os.PathLike)):
+        raise UsageError(f"a web function is a directory or a .zip file; got {_shortened(source)}")
+    path = _found(source, base_dirs)
+    name = Path(os.path.abspath(path)).stem if path.is_file() else Path(os.path.abspath(path)).name
+    path = path.resolve()
+    if path.is_dir():
+        return path, name
+    if path.suffix.lower() == ".zip":
+        return unpack(path, staging), name
+    raise UsageError(f"a web function is a directory or a .zip file; {path} is neither")
+
+
 def _from_text(text: str, handler: str | None, staging: Callable[[], Path]) -> Prepared:
     # Tests indent their triple-quoted text with the code around it; indented as a whole it could only fail.
     encoded = _encoded(textwrap.dedent(text))

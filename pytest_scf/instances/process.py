@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from pytest_scf.errors import InstanceError
 from pytest_scf.instances import procstatus
 from pytest_scf.instances.forkserver import ForkServer
+from pytest_scf.instances.forwarding import Forwarder
 from pytest_scf.instances.inside.files import remove_tree
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
@@ -72,6 +73,22 @@ class Observer(Protocol):
         """No process of the instance is left. ``error`` says why it never came to be, if it did not."""
 
 
+@dataclass(frozen=True)
+class ServerSpec:
+    """What the user's process of an instance is where it is a web server. See ``runtimes.server``."""
+
+    #: "image" or "web": whether events are passed on as they are, or are HTTP requests themselves
+    kind: str
+    command: list[str]
+    #: the working directory as the process sees it; None: the code root
+    cwd: str | None
+    port: int
+    #: ports of services of the test, which the process finds on 127.0.0.1 of a network of its own
+    host_ports: list[int]
+    #: directories, each as a pair of where it is and where the process sees it
+    places: list[tuple[str, str]]
+
+
 @dataclass
 class Spec:
     """What an instance is made of."""
@@ -85,7 +102,7 @@ class Spec:
     start_method: str = "fork"
     pidfd: bool = True
     coverage: dict[str, Any] | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    server: ServerSpec | None = None
 
 
 class InstanceProcess:
@@ -126,6 +143,7 @@ class InstanceProcess:
         self._coverage_saved = threading.Semaphore(0)
         self._when_saved: Callable[[], None] | None = None
         self._coverage_reader = wire.Reader()
+        self._forwarder: Forwarder | None = None
         self.directory = server.base_dir / f"instance-{spec.id}"
         self._tmp_link = False
 
@@ -175,8 +193,9 @@ class InstanceProcess:
         environ = dict(spec.environ)
         if not namespaces:
             environ.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), tmp))
-            environ.update(PWD=code_root, USER_CODE_ROOT=os.path.join(code_root, ""), PYTHONPATH=f"{code_root}:/opt")
-        return {
+            own = {"PWD": code_root, "USER_CODE_ROOT": os.path.join(code_root, ""), "PYTHONPATH": f"{code_root}:/opt"}
+            environ.update({name: value for name, value in own.items() if name in environ})
+        message: dict[str, Any] = {
             "id": spec.id,
             "sockets": sockets,
             "handler": spec.handler,
@@ -193,8 +212,19 @@ class InstanceProcess:
             "python": sys.executable,
             "pidfd": spec.pidfd,
             "coverage": spec.coverage,
-            **spec.extra,
         }
+        if spec.server is not None:
+            server = spec.server
+            cwd = server.cwd or code_root
+            message["server"] = {**vars(server), "cwd": cwd}
+            message["places"] = server.places
+            if server.cwd is not None:
+                message["code_source"] = ""
+                environ.update(PWD=cwd)
+                if namespaces:
+                    below = [place for place in (cwd, os.path.dirname(server.command[0])) if place.startswith("/tmp/")]
+                    message["readable"] = _below_tmp(*places, *below)
+        return message
 
     # -- speaking ------------------------------------------------------------------------------------------------
 
@@ -395,7 +425,7 @@ class InstanceProcess:
         elif kind == wire.BORN:
             with self._lock:
                 self.init_pid = sender or int(payload)
-                if fds:
+                if fds and self._spec.pidfd:
                     self._init_pidfd, self._user_pidfd = fds
                 if self._kill_wanted:
                     self._kill_now()
@@ -407,6 +437,8 @@ class InstanceProcess:
         elif kind == wire.SIGNALLED:
             self._signal_answer = True
             self._signalled.release()
+        elif kind == wire.LISTENING and self._spec.server is not None:
+            self._forwarder = Forwarder(self._spec.server.host_ports, fds)
         elif kind == wire.START_FAILED:
             self._error = payload.decode("utf-8", "replace")
 
@@ -477,6 +509,8 @@ class InstanceProcess:
         while self._coverage_readable():
             pass
         # Whoever is told that the instance is gone finds nothing of it open here either.
+        if self._forwarder is not None:
+            self._forwarder.close()
         self._release()
         self._signalled.release()
         self._user_known.set()

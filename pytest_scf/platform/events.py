@@ -105,6 +105,10 @@ class EventRecord:
     status: str = RUNNING
     status_code: int = 0
     ret_msg: str = ""
+    #: ``ret_msg`` is text, not JSON: the body of a server's answer that does not call itself JSON
+    is_text: bool = False
+    #: a web function's response, as ``wire.pack_message`` makes it
+    response: bytes = b""
     err_msg: str = ""
     duration_ms: float = 0.0
     memory_bytes: int = 0

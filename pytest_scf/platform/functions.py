@@ -27,6 +27,22 @@ LATEST = "$LATEST"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Server:
+    """What a function is that is a web server (contract 6): an image function, or a web function."""
+
+    #: "image": each event is a POST to /event-invoke; "web": HTTP requests pass through
+    kind: str
+    #: the main process: a program and its arguments
+    command: tuple[str, ...]
+    #: the working directory as the process sees it; None: the code root
+    cwd: str | None = None
+    port: int = 9000
+    host_ports: tuple[int, ...] = ()
+    #: directories, each as a pair of where it is and where the process sees it
+    places: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class FunctionConfig:
     """What a function is created with; the rules for the values are the contract's, and are checked there."""
 
@@ -45,10 +61,12 @@ class FunctionConfig:
     description: str = ""
     #: overrides the runtime's setting for this function
     max_instances: int | None = None
+    #: None for a function whose handler is called
+    server: Server | None = None
 
     def environ(self, settings: Settings, path: str) -> dict[str, str]:
         """The environment of the user's process (contract 5); nothing of the test's own is in it."""
-        return {
+        environ = {
             **self.environment,
             "TENCENTCLOUD_RUNENV": "SCF",
             "TENCENTCLOUD_REGION": settings.region,
@@ -77,6 +95,14 @@ class FunctionConfig:
             "PYTHONPATH": "/var/user:/opt",
             "PYTHONDONTWRITEBYTECODE": "x",
         }
+        if self.server is not None and self.server.kind == "image":
+            # A container has a file system of its own making, and in it no code root.
+            for name in ("USER_CODE_ROOT", "PYTHONPATH", "PWD"):
+                del environ[name]
+        if self.server is not None:
+            # SILENT: what a Python server prints would otherwise wait in a buffer that dies with it.
+            environ.setdefault("PYTHONUNBUFFERED", "1")
+        return environ
 
     def context(self, settings: Settings) -> dict[str, object]:
         """The handler's ``context`` but for the request id (contract 5)."""

@@ -16,10 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pytest_scf.api_errors import FailedOperationAsyncEventStatus, LimitExceededFunctionReservedConcurrencyMemory
+from pytest_scf.api_errors import (
+    FailedOperationAsyncEventStatus,
+    LimitExceededFunctionReservedConcurrencyMemory,
+    UnsupportedOperation,
+)
 from pytest_scf.errors import EventEnded, InstanceError, IsolationUnavailable, ScfError, WaitTimeout
 from pytest_scf.instances.lease import Lease
-from pytest_scf.instances.process import STUCK_DEADLINE, InstanceProcess, Spec
+from pytest_scf.instances.process import STUCK_DEADLINE, InstanceProcess, ServerSpec, Spec
 from pytest_scf.platform import memory, status
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.diagnosis import diagnose
@@ -39,6 +43,14 @@ COVERAGE_DEADLINE = 2.0
 SETTLE_DEADLINE = 5.0
 #: bytes of a log up to which a wait searches all of it anew, so that what is searched may span lines; then by lines
 SEARCHED_WHOLE = 1 << 18
+
+#: what each kind of answer means
+_ANSWERS = {
+    wire.RETURNED: "the handler returned",
+    wire.RETURNED_TEXT: "the server answered",
+    wire.RESPONDED: "the server answered",
+}
+_CONTAINER_FAILURES = {"container": status.CONTAINER_INIT_ERROR, "port": status.PORT_BINDING_FAILED}
 
 RECEIVED = "[PLATFORM] Signal received successfully"
 NOT_RECEIVED = "[PLATFORM] Signal reception failed"
@@ -130,8 +142,11 @@ class Platform:
         qualifier: str = LATEST,
         invoke_type: str = "OTHERS",
         request_id: str | None = None,
+        as_request: bool = False,
     ) -> EventRecord:
         """Start one invocation with ``payload`` (JSON) and return its record, RUNNING.
+
+        ``as_request``: the payload is an HTTP request for a web function, which takes nothing else.
 
         Raises LimitExceeded.FunctionReservedConcurrencyMemory (432) when every instance that the function may have is
         busy. An asynchronous invocation of a function without asynchronous execution waits for an instance instead.
@@ -144,6 +159,11 @@ class Platform:
             qualifier=qualifier,
             start_time=self.clock.now(),
         )
+        server = function.config.server
+        if server is not None and server.kind == "web" and not as_request:
+            raise UnsupportedOperation(
+                f"The function {function.name} is a web function: it takes HTTP requests, and cannot be invoked."
+            )
         with self._lock:
             if self._closed:
                 raise ScfError("this runtime is closed: its functions cannot be invoked any more")
@@ -195,7 +215,8 @@ class Platform:
             tmp_bytes=self.settings.tmp_bytes,
             start_method=self.settings.start_method,
             pidfd=self.settings.pidfd,
-            coverage=self.coverage,
+            coverage=self.coverage if config.server is None else None,
+            server=_server_spec(config),
         )
         process = instance.process = InstanceProcess(spec, self._server, self._reactor, instance)
         if self.on_coverage is not None:
@@ -214,8 +235,8 @@ class Platform:
 
     def on_message(self, instance: InstanceRecord, kind: int, payload: bytes) -> None:
         with self._lock:
-            if kind == wire.RETURNED:
-                self._answered(instance, status.FINISHED, status.SUCCESS, "the handler returned", payload)
+            if kind in _ANSWERS:
+                self._answered(instance, kind, payload)
             elif kind == wire.READY:
                 self._ready(instance, payload)
             elif kind == wire.ALIVE:
@@ -271,9 +292,7 @@ class Platform:
         if instance.event is not None:
             instance.event.notices += (text,)
 
-    def _answered(
-        self, instance: InstanceRecord, state: str, code: status.StatusCode, cause: str, payload: bytes
-    ) -> None:
+    def _answered(self, instance: InstanceRecord, kind: int, payload: bytes) -> None:
         event = instance.event
         if event is None:
             return
@@ -281,12 +300,16 @@ class Platform:
         seconds, peak_kib = wire.MEASURE.unpack_from(payload)
         if self._peak_was_too_high(instance, peak_kib):
             return
-        if not event.decide(state, code, cause, self.clock.now()):
+        if not event.decide(status.FINISHED, status.SUCCESS, _ANSWERS[kind], self.clock.now()):
             return
         event.duration_ms = seconds * 1000
         event.memory_bytes = peak_kib * 1024
-        if state == status.FINISHED:
-            event.ret_msg = payload[wire.MEASURE.size :].decode("utf-8")
+        body = payload[wire.MEASURE.size :]
+        if kind == wire.RESPONDED:
+            event.response = body
+        else:
+            event.ret_msg = body.decode("utf-8", "backslashreplace")
+            event.is_text = kind == wire.RETURNED_TEXT
         self._settle(instance, event)
 
     def _failed(self, instance: InstanceRecord, kind: int, payload: bytes) -> None:
@@ -301,6 +324,13 @@ class Platform:
             )
             return
         facts = json.loads(body)
+        if kind == wire.ERROR_ANSWER or (kind == wire.LOAD_FAILED and facts["reason"] in _CONTAINER_FAILURES):
+            code = _CONTAINER_FAILURES.get(facts.get("reason"), status.USER_CODE_ERROR)
+            message = f"{code.text}: {facts['message']}"
+            self._exceptional(instance, event, code, facts["message"], message, payload)
+            if kind == wire.LOAD_FAILED:
+                instance.process.kill()
+            return
         what = f"{facts['type']}: {facts['message']}" if facts["message"] else facts["type"]
         if kind == wire.RAISED:
             message = f"{status.USER_CODE_EXCEPTION.text}: {what}"
@@ -443,8 +473,10 @@ class Platform:
                 event.fail(f"{status.INTERNAL_ERROR.text}: {cause}")
         else:
             when = "" if instance.init is not None else " while the instance started"
-            if event.decide(status.FAILED, status.USER_PROCESS_EXIT, f"the process {event.exit}{when}", now):
-                event.fail(status.USER_PROCESS_EXIT.text)
+            is_container = instance.config.server is not None and instance.init is None
+            code = status.CONTAINER_STATE_EXITED if is_container else status.USER_PROCESS_EXIT
+            if event.decide(status.FAILED, code, f"the process {event.exit}{when}", now):
+                event.fail(code.text)
             event.memory_bytes = event.memory_bytes or event.exit.peak_bytes
         if not event.memory_bytes and instance.init is not None:
             event.memory_bytes = instance.init.memory_bytes
@@ -480,7 +512,15 @@ class Platform:
 
     def _time_is_up(self, instance: InstanceRecord, event: EventRecord) -> None:
         self._take_output(instance)
-        if instance.init is None:
+        server = instance.config.server
+        if instance.init is None and server is not None and instance.pid is not None:
+            seconds, code = instance.config.init_timeout, status.PORT_BINDING_FAILED.code
+            from pytest_scf.instances import listening
+
+            found = listening.explain(instance.pid, server.port, own_network=instance.isolation == "namespaces")
+            cause = f"no connection to port {server.port} within the InitTimeout of {seconds} s: {found}"
+            message = f"{status.PORT_BINDING_FAILED.text} within {seconds} seconds: {found}"
+        elif instance.init is None:
             seconds, code = instance.config.init_timeout, self.settings.init_timeout_code
             message = f"{status.INIT_TIMEOUT.text} after {seconds} seconds"
             cause = f"the instance was not ready within its InitTimeout of {seconds} s"
@@ -794,6 +834,20 @@ class Platform:
                 shutil.rmtree(path, ignore_errors=True)
             self._lease.release()
         return running
+
+
+def _server_spec(config: FunctionConfig) -> ServerSpec | None:
+    server = config.server
+    if server is None:
+        return None
+    return ServerSpec(
+        kind=server.kind,
+        command=list(server.command),
+        cwd=server.cwd,
+        port=server.port,
+        host_ports=list(server.host_ports),
+        places=list(server.places),
+    )
 
 
 def _ended(event: EventRecord, what: str) -> EventEnded:

@@ -19,6 +19,7 @@ class StatusCode:
 
 
 SUCCESS = StatusCode(200, "Success", "Success")
+CONTAINER_STATE_EXITED = StatusCode(405, "ContainerStateExited", "The container exited")
 RESPONSE_TOO_LARGE = StatusCode(407, "ResponseTooLarge", "The response is larger than 6 MB")
 USER_CODE_EXCEPTION = StatusCode(430, "UserCodeException", "User code exception caught")
 TIME_LIMIT = StatusCode(433, "TimeLimitReached", "Invoking task timed out")
@@ -26,6 +27,8 @@ MEMORY_LIMIT = StatusCode(434, "MemoryLimitReached", "Memory limit reached")
 HANDLER_NOT_FOUND = StatusCode(437, "HandlerNotFound", "Handler not found")
 USER_PROCESS_EXIT = StatusCode(439, "UserProcessExit", "User process exit when running")
 USER_CODE_ERROR = StatusCode(443, "UserCodeError", "User code error")
+CONTAINER_INIT_ERROR = StatusCode(445, "ContainerInitError", "The container could not be started")
+PORT_BINDING_FAILED = StatusCode(446, "PortBindingFailed", "The port cannot be reached")
 INIT_TIMEOUT = StatusCode(450, "InitContainerTimeout", "Initialization timed out")
 CANCELLED = StatusCode(499, "RequestCanceled", "Request canceled by the user")
 INTERNAL_ERROR = StatusCode(500, "InternalError", "Internal error")

@@ -4,8 +4,10 @@ A frame is a little-endian header (length of the payload, kind) and the payload.
 interpreter that runs inside an instance: the standard library only, Python 3.6 and later.
 """
 
+import json
 import struct
 
+_LENGTH = struct.Struct("<I")
 HEADER = struct.Struct("<IB")
 #: seconds the handler ran, peak resident memory in KiB; in front of the payload of RETURNED and RAISED
 MEASURE = struct.Struct("<dI")
@@ -19,11 +21,15 @@ ASK_ALIVE = 2  # answered by ALIVE: what was signalled before has died of it, or
 READY = 16  # MEASURE of the init phase
 RETURNED = 17  # MEASURE, then the returned value as JSON
 RAISED = 18  # MEASURE, then JSON {type, message, stack}
-LOAD_FAILED = 19  # MEASURE, then JSON {type, message, stack, reason: "handler" or "code"}
+LOAD_FAILED = 19  # MEASURE, then JSON {type, message, stack, reason: "handler", "code", "container" or "port"}
 TOO_LARGE = 20  # MEASURE, then the length of the response in bytes, as text
 SIGNAL_HANDLER = 21  # JSON {disposition, name, file, line}: what the process does with SIGTERM from now on
 ALIVE = 23
 SHARED_TMP = 22  # JSON {path, operation}: the shared temporary directory was touched
+
+RETURNED_TEXT = 24  # MEASURE, then the body of a server's answer that is not JSON
+ERROR_ANSWER = 25  # MEASURE, then JSON {message}: a server answered with an error, or not at all
+RESPONDED = 26  # MEASURE, then what ``pack_message`` makes of a web function's response
 
 # init -> platform
 USER_PID = 32  # PID of the user's process in its own numbering; credentials carry it in the platform's
@@ -32,6 +38,7 @@ BORN = (
 )
 USER_EXIT = 34  # raw wait status, then peak resident memory in KiB
 START_FAILED = 35  # text: what the init could not do
+LISTENING = 37  # carries sockets that listen inside, in the order of the host ports asked for
 SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to
 
 # platform -> init
@@ -51,6 +58,19 @@ EXIT = struct.Struct("<iI")
 def frame(kind, payload=b""):
     # type: (int, bytes) -> bytes
     return HEADER.pack(len(payload), kind) + payload
+
+
+def pack_message(head, body):
+    # type: (dict[str, object], bytes) -> bytes
+    """An HTTP request (head: method, path, headers) or response (head: status, headers), its body as it is."""
+    encoded = json.dumps(head).encode("utf-8")
+    return _LENGTH.pack(len(encoded)) + encoded + body
+
+
+def unpack_message(data):
+    # type: (bytes) -> tuple[dict[str, object], bytes]
+    end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    return json.loads(data[_LENGTH.size : end]), data[end:]
 
 
 class Reader:

@@ -11,12 +11,14 @@ leaves.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
 import signal
 import socket
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -28,6 +30,7 @@ class Sockets:
     """What the platform hands over for one instance."""
 
     def __init__(self, fds: list[int]) -> None:
+        self.fds = fds
         self.runtime = socket.socket(fileno=fds[0])
         self.init = socket.socket(fileno=fds[1])
         self.out = fds[2]
@@ -51,19 +54,11 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
     sockets = None
     try:
         failure = None
-        to_user, from_init = socket.socketpair()
         try:
             _prepare(level)
-            user = os.fork()
-            if user == 0:
-                for fd in lifelines:
-                    os.close(fd)
-                channel.close()
-                to_user.close()
-                _become_user_process(level, from_init, name)
+            user, to_user = _fork_user_process(level, name, [*lifelines, channel.fileno()])
         except OSError as error:
             failure = error
-        from_init.close()
         reaping.outlive_requests()
         message = _wait_for_orders(channel, lifelines)
         if message is None:
@@ -76,6 +71,12 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
             raise failure
         be_called(name)
         _furnish(level, spec)
+        if "server" in spec and level == "namespaces":
+            # The process that waits is in the network of the test, and has no right to leave it any more.
+            to_user.close()
+            os.waitpid(user, 0)
+            _enter_network(sockets.init, spec["server"]["host_ports"])
+            user, to_user = _fork_user_process(level, name, [*lifelines, *sockets.fds])
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
         _announce(sockets.init, user, pidfds=spec["pidfd"])
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
@@ -89,6 +90,36 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
                 sockets.init.sendall(wire.frame(wire.START_FAILED, f"{type(error).__name__}: {error}".encode()))
     finally:
         _leave(level, spec)
+
+
+def _fork_user_process(level: str, name: str, not_its_own: list[int]) -> tuple[int, socket.socket]:
+    """The process that waits to be told what it is: its PID, and the socket to tell it."""
+    to_user, from_init = socket.socketpair()
+    try:
+        user = os.fork()
+    except OSError:
+        to_user.close()
+        from_init.close()
+        raise
+    if user == 0:
+        for fd in not_its_own:
+            os.close(fd)
+        to_user.close()
+        _become_user_process(level, from_init, name)
+    from_init.close()
+    return user, to_user
+
+
+def _enter_network(channel: socket.socket, host_ports: list[int]) -> None:
+    """Enter a network of the instance's own; what listens in it for services of the test's is handed out."""
+    linux.unshare(linux.CLONE_NEWNET)
+    linux.bring_up_loopback()
+    if not host_ports:
+        return
+    listening = [socket.create_server(("127.0.0.1", port)) for port in host_ports]
+    socket.send_fds(channel, [wire.frame(wire.LISTENING)], [each.fileno() for each in listening])
+    for each in listening:
+        each.close()
 
 
 def _wait_for_orders(channel: socket.socket, lifelines: list[int]) -> tuple[bytes, list[int]] | None:
@@ -115,6 +146,7 @@ def _prepare(level: str) -> None:
 def _furnish(level: str, spec: dict[str, Any]) -> None:
     """What this instance has of its own."""
     if level == "namespaces":
+        mounts.add_places(spec.get("places", []))
         mounts.enter_instance_tree(spec["code_source"], spec["tmp_bytes"], spec["readable"])
     else:
         os.makedirs(spec["tmp"], mode=0o700, exist_ok=True)
@@ -146,6 +178,8 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         be_called(name)
         sockets.init.sendall(wire.frame(wire.USER_PID, str(os.getpid()).encode()))
         sockets.init.close()
+        if "server" in spec:
+            _become_server(level, spec, sockets)
         if spec["start_method"] == "spawn":
             _execute(spec, sockets)
         python.connect_standard_streams(sockets.out)
@@ -178,11 +212,58 @@ def _execute(spec: dict[str, Any], sockets: Sockets) -> None:
     os.execve(spec["python"], arguments, spec["environ"])
 
 
+def _become_server(level: str, spec: dict[str, Any], sockets: Sockets) -> None:
+    """Execute the command of a function that is a web server, or say why that cannot be done."""
+    server = spec["server"]
+    reason, problem = "container", ""
+    try:
+        if level != "namespaces" and not _port_is_free(server["port"]):
+            reason = "port"
+            problem = (
+                f"port {server['port']} is in use on this machine, which all instances share at the directory level: "
+                "only one can use it at a time"
+            )
+        else:
+            python.connect_standard_streams(os.dup(sockets.out))
+            for signum in (signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)):
+                signal.signal(signum, signal.SIG_DFL)  # which Python ignores, and would hand on so
+            os.chdir(server["cwd"])
+            os.execvpe(server["command"][0], server["command"], spec["environ"])
+    except OSError as error:
+        problem = f"{' '.join(server['command'])!r} cannot be started in {server['cwd']}: {error}"
+    facts = {"type": "OSError", "message": problem, "stack": "", "reason": reason}
+    sockets.runtime.sendall(wire.frame(wire.LOAD_FAILED, wire.MEASURE.pack(0, 0) + json.dumps(facts).encode()))
+    os._exit(127)
+
+
+def _port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+    return True
+
+
+def _serve_beside(spec: dict[str, Any], runtime: socket.socket, user: int) -> None:
+    """Have events passed on to the server, in a thread of this process."""
+    from pytest_scf.runtimes import server
+
+    adapter = server.ServerRuntime(runtime, spec, server.MainProcess(user))
+    threading.Thread(target=adapter.serve, name="scf-server", daemon=True).start()
+
+
 def _watch(spec: dict[str, Any], sockets: Sockets, lifelines: list[int], user: int) -> None:
     """Wait for the user's process to end, and until then do what the platform asks."""
     channel = sockets.init
     woken = reaping.watch_children()
-    sockets.runtime.close()
+    if "server" in spec:
+        _serve_beside(spec, sockets.runtime, user)
+    else:
+        sockets.runtime.close()
     os.close(sockets.out)
     if sockets.coverage is not None:
         sockets.coverage.close()

@@ -20,6 +20,9 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_CAPBSET_READ = 23
@@ -57,6 +60,15 @@ def mount(source: str | None, target: str, kind: str | None, flags: int = 0, dat
 
     result = _libc.mount(text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data))
     _check(result, f"mount {kind or source or 'propagation'} on {target}")
+
+
+def bring_up_loopback() -> None:
+    """In a new network namespace, where even the loopback interface is down."""
+    import fcntl
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
 
 
 def make_tree_read_only(path: str) -> None:

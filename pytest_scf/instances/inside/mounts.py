@@ -22,25 +22,71 @@ def enter_shared_tree() -> None:
 def _rebuild_var() -> None:
     """Cover /var with a small tmpfs that shows all that was there, plus the new mount points."""
     below = os.open("/var", os.O_PATH | os.O_DIRECTORY)
+    names = os.listdir("/var")
     try:
-        entries = [
-            (entry.name, entry.is_symlink(), entry.is_dir(follow_symlinks=False)) for entry in os.scandir("/var")
-        ]
         linux.mount("tmpfs", "/var", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=64k")
-        for name, is_link, is_directory in entries:
-            source, target = f"/proc/self/fd/{below}/{name}", f"/var/{name}"
-            if is_link:
-                os.symlink(os.readlink(source), target)
-                continue
-            if is_directory:
-                os.mkdir(target)
-            else:
-                os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
-            linux.mount(source, target, None, linux.MS_BIND | linux.MS_REC)
+        _show(f"/proc/self/fd/{below}", "/var", names)
         for name in _NEW_BELOW_VAR:
             os.makedirs(f"/var/{name}", exist_ok=True)
     finally:
         os.close(below)
+
+
+def _show(source: str, target: str, names: list[str]) -> None:
+    """Have the directory ``target``, which is empty, show these entries of ``source``."""
+    for name in names:
+        old, new = f"{source}/{name}", f"{target}/{name}"
+        if os.path.islink(old):
+            os.symlink(os.readlink(old), new)
+            continue
+        if os.path.isdir(old):
+            os.mkdir(new)
+        else:
+            os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o644))
+        linux.mount(old, new, None, linux.MS_BIND | linux.MS_REC)
+
+
+def add_places(places: list[list[str]]) -> None:
+    """In a new mount namespace: have directories seen at other paths, each a pair of where it is and where it is seen.
+
+    A path whose parent is not there either gets it: on a tree that cannot be written to, as part of a new root.
+    """
+    if not places:
+        return
+    opened = [(os.open(source, os.O_PATH | os.O_DIRECTORY), target) for source, target in places]
+    missing = [target for _source, target in places if not os.path.isdir(target)]
+    if missing:
+        _enter_new_root(missing)
+    for source, target in opened:
+        linux.mount(f"/proc/self/fd/{source}", target, None, linux.MS_BIND | linux.MS_REC)
+        os.close(source)
+
+
+def _enter_new_root(missing: list[str]) -> None:
+    """Make a root that shows what the old one did, and has these directories besides.
+
+    What is not at the top covers a directory of the old root, entry by entry, down to where it is missing.
+    """
+    root = "/var/lang"  # any mount point that is nobody's
+    linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=1m")
+    covered = {""}
+    for target in missing:
+        parent = ""
+        for name in target.strip("/").split("/"):
+            parent = f"{parent}/{name}"
+            if os.path.isdir(parent):
+                covered.add(parent)
+    for place in sorted(covered):
+        below = {other.removeprefix(f"{place}/").partition("/")[0] for other in covered if other != place}
+        below &= set(os.listdir(place or "/"))
+        _show(place, f"{root}{place}", [name for name in os.listdir(place or "/") if name not in below])
+        for name in below:
+            os.mkdir(f"{root}{place}/{name}")
+    for target in missing:
+        os.makedirs(f"{root}{target}", exist_ok=True)
+    linux.make_tree_read_only(root)
+    os.chroot(root)
+    os.chdir("/")
 
 
 def mount_proc() -> None:
@@ -52,12 +98,13 @@ def mount_proc() -> None:
 
 
 def enter_instance_tree(code_root: str, tmp_bytes: int, readable: list[str]) -> None:
-    """In a new mount namespace: code at /var/user, an empty /tmp of its own.
+    """In a new mount namespace: code, where there is any, at /var/user, an empty /tmp of its own.
 
     ``readable`` are directories below /tmp (an interpreter, site-packages) that must stay where they are.
     """
     # With what is mounted below it: a user namespace may not look under that.
-    linux.mount(code_root, CODE_ROOT, None, linux.MS_BIND | linux.MS_REC)
+    if code_root:
+        linux.mount(code_root, CODE_ROOT, None, linux.MS_BIND | linux.MS_REC)
     kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in readable]
     linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777,size={tmp_bytes}")
     for path, fd in kept:

@@ -1,0 +1,165 @@
+"""What ``deploy_image`` and ``deploy_web`` take, made into a server that an instance can run (contract 6)."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pytest_scf.errors import UsageError
+from pytest_scf.platform.functions import Server
+
+BOOTSTRAP = "scf_bootstrap"
+
+# The interpreters of the vendor's images, by the language's name: the command, and the versions in directory names.
+_LANGUAGES = {
+    "python": ("2", "27", "3", "36", "37", "38", "39", "310", "311", "312", "313"),
+    "node": ("6", "8", "10", "12", "14", "16", "18", "20", "22"),
+    "php": ("5", "7", "72", "74", "80", "82"),
+    "java": ("8", "11", "17", "21"),
+    "go": ("1",),
+}
+
+
+def image_of_command(
+    command: object, cwd: object, *, port: object, host_ports: object, base_dirs: Sequence[str | os.PathLike[str]]
+) -> Server:
+    """A server that is a command in a directory, each as it is on this machine. Raises UsageError."""
+    if isinstance(command, str) or not isinstance(command, Sequence) or not command:
+        raise UsageError(
+            f"command must be a list of a program and its arguments, like ['python', 'app.py']; got {command!r}"
+        )
+    words = []
+    for word in command:
+        if not isinstance(word, (str, os.PathLike)) or "\0" in os.fspath(word):
+            raise UsageError(f"command must hold str and paths only; got {word!r} in {command!r}")
+        words.append(os.fspath(word))
+    return Server(
+        kind="image",
+        command=tuple(words),
+        cwd=str(_directory(cwd, base_dirs)),
+        port=_port("port", port),
+        host_ports=_ports(host_ports, port),
+    )
+
+
+def image_of_dockerfile(
+    dockerfile: object,
+    ignored: Sequence[str],
+    *,
+    port: object,
+    host_ports: object,
+    base_dirs: Sequence[str | os.PathLike[str]],
+    staging: Callable[[], Path],
+    can_mount: bool,
+) -> tuple[Path, Server, dict[str, str]]:
+    """The Dockerfile that was meant, the server that it starts, and its variables. Raises UsageError."""
+    from pytest_scf.facade import dockerfiles
+
+    if not isinstance(dockerfile, (str, os.PathLike)):
+        raise UsageError(f"dockerfile must be the path of a Dockerfile; got {dockerfile!r}")
+    looked_in = [Path(base) for base in base_dirs] or [Path()]
+    found = [path for path in (base / dockerfile for base in looked_in) if path.exists()]
+    if not found:
+        raise UsageError(f"there is no {os.fspath(dockerfile)!r} in {', '.join(str(b.resolve()) for b in looked_in)}")
+    file = (found[0] / "Dockerfile" if found[0].is_dir() else found[0]).resolve()
+    if isinstance(ignored, str):
+        raise UsageError(f"ignored must be a list of instructions, like ['RUN']; got {ignored!r}")
+    image = dockerfiles.read(file, staging, ignored=frozenset(name.upper() for name in ignored))
+    if image.places and not can_mount:
+        raise UsageError(
+            f"{file} has a WORKDIR or a COPY, which need the namespaces level of isolation: "
+            "deploy with command= and cwd= instead"
+        )
+    server = Server(
+        kind="image",
+        command=image.command,
+        cwd=image.cwd,
+        port=_port("port", port),
+        host_ports=_ports(host_ports, port),
+        places=image.places,
+    )
+    return file, server, image.environment
+
+
+def _directory(cwd: object, base_dirs: Sequence[str | os.PathLike[str]]) -> Path:
+    if cwd is None:
+        return Path(base_dirs[0] if base_dirs else os.curdir).resolve()
+    if not isinstance(cwd, (str, os.PathLike)):
+        raise UsageError(f"cwd must be the path of a directory; got {cwd!r}")
+    looked_in = [Path(base) for base in base_dirs] or [Path()]
+    for base in looked_in:
+        if (base / cwd).is_dir():
+            return (base / cwd).resolve()
+    raise UsageError(
+        f"cwd: there is no directory {os.fspath(cwd)!r} in {', '.join(str(b.resolve()) for b in looked_in)}"
+    )
+
+
+def _port(what: str, port: object) -> int:
+    if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
+        raise UsageError(f"{what} must be a port number from 1 to 65535; got {port!r}")
+    return port
+
+
+def _ports(ports: object, own: object) -> tuple[int, ...]:
+    if isinstance(ports, (str, bytes)) or not isinstance(ports, Sequence):
+        raise UsageError(f"host_ports must be a list of port numbers, like [5432]; got {ports!r}")
+    found = tuple(_port("each of host_ports", port) for port in ports)
+    if own in found:
+        raise UsageError(f"host_ports cannot hold {own}, which is the port of the function's own server")
+    if len(set(found)) < len(found):
+        raise UsageError(f"host_ports holds a port twice: {list(found)}")
+    return found
+
+
+def web_server(code_root: Path, *, host_ports: object, staging: Callable[[], Path], can_mount: bool) -> Server:
+    """The server of a web function: its scf_bootstrap, which has to be there and executable. Raises UsageError."""
+    bootstrap = code_root / BOOTSTRAP
+    if not bootstrap.is_file():
+        raise UsageError(f"a web function is started by its {BOOTSTRAP}, and {code_root} has none")
+    if not os.access(bootstrap, os.X_OK):
+        raise UsageError(f"{bootstrap} is not executable, which the cloud refuses: chmod 755 {bootstrap}")
+    places: tuple[tuple[str, str], ...] = ()
+    if can_mount:
+        languages = staging()
+        lay_out_languages(languages)
+        places = ((str(languages), "/var/lang"),)
+    elif "/var/lang" in bootstrap.read_text(encoding="utf-8", errors="replace"):
+        raise UsageError(f"{bootstrap} names /var/lang, which is there at the namespaces level of isolation only")
+    return Server(
+        kind="web", command=(f"./{BOOTSTRAP}",), port=9000, host_ports=_ports(host_ports, 9000), places=places
+    )
+
+
+def lay_out_languages(root: Path) -> None:
+    """Fill what is seen at /var/lang: each interpreter of the vendor's images is the one at hand of that language.
+
+    They are scripts: a link would not lead a virtual environment's interpreter to its packages.
+    """
+    for language, versions in _LANGUAGES.items():
+        for version in versions:
+            number = f"{version[0]}.{version[1:]}" if len(version) > 1 and language in ("python", "php") else version
+            names = {language, f"{language}{number}", f"{language}{version[0]}"}
+            program = _at_hand(language, number)
+            if program is None:
+                continue
+            directory = root / f"{language}{version}" / "bin"
+            directory.mkdir(parents=True)
+            for name in names:
+                script = directory / name
+                script.write_text(f'#!/bin/sh\nexec {_quoted(program)} "$@"\n')
+                script.chmod(0o755)
+
+
+def _at_hand(language: str, number: str) -> str | None:
+    if language == "python":
+        return None if number.startswith("2") and not shutil.which("python2") else sys.executable
+    return shutil.which(language)
+
+
+def _quoted(text: str) -> str:
+    return "'" + re.sub("'", "'\\''", text) + "'"

@@ -1,0 +1,215 @@
+"""The runtime of a function that is a web server: passes events on to it as HTTP requests (contract 6).
+
+Runs beside the user's process, in the instance's init, where nothing that the user's process does can reach it. One
+request at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pytest_scf.runtimes import wire
+
+#: A loopback address which a server that is bound to 127.0.0.1 alone does not hear, as nobody outside would reach it.
+ADDRESS = "127.0.0.2"
+EVENT_PATH = "/event-invoke"
+#: bytes of a body, of a request and of a response
+BODY_LIMIT = 6 * 1024 * 1024
+#: bytes of the headers of a web function's response, in all
+HEADERS_LIMIT = 4 * 1024
+#: seconds between two attempts to reach the port: nothing tells of a socket that begins to listen
+ATTEMPT_INTERVAL = 0.002
+#: seconds that a process which has dropped a connection is given to end: its end is then what is reported
+END_DEADLINE = 3.0
+
+_NAMES = {
+    "memory_limit_in_mb": "X-Scf-Memory",
+    "time_limit_in_ms": "X-Scf-Timeout",
+    "function_version": "X-Scf-Version",
+    "function_name": "X-Scf-Name",
+    "namespace": "X-Scf-Namespace",
+    "tencentcloud_region": "X-Scf-Region",
+    "tencentcloud_appid": "X-Scf-Appid",
+    "tencentcloud_uin": "X-Scf-Uin",
+}
+_OF_THE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "proxy-connection"}
+
+
+class MainProcess:
+    """The user's process, as far as it has to be known here. Its number is that of the init's numbering."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+
+    def ended(self, timeout: float) -> bool:
+        """Whether it has ended, or does so within ``timeout`` seconds."""
+        if self._pidfd == -1:
+            time.sleep(timeout)  # the init, which waits for it, takes this thread along
+            return False
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+
+    def has_pending(self, signum: int) -> bool:
+        """Whether a signal sent to it has not been taken yet."""
+        bit = 1 << (signum - 1)
+        return any(int(self._status(name) or "0", 16) & bit for name in ("SigPnd", "ShdPnd"))
+
+    def peak_kib(self) -> int:
+        return int((self._status("VmHWM") or "0").split()[0])
+
+    def _status(self, name: str) -> str:
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/status", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith(f"{name}:"):
+                    return line.partition(":")[2].strip()
+        return ""
+
+
+class ServerRuntime:
+    """Speaks with the platform over ``sock``, and with the server on ``port``.
+
+    ``connect`` gives a connection to the server, or raises OSError while it does not listen.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        spec: dict[str, Any],
+        process: MainProcess,
+        connect: Callable[[], socket.socket] | None = None,
+    ) -> None:
+        self._sock = sock
+        self._web = spec["server"]["kind"] == "web"
+        self._process = process
+        port = spec["server"]["port"]
+        self._connect = connect or (lambda: socket.create_connection((ADDRESS, port)))
+        self._host = f"127.0.0.1:{port}"
+        context = spec["context"]
+        self._headers = {header: str(context[name]) for name, header in _NAMES.items()}
+        self._first: socket.socket | None = None
+
+    def serve(self) -> None:
+        """Wait for the server, then answer events until the platform closes the socket, or the server has ended."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            if self._wait_until_it_listens():
+                self._answer_events()
+
+    def _wait_until_it_listens(self) -> bool:
+        began = time.perf_counter()
+        while True:
+            try:
+                self._first = self._connect()
+            except OSError:
+                if self._process.ended(ATTEMPT_INTERVAL):
+                    return False
+            else:
+                self._send(wire.READY, time.perf_counter() - began)
+                return True
+
+    def _answer_events(self) -> None:
+        reader = wire.Reader()
+        while data := self._sock.recv(1 << 18):
+            for kind, payload in reader.feed(data):
+                if kind == wire.ASK_ALIVE:
+                    self._show_life()
+                elif kind == wire.INVOKE:
+                    self._answer(payload[: wire.REQUEST_ID_LENGTH].decode("ascii"), payload[wire.REQUEST_ID_LENGTH :])
+
+    def _show_life(self) -> None:
+        import signal
+
+        while self._process.has_pending(signal.SIGTERM):
+            if self._process.ended(ATTEMPT_INTERVAL):
+                return
+        # A process that the signal ends is on its way out by now.
+        if not self._process.ended(0):
+            self._sock.sendall(wire.frame(wire.ALIVE))
+
+    def _answer(self, request_id: str, payload: bytes) -> None:
+        began = time.perf_counter()
+        try:
+            response, body = self._exchange(request_id, payload)
+        except (OSError, http.client.HTTPException) as error:
+            if not self._process.ended(END_DEADLINE):
+                what = str(error) or type(error).__name__
+                self._fail(began, f"the server gave no answer that is HTTP: {what}")
+            return
+        seconds = time.perf_counter() - began
+        if len(body) > BODY_LIMIT:
+            length = response.getheader("Content-Length") or str(len(body))
+            self._send(wire.TOO_LARGE, seconds, length.encode())
+        elif self._web:
+            self._respond(began, response, body)
+        elif response.status >= 400:
+            text = body[:2048].decode("utf-8", "replace").strip()
+            self._fail(began, f"the server answered {response.status} {response.reason}".rstrip() + f": {text}")
+        elif _is_json(response, body):
+            self._send(wire.RETURNED, seconds, body)
+        else:
+            self._send(wire.RETURNED_TEXT, seconds, body)
+
+    def _exchange(self, request_id: str, payload: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+        method, path, body = "POST", EVENT_PATH, payload
+        headers = [("Content-Type", "application/json")]
+        if self._web:
+            head, body = wire.unpack_message(payload)
+            method, path = str(head["method"]), str(head["path"])
+            headers = [(name, value) for name, value in head["headers"]]  # type: ignore[attr-defined]
+        # The connection that showed the server to be there serves the first event: a server that takes one connection
+        # at a time would wait for something to come on it.
+        sock, self._first = self._first or self._connect(), None
+        connection = http.client.HTTPConnection(self._host)
+        connection.sock = sock
+        try:
+            names = {name.lower() for name, _value in headers}
+            connection.putrequest(method, path, skip_host="host" in names, skip_accept_encoding=True)
+            for name, value in headers:
+                if not name.lower().startswith("x-scf-") and name.lower() not in _OF_THE_CONNECTION:
+                    connection.putheader(name, value.encode("latin-1", "replace"))
+            for name, value in {**self._headers, "X-Scf-Request-Id": request_id}.items():
+                connection.putheader(name, value)
+            connection.putheader("Connection", "close")
+            if (body or method in ("POST", "PUT", "PATCH")) and "content-length" not in names:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders()
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all
+                connection.send(body)
+            response = connection.getresponse()
+            return response, response.read(BODY_LIMIT + 1)
+        finally:
+            connection.close()
+
+    def _respond(self, began: float, response: http.client.HTTPResponse, body: bytes) -> None:
+        headers = [[name, value] for name, value in response.getheaders() if name.lower() not in _OF_THE_CONNECTION]
+        length = sum(len(name) + len(value) + 4 for name, value in headers)
+        if length > HEADERS_LIMIT:
+            self._fail(began, f"the headers of the response have {length} bytes, more than {HEADERS_LIMIT}")
+            return
+        head = {"status": response.status, "reason": response.reason, "headers": headers}
+        self._send(wire.RESPONDED, time.perf_counter() - began, wire.pack_message(head, body))
+
+    def _fail(self, began: float, message: str) -> None:
+        self._send(wire.ERROR_ANSWER, time.perf_counter() - began, json.dumps({"message": message}).encode())
+
+    def _send(self, kind: int, seconds: float, payload: bytes = b"") -> None:
+        self._sock.sendall(wire.frame(kind, wire.MEASURE.pack(seconds, self._process.peak_kib()) + payload))
+
+
+def _is_json(response: http.client.HTTPResponse, body: bytes) -> bool:
+    if "json" not in (response.getheader("Content-Type") or "").lower():
+        return False
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
