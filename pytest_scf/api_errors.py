@@ -15,7 +15,8 @@ ApiError
 ├── FailedOperation, UnsupportedOperation
 ├── LimitExceeded, RequestLimitExceeded
 ├── AuthFailure
-├── InvalidAction, NoSuchVersion, UnsupportedRegion
+├── InvalidAction, NoSuchProduct, NoSuchVersion, UnsupportedRegion
+├── InvalidRequest, RequestSizeLimitExceeded, UnsupportedProtocol
 └── InternalError
 """
 
@@ -316,6 +317,11 @@ class AuthFailureSignatureFailure(AuthFailure):
     description = "The signature is not the one computed here from the request."
 
 
+class AuthFailureTokenFailure(AuthFailure):
+    code = "AuthFailure.TokenFailure"
+    description = "The token is not the one that belongs to the SecretId."
+
+
 class AuthFailureUnauthorizedOperation(AuthFailure):
     code = "AuthFailure.UnauthorizedOperation"
     description = "The request is not authorised."
@@ -324,6 +330,26 @@ class AuthFailureUnauthorizedOperation(AuthFailure):
 class InvalidAction(ApiError):
     code = "InvalidAction"
     description = "There is no such action."
+
+
+class InvalidRequest(ApiError):
+    code = "InvalidRequest"
+    description = "The request cannot be read."
+
+
+class RequestSizeLimitExceeded(ApiError):
+    code = "RequestSizeLimitExceeded"
+    description = "The request is larger than the API accepts."
+
+
+class UnsupportedProtocol(ApiError):
+    code = "UnsupportedProtocol"
+    description = "The API answers to GET and POST over HTTP only."
+
+
+class NoSuchProduct(ApiError):
+    code = "NoSuchProduct"
+    description = "There is no such product of the cloud here."
 
 
 class NoSuchVersion(ApiError):

@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.api_errors import InternalError, InvalidAction
+from pytest_scf.contract.flat import FlatParams
 from pytest_scf.contract.request import Params, read_params
 from pytest_scf.contract.table import ACTIONS
 from pytest_scf.errors import ApiError, ScfError
@@ -23,10 +24,10 @@ class Api:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    def call(self, action: str, params: Params = None) -> dict[str, Any]:
+    def call(self, action: str, params: Params | FlatParams = None) -> dict[str, Any]:
         """Do one action; gives what stands inside of the cloud's ``"Response"``, RequestId included.
 
-        ``params`` is the mapping of the request's fields, or its JSON as text or bytes.
+        ``params`` is the mapping of the request's fields, or its JSON as text or bytes, or texts by flattened names.
 
         Raises the ``ApiError`` of the API's code, with ``request_id`` and ``action``. What pytest-scf itself has to
         say (a runtime that is closed, a level of isolation that this machine refuses) is no word of the cloud's, and
@@ -37,6 +38,8 @@ class Api:
             row = ACTIONS.get(action)
             if row is None:
                 raise InvalidAction(_unknown_action(action))
+            if isinstance(params, FlatParams):
+                params = params.nested(row.request_type)
             request = row.reader.read(read_params(params))
             answer = row.write(row.function(self._platform, request, request_id))
         except ApiError as error:

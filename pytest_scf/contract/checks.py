@@ -3,9 +3,6 @@
 A check is called with the field's name, as the API spells it, and the value as it came from JSON; it gives back the
 value as the request holds it, or raises. As in the cloud, a value of the wrong type is ``InvalidParameter`` whatever
 the field, and a value of the right type that is not accepted is the field's own code, or ``InvalidParameterValue``.
-
-The requests of a GET hold text only. They are not read yet; when they are, each check here is what knows how to make
-its type of a text.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ stands beside it in ``models``; the tables made of it here are made once per cla
 
 A field that is null is a field that was not sent: the vendor's clients do not agree on which of the two they send.
 
-Left for the requests of a GET, where everything is text and nested fields are flattened (``Filter.RetCode``,
-``Status.0``): they are put together into the same mapping first, beside ``read_params``, and then go the same way.
+Of the requests of a GET, where everything is text, ``flat`` makes the same mapping first.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_scf.api_errors import ResourceInUseFunction
 from pytest_scf.contract import limits
@@ -22,6 +22,9 @@ from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.platform import Platform
 from pytest_scf.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_scf.endpoint.server import Endpoint
 
 
 class ScfRuntime:
@@ -265,6 +268,18 @@ class ScfRuntime:
             f"there is a function {name!r} in namespace {config['namespace']!r} already: give another name=, "
             "or none, for one that is free"
         ) from taken
+
+    def endpoint(self, *, port: int = 0, secret_id: str | None = None, secret_key: str | None = None) -> Endpoint:
+        """Serve the API over HTTP on 127.0.0.1, until the endpoint is closed: ``with runtime.endpoint() as endpoint``.
+
+        A port of 0 is any that is free. Credentials are made up where none are given.
+
+        Raises UsageError where the port cannot be had.
+        """
+        from pytest_scf.endpoint.server import Endpoint
+
+        self._refuse_when_closed()
+        return Endpoint(self.api, region=self.settings.region, port=port, secret_id=secret_id, secret_key=secret_key)
 
     def events(self) -> list[Event]:
         """All events (asynchronous executions) that are remembered, in the order of their start."""

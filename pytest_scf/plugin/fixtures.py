@@ -10,6 +10,7 @@ import pytest
 from pytest_scf.plugin import left, markers, options, watch
 
 if TYPE_CHECKING:
+    from pytest_scf.endpoint.server import Endpoint
     from pytest_scf.facade.runtime import ScfRuntime
 
 
@@ -37,6 +38,13 @@ def scf_runtime_session(request: pytest.FixtureRequest, scf_settings: Mapping[st
         yield watched.runtime
     finally:
         left.collector(request.config).close(watched)
+
+
+@pytest.fixture
+def scf_endpoint(scf_runtime: ScfRuntime) -> Iterator[Endpoint]:
+    """The API of the test's ``scf_runtime`` over HTTP: ``url``, ``host``, ``secret_id``, ``secret_key``, ``region``."""
+    with scf_runtime.endpoint() as endpoint:
+        yield endpoint
 
 
 def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.Watched:

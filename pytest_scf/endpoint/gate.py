@@ -1,0 +1,111 @@
+"""From a message to the cloud's answer: who asks is checked, and then what is asked is done."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_scf.api_errors import (
+    InternalError,
+    MissingParameter,
+    NoSuchProduct,
+    NoSuchVersion,
+    UnsupportedRegion,
+)
+from pytest_scf.contract.api import Api
+from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.signature import Authorization, Credential, verify_tc3, verify_v1
+from pytest_scf.errors import ApiError, ScfError
+
+SERVICE = "scf"
+VERSION = "2018-04-16"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    body: bytes
+    """``{"Response": {...}}``"""
+    action: str
+    """"" where it is not known which."""
+    error: ApiError | ScfError | None
+    request_id: str
+
+
+class Gate:
+    """``credentials`` are those that are known here; ``region`` is the only one served."""
+
+    def __init__(
+        self, api: Api, credentials: Iterable[Credential], region: str, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._api = api
+        self._known = {credential.secret_id: credential for credential in credentials}
+        self._region = region
+        self._now = now
+
+    def answer(self, message: Message) -> Answer:
+        """Does what is asked. Whatever goes wrong is in the answer."""
+        action = ""
+        try:
+            pairs = message.pairs()
+            asked = dict(pairs) if pairs else {}
+            # The name first, so that a refusal can tell it.
+            action = message.headers.get("x-tc-action") or asked.get("Action", "")
+            self._check_who(message, pairs, asked)
+            self._check_where(message.headers, asked)
+            if not action:
+                raise MissingParameter("The parameter `Action` is required, and is missing.", field="Action")
+            found = self._api.call(action, message.params(pairs))
+            return Answer(_encode(found), action, None, found["RequestId"])
+        except (ApiError, ScfError) as error:
+            return refusal(error, action)
+        except Exception as cause:
+            return refusal(InternalError(f"{type(cause).__name__}: {cause}"), action)
+
+    def _check_who(self, message: Message, pairs: list[tuple[str, str]] | None, asked: Mapping[str, str]) -> None:
+        header = message.headers.get("authorization", "")
+        if pairs is not None and not header and "Signature" in asked:
+            verify_v1(message, pairs, self._known, self._now())
+            return
+        authorization = Authorization.read(header)
+        verify_tc3(message, authorization, self._known, self._now())
+        check_service(authorization.service)
+
+    def _check_where(self, headers: Mapping[str, str], asked: Mapping[str, str]) -> None:
+        check_version(headers.get("x-tc-version") or asked.get("Version"))
+        region = headers.get("x-tc-region") or asked.get("Region")
+        if not region:
+            raise MissingParameter("The parameter `Region` is required, and is missing.", field="Region")
+        if region != self._region:
+            raise UnsupportedRegion(
+                f"The region {region!r} is not served here, only {self._region!r}, which is the setting `region`."
+            )
+
+
+def check_service(service: str) -> None:
+    """Raises NoSuchProduct."""
+    if service != SERVICE:
+        raise NoSuchProduct(f"The service {service!r} is not served here, only {SERVICE!r}.")
+
+
+def check_version(version: str | None) -> None:
+    """Raises NoSuchVersion, and MissingParameter."""
+    if not version:
+        raise MissingParameter("The parameter `Version` is required, and is missing.", field="Version")
+    if version != VERSION:
+        raise NoSuchVersion(f"There is no version {version!r} of the API here, only {VERSION}.")
+
+
+def refusal(error: ApiError | ScfError, action: str = "") -> Answer:
+    """An error as the cloud says it. What pytest-scf itself has to say comes as InternalError."""
+    request_id = (error.request_id if isinstance(error, ApiError) else None) or str(uuid.uuid4())
+    code, message = (error.code, error.message) if isinstance(error, ApiError) else ("InternalError", str(error))
+    found = {"Error": {"Code": code, "Message": message}, "RequestId": request_id}
+    return Answer(_encode(found), action, error, request_id)
+
+
+def _encode(found: dict[str, Any]) -> bytes:
+    return json.dumps({"Response": found}).encode()

@@ -1,0 +1,185 @@
+"""The API over HTTP on an address of this machine: a thread that accepts, and one for each connection.
+
+The standard library's HTTP parser is used, without its servers: those look for the end by polling, and cannot tell a
+request in flight from an idle connection. A library would bring nothing that is needed beyond that; see ``connection``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+from pytest_scf.contract.api import Api
+from pytest_scf.endpoint.connection import Connection, Limits
+from pytest_scf.endpoint.gate import Answer, Gate
+from pytest_scf.endpoint.signature import Credential
+from pytest_scf.errors import UsageError
+
+Log = Callable[[Any, Answer, float], None]
+#: seconds that requests in flight are given to be done when the endpoint is closed
+GRACE = 1.0
+#: connections that the system keeps until they are accepted
+_BACKLOG = 1024
+
+
+def _no_log(peer: Any, answer: Answer, seconds: float) -> None:
+    pass
+
+
+class Endpoint:
+    """Serves one ``Api`` until it is closed. Bound, and accepting, when it has been made; also a context manager.
+
+    ``secret_id`` and ``secret_key`` are made up where none are given; ``also`` are further credentials that are known.
+    ``log`` is called with the client's address, the answer and the seconds that it took.
+    Raises UsageError where the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        region: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        secret_id: str | None = None,
+        secret_key: str | None = None,
+        also: Iterable[Credential] = (),
+        limits: Limits | None = None,
+        log: Log = _no_log,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        made_up = Credential.new()
+        self.secret_id = secret_id or made_up.secret_id
+        self.secret_key = secret_key or made_up.secret_key
+        self.region = region
+        own = Credential(self.secret_id, self.secret_key)
+        self._gate = Gate(api, [own, *also], region, now=now)
+        self._limits = limits or Limits()
+        self._log = log
+        self._connections: dict[Connection, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._fewer = threading.Condition(self._lock)
+        self._closed = False
+        self._listener = listen(host, port)
+        address = self._listener.getsockname()
+        self.port: int = address[1]
+        #: what the SDKs call the endpoint: ``HttpProfile(endpoint=..., protocol="http")``
+        self.host = f"[{address[0]}]:{self.port}" if ":" in address[0] else f"{address[0]}:{self.port}"
+        self._woken, self._wake = socket.socketpair()
+        self._thread = threading.Thread(target=self._accept, name="pytest-scf-endpoint", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``"""
+        return f"http://{self.host}"
+
+    def _accept(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while True:
+                ready = {key.fileobj for key, _ in selector.select()}
+                if self._woken in ready:
+                    return
+                try:
+                    sock, peer = self._listener.accept()
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    # No descriptor left for it: it stays where it is, until one may have been given back.
+                    selector.unregister(self._listener)
+                    if selector.select(0.05):
+                        return
+                    selector.register(self._listener, selectors.EVENT_READ)
+                    continue
+                self._begin(sock, peer)
+
+    def _begin(self, sock: socket.socket, peer: Any) -> None:
+        sock.setblocking(True)
+        connection = Connection(sock, peer, self._limits, self._gate.answer, self._log)
+        thread = threading.Thread(target=self._serve, args=(connection,), name="pytest-scf-client", daemon=True)
+        with self._lock:
+            self._connections[connection] = thread
+        try:
+            thread.start()
+        except RuntimeError:  # no thread left for it
+            sock.close()
+            with self._lock:
+                del self._connections[connection]
+
+    def _serve(self, connection: Connection) -> None:
+        try:
+            connection.serve()
+        finally:
+            with self._lock:
+                del self._connections[connection]
+                self._fewer.notify_all()
+
+    def close(self, grace: float = GRACE) -> None:
+        """Accept no more, give requests in flight ``grace`` seconds to be done, and close all connections.
+
+        A request that is not done by then gets ``InternalError``; what it asked for goes on in the runtime, which ends
+        it when it is closed.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._wake.send(b"x")
+        self._thread.join()
+        self._listener.close()
+        deadline = time.monotonic() + grace
+        busy = self._stop_all(at_once=False)
+        with self._lock:
+            self._fewer.wait_for(
+                lambda: busy.isdisjoint(self._connections), timeout=max(0.0, deadline - time.monotonic())
+            )
+        left = self._stop_all(at_once=True)
+        with self._lock:
+            threads = [thread for connection, thread in self._connections.items() if connection not in left]
+        for thread in threads:
+            thread.join(timeout=0.1)
+        self._woken.close()
+        self._wake.close()
+
+    def _stop_all(self, *, at_once: bool) -> set[Connection]:
+        with self._lock:
+            connections = list(self._connections)
+        return {connection for connection in connections if connection.stop(at_once=at_once)}
+
+    def __enter__(self) -> Endpoint:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.url}{' (closed)' if self._closed else ''}>"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises UsageError where the address cannot be had."""
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        raise UsageError(f"port must be a number from 0 to 65535 (0: any that is free), not {port!r}")
+    sock = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, protocol)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.close()
+        raise UsageError(f"the endpoint cannot listen on {host}:{port}: {error.strerror or error}") from error
+    return sock

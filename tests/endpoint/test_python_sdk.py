@@ -1,0 +1,190 @@
+"""The official Python SDK over HTTP, in each way that it can sign and send."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_scf import ScfRuntime
+from pytest_scf.endpoint.server import Endpoint
+
+models = pytest.importorskip("tencentcloud.scf.v20180416.models")
+from tencentcloud.common.common_client import CommonClient  # noqa: E402
+from tencentcloud.common.credential import Credential  # noqa: E402
+from tencentcloud.common.exception import TencentCloudSDKException  # noqa: E402
+from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: E402
+from tencentcloud.common.profile.http_profile import HttpProfile  # noqa: E402
+from tencentcloud.scf.v20180416.scf_client import ScfClient  # noqa: E402
+
+WORKER = """
+import signal, time
+def main_handler(event, context):
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *args: stop.append(1))
+    while event and not stop:
+        time.sleep(0.01)
+    return "END"
+"""
+WAYS = list(itertools.product(["TC3-HMAC-SHA256", "HmacSHA1", "HmacSHA256"], ["GET", "POST"]))
+
+
+Connect = Callable[..., Any]
+
+
+@pytest.fixture
+def connect(opened: Callable[[Any], Any]) -> Connect:
+    def client(endpoint: Endpoint, sign: str = "TC3-HMAC-SHA256", method: str = "POST") -> Any:
+        http = HttpProfile(endpoint=endpoint.host, protocol="http", reqMethod=method)
+        credential = Credential(endpoint.secret_id, endpoint.secret_key)
+        return opened(ScfClient(credential, endpoint.region, ClientProfile(signMethod=sign, httpProfile=http)))
+
+    return client
+
+
+def request(name: str, **fields: Any) -> Any:
+    made = getattr(models, f"{name}Request")()
+    for field, value in fields.items():
+        assert hasattr(made, field), field
+        setattr(made, field, value)
+    return made
+
+
+@pytest.mark.parametrize(("sign", "method"), WAYS)
+def test_an_event_is_invoked_listed_asked_for_and_terminated(
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, sign: str, method: str, connect: Connect
+) -> None:
+    function = scf_runtime.deploy(WORKER, name="worker", async_run=True)
+    scf = connect(scf_endpoint, sign, method)
+
+    def call(name: str, **fields: Any) -> Any:
+        return getattr(scf, name)(request(name, **fields))
+
+    text = '{"job": "7 & é + ~"}'
+    found = call("Invoke", FunctionName="worker", InvocationType="Event", ClientContext=text)
+    invoked = found.Result.FunctionRequestId
+    (event,) = scf_runtime.events()
+    assert event.request_id == invoked
+    event.wait_for_signal_handler()
+    interval = models.TimeInterval()
+    interval.Start, interval.End = "2000-01-01 00:00:00", "2999-01-01 00:00:00"
+    listed = call(
+        "ListAsyncEvents",
+        FunctionName="worker",
+        Status=["RUNNING", "FAILED"],
+        StartTimeInterval=interval,
+        Limit=5,
+        Offset=0,
+    )
+    assert (listed.TotalCount, listed.EventList[0].InvokeRequestId) == (1, invoked)
+    status = call("GetAsyncEventStatus", InvokeRequestId=invoked)
+    assert (status.Result.Status, status.Result.StatusCode) == ("RUNNING", 0)
+    assert call("TerminateAsyncEvent", FunctionName="worker", InvokeRequestId=invoked, GraceShutdown=True).RequestId
+    assert event.wait().status == "FINISHED"
+    with pytest.raises(TencentCloudSDKException) as caught:
+        call("TerminateAsyncEvent", FunctionName="worker", InvokeRequestId=invoked, GraceShutdown=False)
+    assert caught.value.code == "FailedOperation.AsyncEventStatus"
+    assert caught.value.requestId
+    assert function.invoke({}).return_value == "END"
+
+
+def test_a_forced_termination_answers_when_it_is_done(
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, connect: Connect
+) -> None:
+    event = scf_runtime.deploy(WORKER, name="worker", async_run=True).invoke_async(1)
+    connect(scf_endpoint).TerminateAsyncEvent(
+        request("TerminateAsyncEvent", FunctionName="worker", InvokeRequestId=event.request_id)
+    )
+    assert (event.status, event.instance.alive) == ("ABORTED", False)
+
+
+def test_a_synchronous_invocation_and_its_log(
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, connect: Connect
+) -> None:
+    scf_runtime.deploy("def main_handler(event, context):\n    print('é')\n    return event\n", name="echo")
+    found = connect(scf_endpoint).InvokeFunction(
+        request("InvokeFunction", FunctionName="echo", Event='{"k": "\\u00e9"}', LogType="Tail")
+    )
+    assert json.loads(found.Result.RetMsg) == {"k": "é"}
+    assert "é\n" in found.Result.Log
+
+
+@pytest.mark.parametrize("method", ["call_json", "multipart"])
+def test_the_common_client(
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, method: str, opened: Callable[[Any], Any]
+) -> None:
+    scf_runtime.deploy(WORKER, name="worker", async_run=True)
+    http = HttpProfile(endpoint=scf_endpoint.host, protocol="http", keepAlive=True)
+    credential = Credential(scf_endpoint.secret_id, scf_endpoint.secret_key)
+    profile = ClientProfile(httpProfile=http)
+    common = opened(CommonClient("scf", "2018-04-16", credential, scf_endpoint.region, profile))
+    options = {"IsMultipart": True, "BinaryParams": ["Namespace"]} if method == "multipart" else {}
+    asked = {"FunctionName": "worker", "Status": ["RUNNING"], "Namespace": "default", "Limit": "5"}
+    if method == "call_json":
+        asked["Limit"] = 5  # type: ignore[assignment]
+    for _ in range(2):
+        found = common.call_json("ListAsyncEvents", asked, options=options)
+        assert found["Response"]["TotalCount"] == 0
+
+
+@pytest.mark.parametrize(("sign", "method"), WAYS)
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"secret_key": "wrong"}, "AuthFailure.SignatureFailure"),
+        ({"secret_id": "nobody"}, "AuthFailure.SecretIdNotFound"),
+        ({"token": "some"}, "AuthFailure.TokenFailure"),
+        ({"region": "ap-nowhere"}, "UnsupportedRegion"),
+        ({"region": ""}, "MissingParameter"),
+    ],
+)
+def test_who_is_refused(
+    scf_endpoint: Endpoint, sign: str, method: str, change: dict[str, str], code: str, connect: Connect
+) -> None:
+    scf = connect(scf_endpoint, sign, method)
+    secret_id = change.get("secret_id", scf_endpoint.secret_id)
+    secret_key = change.get("secret_key", scf_endpoint.secret_key)
+    scf.credential = Credential(secret_id, secret_key, change.get("token"))
+    scf.region = change.get("region", scf_endpoint.region)
+    with pytest.raises(TencentCloudSDKException) as caught:
+        scf.GetAsyncEventStatus(request("GetAsyncEventStatus", InvokeRequestId="1"))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("sign", ["TC3-HMAC-SHA256", "HmacSHA1"])
+def test_a_stale_timestamp(scf_runtime: ScfRuntime, sign: str, connect: Connect) -> None:
+    import time
+
+    for seconds, code in ((-301, "AuthFailure.SignatureExpire"), (301, "AuthFailure.SignatureExpire"), (0, "")):
+        with Endpoint(scf_runtime.api, region="r", now=lambda moved=seconds: time.time() + moved) as endpoint:  # type: ignore[misc]
+            with pytest.raises(TencentCloudSDKException) as caught:
+                connect(endpoint, sign).GetAsyncEventStatus(request("GetAsyncEventStatus", InvokeRequestId="1"))
+            assert caught.value.code == (code or "ResourceNotFound.AsyncEvent")
+
+
+def test_another_service(scf_endpoint: Endpoint, opened: Callable[[Any], Any]) -> None:
+    http = HttpProfile(endpoint=scf_endpoint.host, protocol="http")
+    credential = Credential(scf_endpoint.secret_id, scf_endpoint.secret_key)
+    profile = ClientProfile(httpProfile=http)
+    common = opened(CommonClient("cvm", "2017-03-12", credential, scf_endpoint.region, profile))
+    with pytest.raises(TencentCloudSDKException) as caught:
+        common.call_json("DescribeInstances", {})
+    assert caught.value.code == "NoSuchProduct"
+    assert "'cvm'" in caught.value.message
+
+
+def test_an_unsigned_payload(scf_runtime: ScfRuntime, scf_endpoint: Endpoint, connect: Connect) -> None:
+    scf_runtime.deploy(WORKER, name="worker", async_run=True)
+    scf = connect(scf_endpoint)
+    scf.profile.unsignedPayload = True
+    assert scf.ListAsyncEvents(request("ListAsyncEvents", FunctionName="worker")).TotalCount == 0
+
+
+def test_nothing_is_signed(scf_endpoint: Endpoint, connect: Connect) -> None:
+    scf = connect(scf_endpoint)
+    with pytest.raises(TencentCloudSDKException) as caught:
+        scf.call_json("ListAsyncEvents", {"FunctionName": "worker"}, options={"SkipSign": True})
+    assert caught.value.code == "AuthFailure.InvalidAuthorization"
