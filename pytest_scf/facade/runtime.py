@@ -7,6 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -280,6 +281,17 @@ class ScfRuntime:
 
         self._refuse_when_closed()
         return Endpoint(self.api, region=self.settings.region, port=port, secret_id=secret_id, secret_key=secret_key)
+
+    def sdk(self) -> AbstractContextManager[None]:
+        """Within it, the official Python SDK's clients for SCF reach this runtime, in this process, without a socket.
+
+        Whatever endpoint, region and credentials they have; those for other services are refused. Raises UsageError
+        where the SDK is not installed.
+        """
+        from pytest_scf.endpoint.in_process import patched
+
+        self._refuse_when_closed()
+        return patched(self.api)
 
     def events(self) -> list[Event]:
         """All events (asynchronous executions) that are remembered, in the order of their start."""

@@ -13,9 +13,9 @@ import pytest
 
 from pytest_scf.plugin import left as left_running
 from pytest_scf.plugin import markers, options, report, watch
-from pytest_scf.plugin.fixtures import scf_endpoint, scf_runtime, scf_runtime_session, scf_settings
+from pytest_scf.plugin.fixtures import scf_endpoint, scf_runtime, scf_runtime_session, scf_sdk, scf_settings
 
-__all__ = ["scf_endpoint", "scf_runtime", "scf_runtime_session", "scf_settings"]
+__all__ = ["scf_endpoint", "scf_runtime", "scf_runtime_session", "scf_sdk", "scf_settings"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -47,6 +47,19 @@ def scf_endpoint(scf_runtime: ScfRuntime) -> Iterator[Endpoint]:
         yield endpoint
 
 
+@pytest.fixture
+def scf_sdk(scf_runtime: ScfRuntime) -> Iterator[ScfRuntime]:
+    """The test's ``scf_runtime``, which the official Python SDK's clients reach as they are, without sockets."""
+    from pytest_scf.errors import UsageError
+
+    try:
+        patch = scf_runtime.sdk()
+    except UsageError as error:
+        pytest.fail(str(error), pytrace=False)
+    with patch:
+        yield scf_runtime
+
+
 def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.Watched:
     from pytest_scf.errors import UsageError
     from pytest_scf.facade.runtime import ScfRuntime
