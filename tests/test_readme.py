@@ -60,7 +60,7 @@ def test_a_block_without_a_name_is_a_script_that_runs(tmp_path, block):
 
 
 def test_the_first_command_installs_and_runs_the_examples_and_the_second_the_tests_and_ci_runs_both():
-    assert COMMANDS == ["pip install -e '.[dev]' && pytest examples", "pytest"]
+    assert COMMANDS[:2] == ["pip install -e '.[dev]' && pytest examples", "pytest"]
     script = (ROOT / ".ci" / "run").read_text()
     assert COMMANDS[0] in script
     assert re.search(r"^\s*pytest$", script, re.MULTILINE)
@@ -91,3 +91,13 @@ def test_the_arguments_of_deploy_are_described_with_their_defaults():
         assert row, f"{name} is not in the README"
         if parameter.default not in (None, {}):
             assert row[1].strip("`") == str(parameter.default)
+
+
+def test_the_command_that_serves_is_one_that_is_understood():
+    import shlex
+
+    from pytest_scf.command import _parser
+
+    (command,) = [line for line in COMMANDS if line.startswith("python -m pytest_scf ")]
+    options = _parser().parse_args(shlex.split(command)[3:])
+    assert (options.port, options.secret_id, options.secret_key, options.async_run) == (9001, "me", "mine", True)
