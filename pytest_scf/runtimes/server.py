@@ -28,7 +28,7 @@ HEADERS_LIMIT = 4 * 1024
 #: seconds between two attempts to reach the port: nothing tells of a socket that begins to listen
 ATTEMPT_INTERVAL = 0.002
 #: seconds that a process which has dropped a connection is given to end: its end is then what is reported
-END_DEADLINE = 3.0
+END_DEADLINE = 2.0
 
 _NAMES = {
     "memory_limit_in_mb": "X-Scf-Memory",

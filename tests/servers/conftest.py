@@ -20,7 +20,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer(self, json.loads(body) if self.path == "/event-invoke" else body)
+        answer(self, json.loads(body) if self.path == "/event-invoke" else body.decode())
 
     def do_GET(self):
         answer(self, None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 import socket
-import sys
 import threading
 from pathlib import Path
 
@@ -282,18 +282,16 @@ def test_the_environment_is_that_of_a_container(rt, server):
     assert not {"PYTHONPATH", "USER_CODE_ROOT"} & set(environ)
 
 
-def test_a_signal_of_a_broken_pipe_ends_a_program_as_everywhere(isolated, server):
+def test_a_program_inherits_no_signal_masks_and_no_descriptors(isolated, server):
     code = """
     def answer(request, event):
         with open("/proc/self/status") as file:
             masks = dict(line.rstrip().split(":\\t") for line in file if line.startswith("Sig"))
-        request.reply(200, json.dumps([masks["SigBlk"], os.listdir("/proc/self/fd")]))
+        request.reply(200, json.dumps([masks["SigBlk"], masks["SigIgn"], os.listdir("/proc/self/fd")]))
     """
-    shell = 'exec "$0" app.py'
-    blocked, descriptors = (
-        isolated.deploy_image(["/bin/sh", "-c", shell, sys.executable], cwd=server(code)).invoke().return_value
-    )
+    blocked, ignored, descriptors = isolated.deploy_image(COMMAND, cwd=server(code)).invoke().return_value
     assert int(blocked, 16) == 0
+    assert int(ignored, 16) & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0  # which Python ignores itself
     assert {"0", "1", "2"} <= set(descriptors)
     assert len(descriptors) <= 6  # its listening socket, the connection, and the directory that is being read
 

@@ -225,8 +225,9 @@ def _become_server(level: str, spec: dict[str, Any], sockets: Sockets) -> None:
             )
         else:
             python.connect_standard_streams(os.dup(sockets.out))
-            for signum in (signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)):
-                signal.signal(signum, signal.SIG_DFL)  # which Python ignores, and would hand on so
+            for signum in signal.valid_signals():
+                if signal.getsignal(signum) == signal.SIG_IGN:  # by Python or by the init; a program inherits that
+                    signal.signal(signum, signal.SIG_DFL)
             os.chdir(server["cwd"])
             os.execvpe(server["command"][0], server["command"], spec["environ"])
     except OSError as error:
