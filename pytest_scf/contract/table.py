@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pytest_scf.contract import models
-from pytest_scf.contract.actions import async_events, invoking
+from pytest_scf.contract import log_models, models
+from pytest_scf.contract.actions import async_events, invoking, logs
 from pytest_scf.contract.request import RequestReader
 from pytest_scf.contract.response import Writer, writer_of
 
@@ -67,6 +67,18 @@ _ROWS = (
         models.TerminateAsyncEventRequest,
         models.TerminateAsyncEventResponse,
         async_events.terminate_async_event,
+    ),
+    _action(
+        "GetRequestStatus",
+        log_models.GetRequestStatusRequest,
+        log_models.GetRequestStatusResponse,
+        logs.get_request_status,
+    ),
+    _action(
+        "GetFunctionLogs",
+        log_models.GetFunctionLogsRequest,
+        log_models.GetFunctionLogsResponse,
+        logs.get_function_logs,
     ),
 )
 

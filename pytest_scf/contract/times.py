@@ -39,3 +39,8 @@ def write_time(epoch: float, utc_offset_hours: float) -> str:
     """``%Y-%m-%d %H:%M:%S.%f``, the fraction cut to the three digits that the vendor's own example shows."""
     wall = _EPOCH + timedelta(microseconds=in_microseconds(epoch) + round(utc_offset_hours * 3_600_000_000))
     return wall.isoformat(sep=" ", timespec="milliseconds")
+
+
+def write_seconds(epoch: float, utc_offset_hours: float) -> str:
+    """``%Y-%m-%d %H:%M:%S``, the fraction cut off, as the vendor's examples of logs show it."""
+    return write_time(epoch, utc_offset_hours)[:-4]

@@ -158,7 +158,9 @@ class Function(_Handle):
         )
 
     def _invoked(self, response: dict[str, Any]) -> EventRecord:
-        return self._session.platform.events.get(response["Result"]["FunctionRequestId"])
+        record = self._session.platform.events.find(response["Result"]["FunctionRequestId"])
+        assert record is not None
+        return record
 
     def __repr__(self) -> str:
         return f"<Function {self.name} in namespace {self.namespace}>"

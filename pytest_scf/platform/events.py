@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.clock import Clock
     from pytest_scf.platform.instance import InstanceRecord
 
-#: synchronous invocations that are remembered, for reports
+#: invocations that are no events, and have ended, of which so many are remembered: for reports and logs
 REMEMBERED = 1000
 
 
@@ -123,6 +123,10 @@ class EventRecord:
     #: causes that came when the event was decided already
     too_late: tuple[Transition, ...] = ()
     waiters: tuple[Waiter, ...] = ()
+    #: how often it was tried before: the attempts that failed, oldest first
+    attempts: tuple[EventRecord, ...] = ()
+    #: when the attempt got its instance, where that was not when the invocation was asked for
+    assigned: float | None = None
     _decided: Transition | None = None
 
     @property
@@ -139,6 +143,15 @@ class EventRecord:
         """RUNNING, then the final one once it is published."""
         first = Transition(self.start_time, RUNNING, 0, "invoked")
         return [first, self._decided] if self.final and self._decided is not None else [first]
+
+    @property
+    def began(self) -> float:
+        """When the attempt got its instance; while it waits for one, when the invocation was asked for."""
+        return self.start_time if self.assigned is None else self.assigned
+
+    @property
+    def retry_num(self) -> int:
+        return len(self.attempts)
 
     @property
     def final(self) -> bool:
@@ -246,15 +259,20 @@ class EventStore:
         self._retention = retention
         self._window = window
         self._by_id: dict[str, EventRecord] = {}
-        self._synchronous: deque[EventRecord] = deque(maxlen=REMEMBERED)
+        self._synchronous: deque[EventRecord] = deque()
 
     def add(self, event: EventRecord) -> None:
         if event.asynchronous:
             self._by_id[event.request_id] = event
             event.function.events.append(event)
         else:
-            if len(self._synchronous) == REMEMBERED:
-                self._by_id.pop(self._synchronous[0].request_id, None)
+            for _ in range(2):  # so that it shrinks again when many that were running have ended
+                if len(self._synchronous) >= REMEMBERED:
+                    oldest = self._synchronous.popleft()
+                    if oldest.final:
+                        self._by_id.pop(oldest.request_id, None)
+                    else:
+                        self._synchronous.append(oldest)
             self._synchronous.append(event)
             self._by_id[event.request_id] = event
 
@@ -264,6 +282,10 @@ class EventStore:
         if event is None or self._expired(event):
             raise ResourceNotFoundAsyncEvent(f"The asynchronous event {request_id} does not exist or has expired.")
         return event
+
+    def find(self, request_id: str) -> EventRecord | None:
+        """Any invocation that is remembered, expired or not; None where there is none."""
+        return self._by_id.get(request_id)
 
     def of_function(self, function: FunctionRecord) -> list[EventRecord]:
         """Events of a function in the order of their start, without those that have expired."""
@@ -290,6 +312,8 @@ class EventStore:
         return [event for event in list(self._by_id.values()) if event.status == RUNNING]
 
     def _expired(self, event: EventRecord) -> bool:
+        if not event.asynchronous:
+            return False
         return event.end_time is not None and self._clock.now() - event.end_time >= self._retention
 
 

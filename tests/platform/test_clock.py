@@ -85,6 +85,17 @@ def test_retention_and_window_are_settings(scf_runtime_of):
     assert not known(rt, event)
 
 
+@pytest.mark.parametrize("async_run", [True, False])
+def test_without_retention_a_test_still_holds_what_it_invoked(scf_runtime_of, async_run):
+    rt = scf_runtime_of("auto", retention_hours=0)
+    fn = rt.deploy(RETURNS, async_run=async_run)
+    for _ in range(20):
+        assert fn.invoke(1).return_value == 1
+        event = fn.invoke_async(2).wait()
+        event.assert_finished(2)
+        assert not known(rt, event)
+
+
 def test_an_expired_event_cannot_be_terminated(scf_runtime):
     event = scf_runtime.deploy(RETURNS, async_run=True).invoke_async().wait()
     scf_runtime.clock.advance(hours=72)

@@ -1,0 +1,186 @@
+"""GetRequestStatus and GetFunctionLogs: what the platform remembers of each attempt at an invocation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pytest_scf.api_errors import InvalidParameterValueLimit, InvalidParameterValueStartTimeOrEndTime
+from pytest_scf.contract.log_models import (
+    LOGS_REACH,
+    FunctionLog,
+    GetFunctionLogsRequest,
+    GetFunctionLogsResponse,
+    GetRequestStatusRequest,
+    GetRequestStatusResponse,
+    LogSearchContext,
+    RequestStatus,
+)
+from pytest_scf.contract.times import in_microseconds, microseconds_of, write_seconds
+from pytest_scf.platform import status
+
+if TYPE_CHECKING:
+    from pytest_scf.platform.events import EventRecord
+    from pytest_scf.platform.platform import Platform
+
+_QUARTER = 15 * 60 * 1_000_000
+_DAY = 24 * 3600 * 1_000_000
+_MIB = 1024 * 1024
+#: BillDuration is rounded up to it (ms)
+_BILLED = 100
+
+#: SILENT which status codes each of the filters means
+_CODES = {
+    "TimeLimitExceeded": {status.TIME_LIMIT.code, status.INIT_TIMEOUT.code},
+    "ResourceLimitExceeded": {429, 432, status.MEMORY_LIMIT.code},
+    "UserCodeException": {
+        status.USER_CODE_EXCEPTION.code,
+        status.HANDLER_NOT_FOUND.code,
+        status.USER_PROCESS_EXIT.code,
+        status.USER_CODE_ERROR.code,
+    },
+}
+
+
+def get_request_status(
+    platform: Platform, request: GetRequestStatusRequest, request_id: str
+) -> GetRequestStatusResponse:
+    """SILENT what is answered for an id that nobody knows: an empty list; and the order of attempts: latest first."""
+    function = platform.functions.get(request.Namespace, request.FunctionName)
+    offset_hours = platform.settings.utc_offset_hours
+    now = in_microseconds(platform.clock.now())
+    if request.StartTime is not None and request.EndTime is None:
+        raise InvalidParameterValueStartTimeOrEndTime(
+            "The parameter `StartTime` needs `EndTime`, which is missing.", field="EndTime"
+        )
+    start = now - _QUARTER if request.StartTime is None else microseconds_of(request.StartTime, offset_hours)
+    end = now if request.EndTime is None else microseconds_of(request.EndTime, offset_hours)
+    if end <= start:
+        raise InvalidParameterValueStartTimeOrEndTime(
+            field="EndTime", value=str(request.EndTime), expected=_later_than(request.StartTime)
+        )
+    event = platform.events.find(request.FunctionRequestId)
+    found = []
+    if event is not None and event.function is function:
+        found = [each for each in _attempts(event) if start <= in_microseconds(each.began) <= end]
+    found.reverse()
+    return GetRequestStatusResponse(len(found), [_status(each, offset_hours) for each in found])
+
+
+def _later_than(start: datetime | None) -> str:
+    return "later than 15 minutes ago, where `StartTime` is not sent" if start is None else f"later than {start}"
+
+
+def _status(event: EventRecord, offset_hours: float) -> RequestStatus:
+    state = event.status  # read first, as it is written last: it may end meanwhile
+    return RequestStatus(
+        event.function.name,
+        "" if state == status.RUNNING else event.ret_msg,
+        event.request_id,
+        write_seconds(event.began, offset_hours),
+        1 if state == status.RUNNING else 0 if state == status.FINISHED else -1,
+        event.duration_ms,
+        round(event.memory_bytes / _MIB, 3),
+        event.retry_num,
+    )
+
+
+def _attempts(event: EventRecord) -> list[EventRecord]:
+    return [*event.attempts, event]
+
+
+# The logs ----------------------------------------------------------------------------------------------------------
+
+
+def get_function_logs(platform: Platform, request: GetFunctionLogsRequest, request_id: str) -> GetFunctionLogsResponse:
+    """SILENT whose logs are meant without a FunctionName: those of all functions of the namespace."""
+    if request.FunctionName is not None:
+        platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier or "$LATEST")
+    if request.Offset + request.Limit > LOGS_REACH:
+        raise InvalidParameterValueLimit(
+            field="Limit", value=request.Limit, expected=f"at most {LOGS_REACH} together with `Offset`"
+        )
+    offset_hours = platform.settings.utc_offset_hours
+    start, end = _span(request, in_microseconds(platform.clock.now()), offset_hours)
+    wanted = _filter(request)
+    found = [
+        each
+        for event in _remembered(platform, request)
+        for each in _attempts(event)
+        if start <= in_microseconds(each.began) <= end and wanted(each)
+    ]
+    found.sort(key=_KEYS[request.OrderBy], reverse=request.Order == "desc")
+    page = found[request.Offset : request.Offset + request.Limit]
+    return GetFunctionLogsResponse(len(found), [_log(each, offset_hours) for each in page], LogSearchContext())
+
+
+def _span(request: GetFunctionLogsRequest, now: int, offset_hours: float) -> tuple[int, int]:
+    """SILENT what one of them is where it is not sent: EndTime now, StartTime a day before it, or both a day apart."""
+    start = None if request.StartTime is None else microseconds_of(request.StartTime, offset_hours)
+    end = None if request.EndTime is None else microseconds_of(request.EndTime, offset_hours)
+    if end is None:
+        end = now if start is None else start + _DAY
+    if start is None:
+        start = end - _DAY
+    if start > end or end - start > _DAY:
+        expected = f"at most one day later than `StartTime`, {request.StartTime}"
+        raise InvalidParameterValueStartTimeOrEndTime(field="EndTime", value=str(request.EndTime), expected=expected)
+    return start, end
+
+
+def _remembered(platform: Platform, request: GetFunctionLogsRequest) -> Iterator[EventRecord]:
+    if request.FunctionRequestId is None:
+        events = platform.events.all()
+    else:
+        event = platform.events.find(request.FunctionRequestId)
+        events = [] if event is None else [event]
+    for event in events:
+        function = event.function
+        if (
+            function.namespace == request.Namespace
+            and request.FunctionName in (None, function.name)
+            and request.Qualifier in (None, event.qualifier)
+        ):
+            yield event
+
+
+def _filter(request: GetFunctionLogsRequest) -> Callable[[EventRecord], bool]:
+    wanted = None if request.Filter is None else request.Filter.RetCode
+    if wanted is None:
+        return lambda event: True
+    if wanted == "is0":
+        return lambda event: event.status == status.FINISHED
+    if wanted == "not0":
+        return lambda event: event.status in (status.FAILED, status.ABORTED)
+    codes = _CODES[wanted]
+    return lambda event: event.status_code in codes
+
+
+_KEYS: dict[str, Callable[[EventRecord], tuple[object, float]]] = {
+    "function_name": lambda event: (event.function.name, event.began),
+    "duration": lambda event: (event.duration_ms, event.began),
+    "mem_usage": lambda event: (event.memory_bytes, event.began),
+    "start_time": lambda event: (event.began, event.began),
+}
+
+
+def _log(event: EventRecord, offset_hours: float) -> FunctionLog:
+    state = event.status
+    running = state == status.RUNNING
+    return FunctionLog(
+        event.function.name,
+        "" if running else event.ret_msg,
+        event.request_id,
+        write_seconds(event.began, offset_hours),
+        2 if running else 0 if state == status.FINISHED else 3 if state == status.ABORTED else event.status_code,
+        0 if running else 1,
+        event.duration_ms,
+        0 if running else math.ceil(event.duration_ms / _BILLED) * _BILLED,
+        event.memory_bytes,
+        event.log.text(),
+        "",
+        "",
+        event.retry_num,
+    )

@@ -1,0 +1,124 @@
+"""The requests and responses of GetRequestStatus and GetFunctionLogs; see ``models`` for how they are written."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from pytest_scf import api_errors
+from pytest_scf.contract.checks import OneOf, Text, WallTime, Whole
+from pytest_scf.contract.models import FunctionName_, Namespace_
+from pytest_scf.contract.request import RequestReader
+
+#: where Offset + Limit ends
+LOGS_REACH = 10_000
+
+RequestId_ = Annotated[str, Text(error=api_errors.InvalidParameterValueFunctionRequestId)]
+Moment_ = Annotated[datetime | None, WallTime()]
+
+# GetRequestStatus --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetRequestStatusRequest:
+    FunctionName: FunctionName_
+    FunctionRequestId: RequestId_
+    Namespace: Namespace_ = "default"
+    StartTime: Moment_ = None
+    EndTime: Moment_ = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStatus:
+    """One attempt at a request. RetCode is 0 for one that succeeded, 1 for one that runs, -1 for one that failed."""
+
+    FunctionName: str
+    RetMsg: str
+    RequestId: str
+    StartTime: str
+    RetCode: int
+    Duration: float
+    MemUsage: float
+    RetryNum: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetRequestStatusResponse:
+    TotalCount: int
+    Data: list[RequestStatus]
+
+
+# GetFunctionLogs ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    RetCode: Annotated[
+        str | None, OneOf("is0", "not0", "TimeLimitExceeded", "ResourceLimitExceeded", "UserCodeException")
+    ] = None
+
+
+def _text_or_empty(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise api_errors.InvalidParameter(field=name, value=value, expected="a string")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSearchContext:
+    """The vendor has taken it out of service: it is read, answered empty, and does nothing."""
+
+    Offset: Annotated[str, _text_or_empty] = ""
+    Limit: Annotated[int, Whole(0)] = 0
+    Keyword: Annotated[str, _text_or_empty] = ""
+    Type: Annotated[str, OneOf("Application", "Platform", "")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetFunctionLogsRequest:
+    """SILENT what Limit, Order and OrderBy are by default: here 20, desc and start_time, as in other lists."""
+
+    FunctionName: Annotated[str | None, Text(error=api_errors.InvalidParameterValueFunctionName)] = None
+    Offset: Annotated[int, Whole(0, LOGS_REACH, error=api_errors.InvalidParameterValueOffset)] = 0
+    Limit: Annotated[int, Whole(1, LOGS_REACH, error=api_errors.InvalidParameterValueLimit)] = 20
+    Order: Annotated[str, OneOf("desc", "asc", error=api_errors.InvalidParameterValueOrder)] = "desc"
+    OrderBy: Annotated[
+        str,
+        OneOf("function_name", "duration", "mem_usage", "start_time", error=api_errors.InvalidParameterValueOrderBy),
+    ] = "start_time"
+    Filter: Annotated[LogFilter | None, RequestReader(LogFilter)] = None
+    Namespace: Namespace_ = "default"
+    Qualifier: Annotated[str | None, Text(error=api_errors.InvalidParameterValueQualifier)] = None
+    FunctionRequestId: Annotated[str | None, Text(error=api_errors.InvalidParameterValueFunctionRequestId)] = None
+    StartTime: Moment_ = None
+    EndTime: Moment_ = None
+    SearchContext: Annotated[LogSearchContext | None, RequestReader(LogSearchContext)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionLog:
+    """The log of one attempt at a request. SILENT what Level and Source hold; they are empty, as the vendor shows them.
+
+    RetCode is 0 for one that succeeded, 2 for one that runs, 3 for one that was interrupted; SILENT which other value
+    a failure has: here its status code.
+    """
+
+    FunctionName: str
+    RetMsg: str
+    RequestId: str
+    StartTime: str
+    RetCode: int
+    InvokeFinished: int
+    Duration: float
+    BillDuration: int
+    MemUsage: int
+    Log: str
+    Level: str
+    Source: str
+    RetryNum: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetFunctionLogsResponse:
+    TotalCount: int
+    Data: list[FunctionLog]
+    SearchContext: LogSearchContext
