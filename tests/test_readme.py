@@ -74,7 +74,7 @@ def test_the_settings_and_fixtures_and_options_are_all_described():
 
     described = set(re.findall(r"`([\w-]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", README, re.MULTILINE))))
     assert {field.name for field in fields(Settings)} <= described
-    for choice in (options.ISOLATION, options.LEFT_RUNNING):
+    for choice in (options.ISOLATION, options.LEFT_RUNNING, options.RATE_LIMIT):
         assert f"`{choice.option}=" in README
         assert f"`{choice.ini}`" in README
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_scf.api_errors import InternalError, InvalidAction
 from pytest_scf.contract.flat import FlatParams
+from pytest_scf.contract.rate import RateLimit
 from pytest_scf.contract.request import Params, read_params
 from pytest_scf.contract.table import ACTIONS
 from pytest_scf.errors import ApiError, ScfError
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 class Api:
     """The API of the cloud over one platform."""
 
-    __slots__ = ("_platform",)
+    __slots__ = ("_limit", "_platform")
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        most = platform.settings.rate_limit
+        self._limit = RateLimit(most, platform.clock.now) if most else None
 
     def call(self, action: str, params: Params | FlatParams = None) -> dict[str, Any]:
         """Do one action; gives what stands inside of the cloud's ``"Response"``, RequestId included.
@@ -38,6 +41,8 @@ class Api:
             row = ACTIONS.get(action)
             if row is None:
                 raise InvalidAction(_unknown_action(action))
+            if self._limit is not None:
+                self._limit.take(action)
             if isinstance(params, FlatParams):
                 params = params.nested(row.request_type)
             request = row.reader.read(read_params(params))

@@ -254,10 +254,11 @@ class EventRecord:
 class EventStore:
     """All invocations by request id; for an event (an asynchronous one) with retention (contract 1)."""
 
-    def __init__(self, clock: Clock, retention: float, window: float) -> None:
+    def __init__(self, clock: Clock, retention: float, window: float, hidden: float = 0.0) -> None:
         self._clock = clock
         self._retention = retention
         self._window = window
+        self._hidden = hidden
         self._by_id: dict[str, EventRecord] = {}
         self._synchronous: deque[EventRecord] = deque()
 
@@ -277,9 +278,13 @@ class EventStore:
             self._by_id[event.request_id] = event
 
     def get(self, request_id: str) -> EventRecord:
-        """Raises ResourceNotFound.AsyncEvent for an event that is not known, or ended longer ago than it is kept."""
+        """An invocation as the status actions know it.
+
+        Raises ResourceNotFound.AsyncEvent for an event that is not known, not visible yet, or ended longer ago than it
+        is kept.
+        """
         event = self._by_id.get(request_id)
-        if event is None or self._expired(event):
+        if event is None or self._expired(event) or self._is_hidden(event):
             raise ResourceNotFoundAsyncEvent(f"The asynchronous event {request_id} does not exist or has expired.")
         return event
 
@@ -297,6 +302,8 @@ class EventStore:
             return []
         since = self._clock.now() - self._window
         events = function.events
+        if self._hidden:
+            events = events[: bisect_right(events, self._clock.now() - self._hidden, key=_start_time)]
         if not events or (events[0].start_time > since and events[0].status != RUNNING):
             return events
         first = bisect_right(events, since, key=_start_time)
@@ -310,6 +317,9 @@ class EventStore:
 
     def running(self) -> list[EventRecord]:
         return [event for event in list(self._by_id.values()) if event.status == RUNNING]
+
+    def _is_hidden(self, event: EventRecord) -> bool:
+        return event.asynchronous and self._clock.now() - event.start_time < self._hidden
 
     def _expired(self, event: EventRecord) -> bool:
         if not event.asynchronous:

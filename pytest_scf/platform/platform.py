@@ -91,7 +91,9 @@ class Platform:
         self.clock = Clock(self._reactor)
         self.functions = Registry()
         self._spill = Spill()
-        self.events = EventStore(self.clock, settings.retention_hours * 3600, settings.window_hours * 3600)
+        self.events = EventStore(
+            self.clock, settings.retention_hours * 3600, settings.window_hours * 3600, settings.visible_after_seconds
+        )
         #: coverage of what runs in the instances; see ``pytest_scf.facade.coverage``
         self.coverage: dict[str, Any] | None = None
         self.on_coverage: Callable[[InstanceRecord, dict[str, Any]], None] | None = None

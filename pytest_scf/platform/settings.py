@@ -36,6 +36,10 @@ class Settings:
     retention_hours: float = 72.0
     #: the list of events reaches back this far
     window_hours: float = 72.0
+    #: SILENT: seconds (of the clock) after its start in which the status actions do not know an event yet
+    visible_after_seconds: float = 0.0
+    #: requests of one action that the API takes within a second (of the clock), in the cloud 20; 0: any number
+    rate_limit: int = 0
     #: SILENT: the status code of an event whose instance was not ready within InitTimeout
     init_timeout_code: int = 450
     #: SILENT: seconds after a termination signal until an event that goes on is ended by force; None: never
@@ -50,6 +54,10 @@ class Settings:
         _at_least("idle_seconds", self.idle_seconds, 0)
         _at_least("retention_hours", self.retention_hours, 0)
         _at_least("window_hours", self.window_hours, 0)
+        _at_least("visible_after_seconds", self.visible_after_seconds, 0)
+        _at_least("rate_limit", self.rate_limit, 0)
+        if not isinstance(self.rate_limit, int):
+            raise UsageError(f"rate_limit must be a whole number, not {self.rate_limit!r}")
         if self.signal_deadline is not None:
             _at_least("signal_deadline", self.signal_deadline, 0)
         if not -24 < self.utc_offset_hours < 24:

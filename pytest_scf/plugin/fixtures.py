@@ -65,6 +65,8 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
     from pytest_scf.facade.runtime import ScfRuntime
 
     settings.setdefault("isolation", options.ISOLATION.value(config))
+    if options.RATE_LIMIT.value(config) == "on":
+        settings.setdefault("rate_limit", options.CLOUDS_RATE)
     watch.lease(config)
     try:
         return watch.add(config, ScfRuntime(**settings, base_dirs=watch.base_dirs(config)))

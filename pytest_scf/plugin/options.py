@@ -57,7 +57,16 @@ LEFT_RUNNING = Choice(
     "what becomes of an event that is still RUNNING when its runtime is closed; it is terminated in any case: "
     "report (named at the end of the run) or error (the test has an error at teardown, too)",
 )
-_ALL = (ISOLATION, LEFT_RUNNING)
+RATE_LIMIT = Choice(
+    "rate_limit",
+    ("off", "on"),
+    "off",
+    "whether the API takes no more than the cloud's 20 requests of one action within a second; the setting rate_limit "
+    "takes another number",
+)
+#: requests of one action within a second where the limit is on
+CLOUDS_RATE = 20
+_ALL = (ISOLATION, LEFT_RUNNING, RATE_LIMIT)
 
 
 def add(parser: pytest.Parser) -> None:

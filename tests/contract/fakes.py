@@ -36,7 +36,8 @@ class FakePlatform:
         self.clock = StoppedClock()
         self.functions = Registry()
         retention, window = self.settings.retention_hours * HOUR, self.settings.window_hours * HOUR
-        self.events = EventStore(self.clock, retention, window)  # type: ignore[arg-type]
+        hidden = self.settings.visible_after_seconds
+        self.events = EventStore(self.clock, retention, window, hidden)  # type: ignore[arg-type]
         self.outcome: Callable[[EventRecord], object] = finish
         self.payloads: dict[str, bytes] = {}
         self.terminated: list[tuple[EventRecord, bool]] = []

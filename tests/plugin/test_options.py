@@ -9,6 +9,7 @@ def test_help_shows_the_options_and_the_ini_options(run):
         [
             "*--scf-isolation=auto|namespaces|directory*",
             "*--scf-left-running=report|error*",
+            "*--scf-rate-limit=off|on*",
             "*scf_isolation (string):*",
             "*scf_left_running (string):*",
         ]
@@ -71,6 +72,24 @@ def test_the_command_line_beats_the_ini_option(run, pytester):
     run("-s", "--scf-isolation=directory").stdout.fnmatch_lines(
         ["scf: isolation=directory (--scf-isolation)", "*LEVELS directory directory*"]
     )
+
+
+def test_the_rate_limit_is_switched_on_and_a_setting_beats_the_switch(run, pytester):
+    pytester.makepyfile(
+        """
+        import pytest
+        def test_on(scf_runtime, scf_runtime_session):
+            assert scf_runtime.settings.rate_limit == scf_runtime_session.settings.rate_limit == 20
+        @pytest.mark.scf(rate_limit=5)
+        def test_own(scf_runtime):
+            assert scf_runtime.settings.rate_limit == 5
+        """
+    )
+    run("--scf-rate-limit=on").assert_outcomes(passed=2)
+    pytester.makeini("[pytest]\nscf_rate_limit = on")
+    run().assert_outcomes(passed=2)
+    pytester.makepyfile("def test_off(scf_runtime): assert scf_runtime.settings.rate_limit == 0")
+    run("--scf-rate-limit=off").assert_outcomes(passed=1)
 
 
 def test_a_run_that_asks_for_nothing_is_told_nothing(run, pytester):
