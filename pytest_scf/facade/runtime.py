@@ -16,6 +16,7 @@ from pytest_scf.api_errors import ResourceInUseFunction
 from pytest_scf.contract import limits
 from pytest_scf.contract.api import Api
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
+from pytest_scf.facade import languages
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
 from pytest_scf.facade.sources import code_directory, prepare
@@ -91,6 +92,8 @@ class ScfRuntime:
         *,
         name: str | None = None,
         handler: str | None = None,
+        python: str | os.PathLike[str] | None = None,
+        runtime: str | None = None,
         timeout: int | None = None,
         init_timeout: int = limits.INIT_TIMEOUT_DEFAULT,
         memory: int = limits.MEMORY_DEFAULT,
@@ -105,6 +108,9 @@ class ScfRuntime:
         A directory is used in place; ``handler`` is ``index.main_handler`` by default (``FILE.main_handler`` for a .py
         file). A Python function is its own handler, and takes along what it needs of its module. The ``name`` defaults
         to that of the source, with a number where it is taken.
+
+        ``python`` runs it with another interpreter: a version ("3.12"), found on PATH, or a path. ``runtime`` is the
+        cloud's name for what runs it ("Python3.7", which asks for that version, too).
 
         ``timeout`` is 1 to 900 seconds, 3 by default; with asynchronous execution (``async_run``) 1 to 86400, and that
         is its default. ``memory`` is 64, or 128 to 3072 in steps of 128 (MB); ``init_timeout`` 1 to 300 seconds.
@@ -125,11 +131,14 @@ class ScfRuntime:
             trace=trace,
             max_instances=max_instances,
         )
+        named, interpreter = languages.choose(runtime, python)
         prepared = prepare(source, handler=handler, base_dirs=self.base_dirs, staging=self._platform.new_staging_dir)
         record = self._added(
             [name] if name is not None else _names(prepared.default_name),
             code_root=prepared.code_root,
             handler=prepared.handler,
+            runtime=named,
+            interpreter=interpreter,
             **config,
         )
         self._session.origins[record] = prepared.origins

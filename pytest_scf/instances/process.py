@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_scf.errors import InstanceError
 from pytest_scf.instances import procstatus
@@ -26,11 +26,15 @@ from pytest_scf.instances.inside.files import remove_tree
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
 
+if TYPE_CHECKING:
+    from pytest_scf.instances.interpreters import Interpreter
+
 _CREDENTIALS = struct.Struct("3i")
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 #: more than the system itself follows
 _LINKS = 50
 _OUR_PLACE = str(Path(__file__).resolve().parents[2])
+_PYTHON_RUNTIME = os.path.join(_OUR_PLACE, "pytest_scf", "runtimes", "python.py")
 _INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
 #: seconds until a fork server or an init that says nothing counts as stuck: only a bug or a dying machine gets here
 STUCK_DEADLINE = 60.0
@@ -103,6 +107,13 @@ class Spec:
     pidfd: bool = True
     coverage: dict[str, Any] | None = None
     server: ServerSpec | None = None
+    #: None: the test's own
+    interpreter: Interpreter | None = None
+
+    @property
+    def executes(self) -> bool:
+        """Whether the user's process is a new program, not a fork of the fork server."""
+        return self.start_method == "spawn" or self.interpreter is not None
 
 
 class InstanceProcess:
@@ -171,7 +182,7 @@ class InstanceProcess:
             if self._coverage is not None:
                 watch(self._coverage.fileno(), self._coverage_readable)
             message = self._message(len(handed))
-            if self._spec.start_method == "spawn":
+            if self._spec.executes:
                 self._send(wire.frame(0, _json(message)))
             self._server.launch(message, handed, self._reaped)
         except BaseException:
@@ -186,7 +197,12 @@ class InstanceProcess:
 
     def _message(self, sockets: int) -> dict[str, Any]:
         spec = self._spec
+        path = self._server.path if spec.interpreter is None else []
         places = (*_interpreter_places(), *self._server.path)
+        command = [sys.executable, "-B", _PYTHON_RUNTIME]
+        if spec.interpreter is not None:
+            places += spec.interpreter.places
+            command = list(spec.interpreter.command)
         namespaces = self.level == "namespaces"
         tmp = "/tmp" if namespaces else str(self.directory / "tmp")
         code_root = "/var/user" if namespaces else str(spec.code_source)
@@ -206,12 +222,13 @@ class InstanceProcess:
             "tmp": tmp,
             "tmp_bytes": spec.tmp_bytes,
             "readable": _below_tmp(*places) if namespaces else _by_all_names(*places),
-            "path": self._server.path,
+            "path": path,
             "watch_tmp": not namespaces,
-            "start_method": spec.start_method,
-            "python": sys.executable,
+            "command": command if spec.executes else None,
             "pidfd": spec.pidfd,
-            "coverage": spec.coverage,
+            "coverage": None
+            if spec.coverage is None
+            else {**spec.coverage, "own_tracer": spec.interpreter is not None},
         }
         if spec.server is not None:
             server = spec.server

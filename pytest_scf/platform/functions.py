@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,12 +20,15 @@ from pytest_scf.api_errors import (
 from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_scf.instances.interpreters import Interpreter
     from pytest_scf.platform.clock import Due
     from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.instance import InstanceRecord
     from pytest_scf.platform.spill import Spill
 
 LATEST = "$LATEST"
+#: what a function finds programs in, behind the directory of its interpreter
+_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +68,12 @@ class FunctionConfig:
     max_instances: int | None = None
     #: None for a function whose handler is called
     server: Server | None = None
+    #: None: the test's own
+    interpreter: Interpreter | None = None
 
-    def environ(self, settings: Settings, path: str) -> dict[str, str]:
+    def environ(self, settings: Settings) -> dict[str, str]:
         """The environment of the user's process (contract 5); nothing of the test's own is in it."""
+        interpreter = sys.executable if self.interpreter is None else self.interpreter.executable
         environ = {
             **self.environment,
             "TENCENTCLOUD_RUNENV": "SCF",
@@ -88,7 +96,7 @@ class FunctionConfig:
             "HOME": "/home/qcloud",
             "LANG": "en_US.UTF8",
             "LC_ALL": "en_US.UTF8",
-            "PATH": path,
+            "PATH": os.pathsep.join([os.path.dirname(interpreter), *_PATH]),
             "SHELL": "/bin/bash",
             "HOSTNAME": "scf",
             "PWD": "/var/user",

@@ -9,10 +9,10 @@ import json
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -77,17 +77,6 @@ class Platform:
         self._staging: list[Path] = []
         self._all_gone = threading.Condition(self._lock)
         self._starting_or_alive: set[InstanceRecord] = set()
-        self._path = os.pathsep.join(
-            [
-                str(Path(sys.executable).parent),
-                "/usr/local/sbin",
-                "/usr/local/bin",
-                "/usr/sbin",
-                "/usr/bin",
-                "/sbin",
-                "/bin",
-            ]
-        )
         self.clock = Clock(self._reactor)
         self.functions = Registry()
         self._spill = Spill()
@@ -212,13 +201,14 @@ class Platform:
             id=f"{os.getpid()}-{id(self):x}-{instance.id}",
             handler=config.handler,
             code_source=config.code_root,
-            environ=config.environ(self.settings, self._path),
+            environ=config.environ(self.settings),
             context=config.context(self.settings),
             tmp_bytes=self.settings.tmp_bytes,
             start_method=self.settings.start_method,
             pidfd=self.settings.pidfd,
             coverage=self.coverage if config.server is None else None,
             server=_server_spec(config),
+            interpreter=config.interpreter,
         )
         process = instance.process = InstanceProcess(spec, self._server, self._reactor, instance)
         if self.on_coverage is not None:
@@ -288,7 +278,13 @@ class Platform:
         event = instance.event if instance.init is not None else None
         instance.registration = Registration(facts["disposition"], facts["name"], facts["file"], facts["line"], event)
         if instance.event is not None:
+            self._explain_signal(instance.event, instance.registration)
             instance.event.touch()
+
+    def _explain_signal(self, event: EventRecord, registration: Registration) -> None:
+        """A signal handler is there a moment before it is told of: the signal may have been sent in between."""
+        if event.signals and event.signals[-1].disposition == "caught" and event.signals[-1].registration is None:
+            event.signals = (*event.signals[:-1], replace(event.signals[-1], registration=registration))
 
     def _notice(self, instance: InstanceRecord, text: str) -> None:
         if instance.event is not None:

@@ -180,7 +180,7 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         sockets.init.close()
         if "server" in spec:
             _become_server(level, spec, sockets)
-        if spec["start_method"] == "spawn":
+        if spec["command"]:
             _execute(spec, sockets)
         python.connect_standard_streams(sockets.out)
         os.environ.update(spec["environ"])
@@ -204,12 +204,20 @@ def _forget_ourselves() -> None:
 def _execute(spec: dict[str, Any], sockets: Sockets) -> None:
     os.dup2(sockets.out, 1)
     os.dup2(sockets.out, 2)
-    arguments = [spec["python"], "-B", python.__file__]
+    arguments = list(spec["command"])
     for each in (sockets.runtime, sockets.coverage):
         if each is not None:
             each.set_inheritable(True)
             arguments.append(str(each.fileno()))
-    os.execve(spec["python"], arguments, spec["environ"])
+    _restore_signals()
+    os.execve(arguments[0], arguments, spec["environ"])
+
+
+def _restore_signals() -> None:
+    """A program inherits what is ignored, by Python or by the init."""
+    for signum in signal.valid_signals():
+        if signal.getsignal(signum) == signal.SIG_IGN:
+            signal.signal(signum, signal.SIG_DFL)
 
 
 def _become_server(level: str, spec: dict[str, Any], sockets: Sockets) -> None:
@@ -225,9 +233,7 @@ def _become_server(level: str, spec: dict[str, Any], sockets: Sockets) -> None:
             )
         else:
             python.connect_standard_streams(os.dup(sockets.out))
-            for signum in signal.valid_signals():
-                if signal.getsignal(signum) == signal.SIG_IGN:  # by Python or by the init; a program inherits that
-                    signal.signal(signum, signal.SIG_DFL)
+            _restore_signals()
             os.chdir(server["cwd"])
             os.execvpe(server["command"][0], server["command"], spec["environ"])
     except OSError as error:

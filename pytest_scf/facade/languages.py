@@ -1,0 +1,45 @@
+"""What runs a function: the cloud's name of a runtime, and an interpreter of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from pytest_scf.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_scf.instances.interpreters import Interpreter
+
+_PYTHON = re.compile(r"Python(\d+\.\d+)")
+
+
+def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
+    """The runtime's name, as the function is told it, and what is to run it; None: the test's own interpreter.
+
+    Raises UsageError for a runtime that there is none for, and where no interpreter is at hand.
+    """
+    if runtime is not None and not isinstance(runtime, str):
+        raise UsageError(f"runtime must be a str like 'Python3.10'; got {runtime!r}")
+    if python is not None and not isinstance(python, (str, os.PathLike)):
+        raise UsageError(f"python must be a version, as text, or the path of an interpreter; got {python!r}")
+    if runtime is None:
+        interpreter = None if python is None else _find(os.fspath(python))
+        version = sys.version_info if interpreter is None else interpreter.version
+        return f"Python{version[0]}.{version[1]}", interpreter
+    found = _PYTHON.fullmatch(runtime)
+    if found is None:
+        raise UsageError(f"there is no runtime {runtime!r} here: there are Python3.6 and later, by the cloud's names")
+    if python is not None:
+        return runtime, _find(os.fspath(python))
+    try:
+        return runtime, _find(found[1])
+    except UsageError as error:
+        raise UsageError(f"runtime {runtime!r}: {error}. To run it with another version, give python= too") from error
+
+
+def _find(python: str) -> Interpreter | None:
+    from pytest_scf.instances import interpreters
+
+    return interpreters.find_python(python)
