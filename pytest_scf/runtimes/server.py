@@ -12,6 +12,7 @@ import json
 import os
 import select
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,8 @@ from typing import Any
 from pytest_scf.runtimes import wire
 
 #: A loopback address which a server that is bound to 127.0.0.1 alone does not hear, as nobody outside would reach it.
-ADDRESS = "127.0.0.2"
+#: Other systems than Linux have 127.0.0.1 only.
+ADDRESS = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 EVENT_PATH = "/event-invoke"
 #: bytes of a body, of a request and of a response
 BODY_LIMIT = 6 * 1024 * 1024
