@@ -6,79 +6,48 @@ request in flight from an idle connection. A library would bring nothing that is
 
 from __future__ import annotations
 
-import contextlib
 import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.connection import Connection, Limits
 from pytest_scf.endpoint.gate import Answer, Gate
+from pytest_scf.endpoint.listening import listen
+from pytest_scf.endpoint.message import Message
 from pytest_scf.endpoint.signature import Credential
-from pytest_scf.errors import UsageError
 
 Log = Callable[[Any, Answer, float], None]
+Answering = Callable[[Message], Answer]
 #: seconds that requests in flight are given to be done when the endpoint is closed
 GRACE = 1.0
-#: connections that the system keeps until they are accepted
-_BACKLOG = 1024
 
 
 def _no_log(peer: Any, answer: Answer, seconds: float) -> None:
     pass
 
 
-class Endpoint:
-    """Serves one ``Api`` until it is closed. Bound, and accepting, when it has been made; also a context manager.
-
-    ``secret_id`` and ``secret_key`` are made up where none are given; ``also`` are further credentials that are known.
-    ``log`` is called with the client's address, the answer and the seconds that it took.
-    Raises UsageError where the address cannot be had.
-    """
+class Server:
+    """Serves what comes to a socket that listens, until it is closed."""
 
     def __init__(
-        self,
-        api: Api,
-        *,
-        region: str,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        secret_id: str | None = None,
-        secret_key: str | None = None,
-        also: Iterable[Credential] = (),
-        limits: Limits | None = None,
-        log: Log = _no_log,
-        now: Callable[[], float] = time.time,
+        self, listener: socket.socket, answer: Answering, *, limits: Limits | None = None, log: Log = _no_log
     ) -> None:
-        made_up = Credential.new()
-        self.secret_id = secret_id or made_up.secret_id
-        self.secret_key = secret_key or made_up.secret_key
-        self.region = region
-        own = Credential(self.secret_id, self.secret_key)
-        self._gate = Gate(api, [own, *also], region, now=now)
+        self._listener = listener
+        self._answer = answer
         self._limits = limits or Limits()
         self._log = log
         self._connections: dict[Connection, threading.Thread] = {}
         self._lock = threading.Lock()
         self._fewer = threading.Condition(self._lock)
         self._closed = False
-        self._listener = listen(host, port)
-        address = self._listener.getsockname()
-        self.port: int = address[1]
-        #: what the SDKs call the endpoint: ``HttpProfile(endpoint=..., protocol="http")``
-        self.host = f"[{address[0]}]:{self.port}" if ":" in address[0] else f"{address[0]}:{self.port}"
         self._woken, self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._accept, name="pytest-scf-endpoint", daemon=True)
         self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """``http://127.0.0.1:PORT``"""
-        return f"http://{self.host}"
 
     def _accept(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -103,7 +72,7 @@ class Endpoint:
 
     def _begin(self, sock: socket.socket, peer: Any) -> None:
         sock.setblocking(True)
-        connection = Connection(sock, peer, self._limits, self._gate.answer, self._log)
+        connection = Connection(sock, peer, self._limits, self._answer, self._log)
         thread = threading.Thread(target=self._serve, args=(connection,), name="pytest-scf-client", daemon=True)
         with self._lock:
             self._connections[connection] = thread
@@ -122,12 +91,8 @@ class Endpoint:
                 del self._connections[connection]
                 self._fewer.notify_all()
 
-    def close(self, grace: float = GRACE) -> None:
-        """Accept no more, give requests in flight ``grace`` seconds to be done, and close all connections.
-
-        A request that is not done by then gets ``InternalError``; what it asked for goes on in the runtime, which ends
-        it when it is closed.
-        """
+    def close(self, grace: float) -> None:
+        """See ``Endpoint.close``."""
         if self._closed:
             return
         self._closed = True
@@ -153,6 +118,52 @@ class Endpoint:
             connections = list(self._connections)
         return {connection for connection in connections if connection.stop(at_once=at_once)}
 
+
+class Endpoint:
+    """Serves one ``Api`` until it is closed. Bound, and accepting, when it has been made; also a context manager.
+
+    ``secret_id`` and ``secret_key`` are made up where none are given. ``log`` is called with the client's address, the
+    answer and the seconds that it took. Raises UsageError where the address cannot be had.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        region: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        secret_id: str | None = None,
+        secret_key: str | None = None,
+        limits: Limits | None = None,
+        log: Log = _no_log,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        made_up = Credential.new()
+        self.secret_id = secret_id or made_up.secret_id
+        self.secret_key = secret_key or made_up.secret_key
+        self.region = region
+        gate = Gate(api, [Credential(self.secret_id, self.secret_key)], region, now=now)
+        listener = listen(host, port)
+        address = listener.getsockname()
+        self.port: int = address[1]
+        #: what the SDKs call the endpoint: ``HttpProfile(endpoint=..., protocol="http")``
+        self.host = f"[{address[0]}]:{self.port}" if ":" in address[0] else f"{address[0]}:{self.port}"
+        self._server = Server(listener, gate.answer, limits=limits, log=log)
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``"""
+        return f"http://{self.host}"
+
+    def close(self, grace: float = GRACE) -> None:
+        """Accept no more, give requests in flight ``grace`` seconds to be done, and close all connections.
+
+        A request that is not done by then gets ``InternalError``; what it asked for goes on in the runtime, which ends
+        it when it is closed.
+        """
+        self._server.close(grace)
+
     def __enter__(self) -> Endpoint:
         return self
 
@@ -162,24 +173,4 @@ class Endpoint:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Endpoint {self.url}{' (closed)' if self._closed else ''}>"
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises UsageError where the address cannot be had."""
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise UsageError(f"port must be a number from 0 to 65535 (0: any that is free), not {port!r}")
-    sock = None
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(_BACKLOG)
-        sock.setblocking(False)
-    except OSError as error:
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.close()
-        raise UsageError(f"the endpoint cannot listen on {host}:{port}: {error.strerror or error}") from error
-    return sock
+        return f"<Endpoint {self.url}>"

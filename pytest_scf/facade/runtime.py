@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_scf.api_errors import ResourceInUseFunction
 from pytest_scf.contract import limits
 from pytest_scf.contract.api import Api
+from pytest_scf.endpoint.door import Door
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
 from pytest_scf.facade import languages
 from pytest_scf.facade.coverage import bridge
@@ -48,6 +49,8 @@ class ScfRuntime:
         self._closed = False
         self._platform = Platform(Settings.from_keywords(settings))
         self._session = Session(self._platform, Api(self._platform))
+        self._door = Door(self._session.api, self._platform.credential, self._platform.when_readable)
+        self._platform.api_port = self._door.port
         self._coverage = bridge(self._session)
         if self._coverage is not None:
             self._coverage.attach()
@@ -319,6 +322,7 @@ class ScfRuntime:
             return []
         self._closed = True
         try:
+            self._door.close()
             left = self._platform.close()
         finally:
             if self._coverage is not None:

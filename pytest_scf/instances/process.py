@@ -109,6 +109,8 @@ class Spec:
     server: ServerSpec | None = None
     #: None: the test's own
     interpreter: Interpreter | None = None
+    #: a port of 127.0.0.1 on which the platform is reached with the cloud's API; 0: none
+    api_port: int = 0
 
     @property
     def executes(self) -> bool:
@@ -229,6 +231,7 @@ class InstanceProcess:
             "coverage": None
             if spec.coverage is None
             else {**spec.coverage, "own_tracer": spec.interpreter is not None},
+            "api_port": spec.api_port,
         }
         if spec.server is not None:
             server = spec.server

@@ -83,6 +83,10 @@ class Platform:
         self.events = EventStore(
             self.clock, settings.retention_hours * 3600, settings.window_hours * 3600, settings.visible_after_seconds
         )
+        #: what a function signs its own calls of the API with: id, key and token, which nobody else can know
+        self.credential = (f"AKID{os.urandom(16).hex()}", os.urandom(16).hex(), os.urandom(32).hex())
+        #: a port of 127.0.0.1 on which the API is reached from inside; 0: none
+        self.api_port: Callable[[], int] = lambda: 0
         #: coverage of what runs in the instances; see ``pytest_scf.facade.coverage``
         self.coverage: dict[str, Any] | None = None
         self.on_coverage: Callable[[InstanceRecord, dict[str, Any]], None] | None = None
@@ -187,6 +191,15 @@ class Platform:
             self._begin(instance)
         instance.process.send_event(event.request_id, payload)
 
+    def _credential_variables(self) -> dict[str, str]:
+        names = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
+        return dict(zip(names, self.credential, strict=True))
+
+    def when_readable(self, fd: int, call: Callable[[], object]) -> Callable[[], None]:
+        """Have ``call`` called in the background while ``fd`` is readable; gives what ends that."""
+        self._reactor.watch(fd, call)
+        return lambda: self._reactor.forget(fd)
+
     def _begin(self, instance: InstanceRecord) -> None:
         """The handler is about to run: its time limit counts from here."""
         self._limit(instance, instance.config.timeout)
@@ -201,7 +214,7 @@ class Platform:
             id=f"{os.getpid()}-{id(self):x}-{instance.id}",
             handler=config.handler,
             code_source=config.code_root,
-            environ=config.environ(self.settings),
+            environ={**config.environ(self.settings), **self._credential_variables()},
             context=config.context(self.settings),
             tmp_bytes=self.settings.tmp_bytes,
             start_method=self.settings.start_method,
@@ -209,6 +222,7 @@ class Platform:
             coverage=self.coverage if config.server is None else None,
             server=_server_spec(config),
             interpreter=config.interpreter,
+            api_port=self.api_port() if config.server is None else 0,
         )
         process = instance.process = InstanceProcess(spec, self._server, self._reactor, instance)
         if self.on_coverage is not None:

@@ -15,16 +15,27 @@ import threading
 import time
 import types
 
+MYPY = False
+if MYPY:  # for the type comments only
+    from typing import Any  # noqa: F401
+
 if __package__:
-    from pytest_scf.runtimes import wire
+    from pytest_scf.runtimes import sdk, wire
 else:  # started as a script, by an interpreter that need not have this package
     import importlib.util
 
-    _spec = importlib.util.spec_from_file_location(
-        "wire", os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire.py")
-    )
-    wire = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
-    _spec.loader.exec_module(wire)  # type: ignore[union-attr]
+    def _beside(name):
+        # type: (str) -> Any
+        file = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    wire = _beside("wire")
+    sdk = _beside("sdk")
 
 try:
     import resource
@@ -32,7 +43,7 @@ except ImportError:  # pragma: no cover
     resource = None  # type: ignore[assignment]
 
 _RESPONSE_LIMIT = 6 * 1024 * 1024
-_OUR_FILES = {__file__, wire.__file__}
+_OUR_FILES = {__file__, wire.__file__, sdk.__file__}
 
 
 class _Output(io.RawIOBase):
@@ -555,6 +566,8 @@ def prepare_interpreter(spec):
     first = [code_root, "/opt"]
     sys.path[:] = first + [place for place in sys.path if place and place not in first and place != here]
     sys.path_importer_cache.clear()
+    if spec.get("api_port"):
+        sdk.reach_platform(int(spec["api_port"]))  # type: ignore[call-overload]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+"""Where the functions of a runtime reach its API from inside: a port of 127.0.0.1, of which nobody else is told.
+
+Nearly no function calls the API, so until the first one does there is a socket only: the thread begins with it.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pytest_scf.endpoint.listening import listen
+
+if TYPE_CHECKING:
+    from pytest_scf.contract.api import Api
+    from pytest_scf.endpoint.server import Server
+
+#: has a call made in the background when a descriptor becomes readable, and gives what takes that back
+WhenReadable = Callable[[int, Callable[[], object]], Callable[[], None]]
+
+
+class Door:
+    """``credential`` (id, key and token) is what the functions have in their environment. Any region is served."""
+
+    def __init__(self, api: Api, credential: tuple[str, str, str], when_readable: WhenReadable) -> None:
+        self._api = api
+        self._credential = credential
+        self._when_readable = when_readable
+        self._lock = threading.Lock()
+        self._listener: socket.socket | None = None
+        self._port = 0
+        self._server: Server | None = None
+        self._forget: Callable[[], None] | None = None
+        self._closed = False
+
+    def port(self) -> int:
+        """The port, listening; 0 after the end, and where the test process may have no such socket."""
+        with self._lock:
+            if not self._port and not self._closed:
+                try:
+                    self._listener = listen("127.0.0.1", 0)
+                except Exception:  # whatever a tool that forbids sockets in tests raises
+                    self._closed = True
+                    return 0
+                self._port = self._listener.getsockname()[1]
+                self._forget = self._when_readable(self._listener.fileno(), self._open)
+            return self._port
+
+    def _open(self) -> None:
+        from pytest_scf.endpoint.gate import Gate
+        from pytest_scf.endpoint.server import Server
+        from pytest_scf.endpoint.signature import Credential
+
+        with self._lock:
+            if self._closed or self._listener is None or self._forget is None:
+                return
+            self._forget()
+            self._forget = None
+            self._server = Server(self._listener, Gate(self._api, [Credential(*self._credential)], None).answer)
+
+    def close(self) -> None:
+        """Requests in flight are answered by an error at once: who sent them is about to be ended."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._port = 0
+            if self._forget is not None:
+                self._forget()
+        if self._server is not None:
+            self._server.close(grace=0)
+        elif self._listener is not None:
+            self._listener.close()
