@@ -1,0 +1,269 @@
+"""Clients that are many, slow, half-open or malformed, and the end of the endpoint while they are there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from wiring import DEADLINE, GOOD, Running, answers_in, connect, mirror, read_answer, read_to_the_end, signed
+
+from pytest_scf import ScfRuntime
+from pytest_scf.endpoint.connection import Limits
+from pytest_scf.endpoint.gate import Answer
+from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.server import Endpoint
+from pytest_scf.errors import UsageError
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def start(answer: Callable[[Message], Answer] = mirror, **limits: Any) -> Running:
+        started.append(Running(answer, Limits(**limits)))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.server.close(grace=DEADLINE)
+        for sock in running.sockets:
+            sock.close()
+
+
+Run = Callable[..., Running]
+
+
+def test_a_connection_serves_one_request_after_the_other(run: Run) -> None:
+    sock = run().connect()
+    for body in (b"", b"first", b"x" * 100_000, b"last"):
+        sock.sendall(b"POST /p?q=1 HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        answer = read_answer(sock)
+        assert (answer["Body"].encode(), answer["Path"], answer["Query"]) == (body, "/p", "q=1")
+
+
+def test_requests_that_come_all_at_once_are_answered_in_order(run: Run) -> None:
+    data = b"".join(GOOD.replace(b"body", b"%04d" % number) for number in range(50))
+    assert [answer["Body"] for answer in answers_in(run().send(data))] == [f"{number:04d}" for number in range(50)]
+
+
+@pytest.mark.parametrize(
+    "head", [b"POST / HTTP/1.0\r\n", b"POST / HTTP/1.1\r\nConnection: close\r\n"], ids=["HTTP/1.0", "close"]
+)
+def test_a_connection_ends_where_that_is_asked_for(run: Run, head: bytes) -> None:
+    sock = run().connect()
+    sock.sendall(head + b"Content-Length: 4\r\n\r\nbody" + GOOD)
+    assert len(answers_in(read_to_the_end(sock))) == 1
+
+
+def test_a_body_in_chunks(run: Run) -> None:
+    chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nbod\r\n1\r\ny\r\n0\r\nTrailer: 1\r\n\r\n"
+    assert [answer["Body"] for answer in answers_in(run().send(chunked + GOOD))] == ["body", "body"]
+
+
+def test_a_body_that_waits_to_be_asked_for(run: Run) -> None:
+    sock = run().connect()
+    sock.sendall(b"POST / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+    assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    sock.sendall(b"body")
+    assert read_answer(sock)["Body"] == "body"
+
+
+def test_a_target_as_it_is_sent_to_a_proxy(run: Run) -> None:
+    (answer,) = answers_in(run().send(b"GET http://scf.tencentcloudapi.com/?Action=A HTTP/1.1\r\nHost: a\r\n\r\n"))
+    assert (answer["Path"], answer["Query"]) == ("/", "Action=A")
+
+
+MALFORMED = {
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) + b"\n",
+    "a version that is none": b"POST / HTTP/one\r\n\r\n",
+    "HTTP 2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "another method": b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "a first line too long": b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
+    "a header too long": b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000 + b"\r\n\r\n",
+    "too many headers": b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+    "a length that is none": b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+    "a length below 0": b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    "two lengths": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    "a length and chunks": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a coding that is not known": b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "a chunk without a size": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a chunk of another size": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n",
+    "a trailer without an end": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 200,
+}
+
+
+@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_requests_are_answered_in_the_cloud_s_shape(run: Run, data: bytes) -> None:
+    running = run()
+    (answer,) = answers_in(running.send(data + GOOD))
+    assert answer["Error"]["Code"] in ("InvalidRequest", "UnsupportedProtocol")
+    assert running.is_well()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\r\n\r\n", b"GET", GOOD[:-1], GOOD[:30], b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab"],
+)
+def test_a_client_that_leaves_in_the_middle_of_a_request(run: Run, data: bytes) -> None:
+    running = run()
+    running.send(data)
+    assert running.is_well()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit(run: Run, chunked: bool) -> None:
+    running = run(body_bytes=1000)
+    assert answers_in(running.send(GOOD.replace(b"4", b"1000").replace(b"body", b"x" * 1000)))[0]["Body"] == "x" * 1000
+    how = b"Transfer-Encoding: chunked\r\n\r\n3e9\r\n" if chunked else b"Content-Length: 1001\r\n\r\n"
+    (answer,) = answers_in(running.send(b"POST / HTTP/1.1\r\n" + how + b"x" * 1001 + b"\r\n0\r\n\r\n"))
+    assert answer["Error"]["Code"] == "RequestSizeLimitExceeded"
+    assert "1000 bytes" in answer["Error"]["Message"]
+
+
+def test_a_client_that_is_refused_reads_the_answer_although_it_goes_on_sending(run: Run) -> None:
+    running = run(body_bytes=1_000_000)
+    (answer,) = answers_in(running.send(b"POST / HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000))
+    assert answer["Error"]["Code"] == "RequestSizeLimitExceeded"
+
+
+@pytest.mark.parametrize("begun", [b"P", GOOD[:30], GOOD[:-1]])
+def test_a_request_that_does_not_come_to_its_end(run: Run, begun: bytes) -> None:
+    running = run(request_seconds=0.1)
+    sock = running.connect()
+    sock.sendall(begun)
+    assert read_answer(sock)["Error"] == {
+        "Code": "InvalidRequest",
+        "Message": "The request was not complete within 0.1 seconds.",
+    }
+    assert running.is_well()
+
+
+def test_a_connection_without_a_request_is_closed_and_told_nothing(run: Run) -> None:
+    running = run(idle_seconds=0.1)
+    assert read_to_the_end(running.connect()) == b""
+    used = running.connect()
+    used.sendall(GOOD)
+    assert len(answers_in(read_to_the_end(used))) == 1
+
+
+def test_clients_that_say_nothing_are_in_nobody_s_way(run: Run) -> None:
+    running = run()
+    for _ in range(60):
+        running.connect()
+        running.connect().sendall(b"POST / HTTP/1.1\r\nContent-")
+    assert running.is_well()
+    running.server.close(grace=DEADLINE)
+    assert [read_to_the_end(sock) for sock in running.sockets[:-1]] == [b""] * 120
+
+
+class Gate:
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.left = threading.Semaphore(0)
+
+    def __call__(self, message: Message) -> Answer:
+        self.arrived.release()
+        self.go_on.wait(DEADLINE)
+        self.left.release()
+        return mirror(message)
+
+
+def test_requests_in_flight_are_answered_before_the_end(run: Run) -> None:
+    gate = Gate()
+    running = run(gate)
+    sockets = [running.connect() for _ in range(20)]
+    for sock in sockets:
+        sock.sendall(GOOD)
+        assert gate.arrived.acquire(timeout=DEADLINE)
+    closing = threading.Thread(target=running.server.close, kwargs={"grace": DEADLINE})
+    closing.start()
+    gate.go_on.set()
+    closing.join(DEADLINE)
+    assert [len(answers_in(read_to_the_end(sock))) for sock in sockets] == [1] * 20
+    with pytest.raises(ConnectionRefusedError):
+        running.connect()
+
+
+def test_requests_that_take_too_long_are_answered_by_an_error(run: Run) -> None:
+    gate = Gate()
+    running = run(gate)
+    sock = running.connect()
+    sock.sendall(GOOD)
+    assert gate.arrived.acquire(timeout=DEADLINE)
+    running.server.close(grace=0)
+    (answer,) = answers_in(read_to_the_end(sock))
+    assert answer["Error"]["Code"] == "InternalError"
+    assert "closed" in answer["Error"]["Message"]
+    gate.go_on.set()
+    assert gate.left.acquire(timeout=DEADLINE)
+
+
+def test_a_client_that_does_not_read_delays_the_end_no_longer_than_the_grace(run: Run) -> None:
+    arrived = threading.Event()
+
+    def much(message: Message) -> Answer:
+        arrived.set()
+        return Answer(b" " * 50_000_000, "Much", None, "1")
+
+    running = run(much)
+    running.connect().sendall(GOOD)
+    assert arrived.wait(DEADLINE)
+    running.server.close(grace=0.1)
+
+
+def test_a_client_that_is_gone_when_its_answer_comes(run: Run) -> None:
+    gate = Gate()
+    running = run(gate)
+    sock = running.connect()
+    sock.sendall(GOOD)
+    assert gate.arrived.acquire(timeout=DEADLINE)
+    sock.close()
+    gate.go_on.set()
+    assert running.is_well()
+
+
+def test_a_hundred_clients_at_a_time(scf_runtime: ScfRuntime, scf_endpoint: Endpoint) -> None:
+    pytest.importorskip("tencentcloud.common.sign")
+    scf_runtime.deploy("def main_handler(event, context):\n    return event\n", name="echo", max_instances=4)
+    at_once = threading.Barrier(100)
+
+    def client(number: int) -> list[Any]:
+        with connect(scf_endpoint.port) as sock:
+            at_once.wait(DEADLINE)
+            found = []
+            for _ in range(5):
+                sock.sendall(signed(scf_endpoint, "GetAsyncEventStatus", {"InvokeRequestId": str(number)}))
+                found.append(read_answer(sock)["Error"]["Message"])
+            return found
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(client, range(100)))
+    assert len(answers) == 100
+    for number, found in enumerate(answers):
+        assert len(found) == 5
+        assert all(f" {number} " in f" {message} ".replace(".", " ") for message in found), found
+
+
+def test_the_host_is_what_was_sent(scf_endpoint: Endpoint) -> None:
+    pytest.importorskip("tencentcloud.common.sign")
+    with connect(scf_endpoint.port) as sock:
+        for host in ("scf.tencentcloudapi.com", f"http://{scf_endpoint.host}", "UPPER.example:80"):
+            sock.sendall(signed(scf_endpoint, "GetAsyncEventStatus", {"InvokeRequestId": "1"}, host=host))
+            assert read_answer(sock)["Error"]["Code"] == "ResourceNotFound.AsyncEvent"
+            forged = signed(scf_endpoint, "GetAsyncEventStatus", {"InvokeRequestId": "1"}, headers={"Host": host + "x"})
+            sock.sendall(forged)
+            assert read_answer(sock)["Error"]["Code"] == "AuthFailure.SignatureFailure"
+
+
+def test_a_port_that_is_taken_is_an_error_at_once(scf_runtime: ScfRuntime, scf_endpoint: Endpoint) -> None:
+    with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{scf_endpoint.port}"):
+        scf_runtime.endpoint(port=scf_endpoint.port)
+    for port in (-1, 65536, "80", True):
+        with pytest.raises(UsageError, match="port must be"):
+            scf_runtime.endpoint(port=port)  # type: ignore[arg-type]
