@@ -12,6 +12,8 @@ from pytest_scf.errors import UsageError
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
 
+#: runs the executable ``bootstrap`` of the function
+CUSTOM = "CustomRuntime"
 _PYTHON = re.compile(r"Python(\d+\.\d+)")
 
 
@@ -30,7 +32,9 @@ def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
         return f"Python{version[0]}.{version[1]}", interpreter
     found = _PYTHON.fullmatch(runtime)
     if found is None:
-        raise UsageError(f"there is no runtime {runtime!r} here: there are Python3.6 and later, by the cloud's names")
+        raise UsageError(
+            f"there is no runtime {runtime!r} here: there are Python3.6 and later and {CUSTOM}, by the cloud's names"
+        )
     if python is not None:
         return runtime, _find(os.fspath(python))
     try:

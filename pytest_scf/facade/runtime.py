@@ -20,7 +20,7 @@ from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
 from pytest_scf.facade import languages
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
-from pytest_scf.facade.sources import code_directory, prepare
+from pytest_scf.facade.sources import DEFAULT_HANDLER, code_directory, prepare
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.platform import Platform
@@ -113,7 +113,8 @@ class ScfRuntime:
         to that of the source, with a number where it is taken.
 
         ``python`` runs it with another interpreter: a version ("3.12"), found on PATH, or a path. ``runtime`` is the
-        cloud's name for what runs it ("Python3.7", which asks for that version, too).
+        cloud's name for what runs it ("Python3.7", which asks for that version, too). "CustomRuntime" runs the
+        executable ``bootstrap`` of a directory or .zip file, which fetches its events from the runtime API, contract 6.
 
         ``timeout`` is 1 to 900 seconds, 3 by default; with asynchronous execution (``async_run``) 1 to 86400, and that
         is its default. ``memory`` is 64, or 128 to 3072 in steps of 128 (MB); ``init_timeout`` 1 to 300 seconds.
@@ -134,6 +135,8 @@ class ScfRuntime:
             trace=trace,
             max_instances=max_instances,
         )
+        if runtime == languages.CUSTOM:
+            return self._deploy_bootstrap(source, handler, python, name, config)
         named, interpreter = languages.choose(runtime, python)
         prepared = prepare(source, handler=handler, base_dirs=self.base_dirs, staging=self._platform.new_staging_dir)
         record = self._added(
@@ -145,6 +148,25 @@ class ScfRuntime:
             **config,
         )
         self._session.origins[record] = prepared.origins
+        return Function._of(self._session, record)
+
+    def _deploy_bootstrap(
+        self, source: object, handler: str | None, python: object, name: str | None, config: dict[str, Any]
+    ) -> Function:
+        from pytest_scf.facade import servers
+
+        if python is not None:
+            raise UsageError("a custom runtime chooses its interpreter in its bootstrap: leave python= out")
+        staging = self._platform.new_staging_dir
+        code_root, default_name = code_directory(source, base_dirs=self.base_dirs, staging=staging)
+        record = self._added(
+            [name] if name is not None else _names(default_name),
+            code_root=code_root,
+            handler=handler or DEFAULT_HANDLER,
+            runtime=languages.CUSTOM,
+            server=servers.custom_runtime(code_root),
+            **config,
+        )
         return Function._of(self._session, record)
 
     def deploy_image(

@@ -118,11 +118,7 @@ def _ports(ports: object, own: object) -> tuple[int, ...]:
 
 def web_server(code_root: Path, *, host_ports: object, staging: Callable[[], Path], can_mount: bool) -> Server:
     """The server of a web function: its scf_bootstrap, which has to be there and executable. Raises UsageError."""
-    bootstrap = code_root / BOOTSTRAP
-    if not bootstrap.is_file():
-        raise UsageError(f"a web function is started by its {BOOTSTRAP}, and {code_root} has none")
-    if not os.access(bootstrap, os.X_OK):
-        raise UsageError(f"{bootstrap} is not executable, which the cloud refuses: chmod 755 {bootstrap}")
+    bootstrap = _executable(code_root, BOOTSTRAP, "a web function")
     places: tuple[tuple[str, str], ...] = ()
     if can_mount:
         languages = staging()
@@ -133,6 +129,21 @@ def web_server(code_root: Path, *, host_ports: object, staging: Callable[[], Pat
     return Server(
         kind="web", command=(f"./{BOOTSTRAP}",), port=9000, host_ports=_ports(host_ports, 9000), places=places
     )
+
+
+def custom_runtime(code_root: Path) -> Server:
+    """The program of a custom runtime: its bootstrap, which has to be there and executable. Raises UsageError."""
+    _executable(code_root, "bootstrap", "a custom runtime")
+    return Server(kind="custom", command=("./bootstrap",))
+
+
+def _executable(code_root: Path, name: str, what: str) -> Path:
+    path = code_root / name
+    if not path.is_file():
+        raise UsageError(f"{what} is started by its {name}, and {code_root} has none")
+    if not os.access(path, os.X_OK):
+        raise UsageError(f"{path} is not executable, which the cloud refuses: chmod 755 {path}")
+    return path
 
 
 def lay_out_languages(root: Path) -> None:

@@ -27,6 +27,7 @@ from pytest_scf.facade.function_source import extract
 ACCEPTED = "a directory, a .py file, a .zip file, source text (with a line break in it) or a Python function"
 DEFAULT_FILE = "index.py"
 DEFAULT_FUNCTION = "main_handler"
+DEFAULT_HANDLER = f"index.{DEFAULT_FUNCTION}"
 
 # How many names an error lists of what is there.
 _LISTED = 12
@@ -73,7 +74,7 @@ def code_directory(
 ) -> tuple[Path, str]:
     """The directory that a directory or a .zip file is deployed as, and a name for it. Raises UsageError."""
     if not isinstance(source, (str, os.PathLike)):
-        raise UsageError(f"a web function is a directory or a .zip file; got {_shortened(source)}")
+        raise UsageError(f"such a function is a directory or a .zip file; got {_shortened(source)}")
     path = _found(source, base_dirs)
     name = Path(os.path.abspath(path)).stem if path.is_file() else Path(os.path.abspath(path)).name
     path = path.resolve()
@@ -81,13 +82,13 @@ def code_directory(
         return path, name
     if path.suffix.lower() == ".zip":
         return unpack(path, staging), name
-    raise UsageError(f"a web function is a directory or a .zip file; {path} is neither")
+    raise UsageError(f"such a function is a directory or a .zip file; {path} is neither")
 
 
 def _from_text(text: str, handler: str | None, staging: Callable[[], Path]) -> Prepared:
     # Tests indent their triple-quoted text with the code around it; indented as a whole it could only fail.
     encoded = _encoded(textwrap.dedent(text))
-    handler = handler or f"index.{DEFAULT_FUNCTION}"
+    handler = handler or DEFAULT_HANDLER
     if handler.rpartition(".")[0] != "index":
         raise UsageError(f"source text is deployed as {DEFAULT_FILE}, so its handler is 'index.NAME'; got {handler!r}")
     root = staging()
@@ -117,7 +118,7 @@ def _from_path(
     name = Path(os.path.abspath(path)).stem if path.is_file() else Path(os.path.abspath(path)).name
     path = path.resolve()
     if path.is_dir():
-        handler = handler or f"index.{DEFAULT_FUNCTION}"
+        handler = handler or DEFAULT_HANDLER
         _refuse_missing_module(path, handler, f"directory {path}")
         return Prepared(path, handler, name, path, {})
     if not path.is_file():
@@ -127,7 +128,7 @@ def _from_path(
     suffix = path.suffix.lower()
     if suffix == ".zip":
         root = unpack(path, staging)
-        handler = handler or f"index.{DEFAULT_FUNCTION}"
+        handler = handler or DEFAULT_HANDLER
         _refuse_missing_module(root, handler, f"zip {path}")
         return Prepared(root, handler, name, path, {})
     if suffix == ".py":

@@ -79,9 +79,10 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class ServerSpec:
-    """What the user's process of an instance is where it is a web server. See ``runtimes.server``."""
+    """A program that the user's process is: a web server, or a bootstrap. See ``runtimes.server`` and ``.custom``."""
 
-    #: "image" or "web": whether events are passed on as they are, or are HTTP requests themselves
+    #: "image" or "web": whether events are passed on as they are, or are HTTP requests themselves. "custom": the
+    #: process fetches its events from the runtime API, in the network of the test
     kind: str
     command: list[str]
     #: the working directory as the process sees it; None: the code root

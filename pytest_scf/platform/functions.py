@@ -33,9 +33,10 @@ _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", 
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """What a function is that is a web server (contract 6): an image function, or a web function."""
+    """What a function is that is a program of its own (contract 6): an image, web or custom runtime function."""
 
-    #: "image": each event is a POST to /event-invoke; "web": HTTP requests pass through
+    #: "image": each event is a POST to /event-invoke; "web": HTTP requests pass through; "custom": the program fetches
+    #: its events from the runtime API
     kind: str
     #: the main process: a program and its arguments
     command: tuple[str, ...]
@@ -107,6 +108,8 @@ class FunctionConfig:
         if self.server is not None:
             # SILENT: what a Python server prints would otherwise wait in a buffer that dies with it.
             environ.setdefault("PYTHONUNBUFFERED", "1")
+            if self.server.kind == "custom":
+                environ["_HANDLER"] = self.handler
         return environ
 
     def context(self, settings: Settings) -> dict[str, object]:

@@ -485,7 +485,8 @@ class Platform:
                 event.fail(f"{status.INTERNAL_ERROR.text}: {cause}")
         else:
             when = "" if instance.init is not None else " while the instance started"
-            is_container = instance.config.server is not None and instance.init is None
+            server = instance.config.server
+            is_container = server is not None and server.kind != "custom" and instance.init is None
             code = status.CONTAINER_STATE_EXITED if is_container else status.USER_PROCESS_EXIT
             if event.decide(status.FAILED, code, f"the process {event.exit}{when}", now):
                 event.fail(code.text)
@@ -525,7 +526,7 @@ class Platform:
     def _time_is_up(self, instance: InstanceRecord, event: EventRecord) -> None:
         self._take_output(instance)
         server = instance.config.server
-        if instance.init is None and server is not None and instance.pid is not None:
+        if instance.init is None and server is not None and server.kind != "custom" and instance.pid is not None:
             seconds, code = instance.config.init_timeout, status.PORT_BINDING_FAILED.code
             from pytest_scf.instances import listening
 
@@ -536,6 +537,8 @@ class Platform:
             seconds, code = instance.config.init_timeout, self.settings.init_timeout_code
             message = f"{status.INIT_TIMEOUT.text} after {seconds} seconds"
             cause = f"the instance was not ready within its InitTimeout of {seconds} s"
+            if server is not None:
+                cause += ": its bootstrap did not POST /runtime/init/ready"
         else:
             seconds, code = instance.config.timeout, status.TIME_LIMIT.code
             message = f"{status.TIME_LIMIT.text} after {seconds} seconds (time out)"

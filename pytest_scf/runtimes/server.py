@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
-import select
 import socket
 import sys
 import time
@@ -18,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_scf.runtimes import wire
+from pytest_scf.runtimes.main_process import INTERVAL, MainProcess
 
 #: A loopback address which a server that is bound to 127.0.0.1 alone does not hear, as nobody outside would reach it.
 #: Other systems than Linux have 127.0.0.1 only.
@@ -27,8 +26,6 @@ EVENT_PATH = "/event-invoke"
 BODY_LIMIT = 6 * 1024 * 1024
 #: bytes of the headers of a web function's response, in all
 HEADERS_LIMIT = 4 * 1024
-#: seconds between two attempts to reach the port: nothing tells of a socket that begins to listen
-ATTEMPT_INTERVAL = 0.002
 #: seconds that a process which has dropped a connection is given to end: its end is then what is reported
 END_DEADLINE = 2.0
 
@@ -43,38 +40,6 @@ _NAMES = {
     "tencentcloud_uin": "X-Scf-Uin",
 }
 _OF_THE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "proxy-connection"}
-
-
-class MainProcess:
-    """The user's process, as far as it has to be known here. Its number is that of the init's numbering."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
-
-    def ended(self, timeout: float) -> bool:
-        """Whether it has ended, or does so within ``timeout`` seconds."""
-        if self._pidfd == -1:
-            time.sleep(timeout)  # the init, which waits for it, takes this thread along
-            return False
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        return bool(poll.poll(timeout * 1000))
-
-    def has_pending(self, signum: int) -> bool:
-        """Whether a signal sent to it has not been taken yet."""
-        bit = 1 << (signum - 1)
-        return any(int(self._status(name) or "0", 16) & bit for name in ("SigPnd", "ShdPnd"))
-
-    def peak_kib(self) -> int:
-        return int((self._status("VmHWM") or "0").split()[0])
-
-    def _status(self, name: str) -> str:
-        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/status", encoding="utf-8", errors="replace") as file:
-            for line in file:
-                if line.startswith(f"{name}:"):
-                    return line.partition(":")[2].strip()
-        return ""
 
 
 class ServerRuntime:
@@ -112,7 +77,7 @@ class ServerRuntime:
             try:
                 self._first = self._connect()
             except OSError:
-                if self._process.ended(ATTEMPT_INTERVAL):
+                if self._process.ended(INTERVAL):
                     return False
             else:
                 self._send(wire.READY, time.perf_counter() - began)
@@ -123,19 +88,10 @@ class ServerRuntime:
         while data := self._sock.recv(1 << 18):
             for kind, payload in reader.feed(data):
                 if kind == wire.ASK_ALIVE:
-                    self._show_life()
+                    if self._process.outlives_signals():
+                        self._sock.sendall(wire.frame(wire.ALIVE))
                 elif kind == wire.INVOKE:
                     self._answer(payload[: wire.REQUEST_ID_LENGTH].decode("ascii"), payload[wire.REQUEST_ID_LENGTH :])
-
-    def _show_life(self) -> None:
-        import signal
-
-        while self._process.has_pending(signal.SIGTERM):
-            if self._process.ended(ATTEMPT_INTERVAL):
-                return
-        # A process that the signal ends is on its way out by now.
-        if not self._process.ended(0):
-            self._sock.sendall(wire.frame(wire.ALIVE))
 
     def _answer(self, request_id: str, payload: bytes) -> None:
         began = time.perf_counter()

@@ -71,7 +71,13 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
             raise failure
         be_called(name)
         _furnish(level, spec)
-        if "server" in spec and level == "namespaces":
+        listener = None
+        if "server" in spec and spec["server"]["kind"] == "custom":
+            listener = socket.create_server(("127.0.0.1", 0))
+            spec["environ"]["SCF_RUNTIME_API"], port = listener.getsockname()
+            spec["environ"]["SCF_RUNTIME_API_PORT"] = str(port)
+            order = json.dumps(spec).encode()
+        elif "server" in spec and level == "namespaces":
             # The process that waits is in the network of the test, and has no right to leave it any more.
             to_user.close()
             os.waitpid(user, 0)
@@ -82,7 +88,7 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
             orders.send(to_user, order, fds)
         to_user.close()
-        _watch(spec, sockets, lifelines, user)
+        _watch(spec, sockets, lifelines, user, listener)
     except BaseException as error:
         # Without its init an instance cannot be: say why and take along what there is.
         if sockets is not None:
@@ -221,11 +227,11 @@ def _restore_signals() -> None:
 
 
 def _become_server(level: str, spec: dict[str, Any], sockets: Sockets) -> None:
-    """Execute the command of a function that is a web server, or say why that cannot be done."""
+    """Execute the program that a function is, a web server or a bootstrap, or say why that cannot be done."""
     server = spec["server"]
     reason, problem = "container", ""
     try:
-        if level != "namespaces" and not _port_is_free(server["port"]):
+        if level != "namespaces" and server["kind"] != "custom" and not _port_is_free(server["port"]):
             reason = "port"
             problem = (
                 f"port {server['port']} is in use on this machine, which all instances share at the directory level: "
@@ -255,20 +261,31 @@ def _port_is_free(port: int) -> bool:
     return True
 
 
-def _serve_beside(spec: dict[str, Any], runtime: socket.socket, user: int) -> None:
-    """Have events passed on to the server, in a thread of this process."""
-    from pytest_scf.runtimes import server
+def _serve_beside(spec: dict[str, Any], runtime: socket.socket, user: int, listener: socket.socket | None) -> None:
+    """Have events passed on to the user's process in its own way, by threads of this one."""
+    from pytest_scf.runtimes.main_process import MainProcess
 
-    adapter = server.ServerRuntime(runtime, spec, server.MainProcess(user))
-    threading.Thread(target=adapter.serve, name="scf-server", daemon=True).start()
+    process = MainProcess(user)
+    beside: Any
+    if listener is not None:
+        from pytest_scf.runtimes.custom import CustomRuntime
+
+        beside = CustomRuntime(runtime, spec, process, listener)
+    else:
+        from pytest_scf.runtimes.server import ServerRuntime
+
+        beside = ServerRuntime(runtime, spec, process)
+    threading.Thread(target=beside.serve, name="scf-server", daemon=True).start()
 
 
-def _watch(spec: dict[str, Any], sockets: Sockets, lifelines: list[int], user: int) -> None:
+def _watch(
+    spec: dict[str, Any], sockets: Sockets, lifelines: list[int], user: int, listener: socket.socket | None
+) -> None:
     """Wait for the user's process to end, and until then do what the platform asks."""
     channel = sockets.init
     woken = reaping.watch_children()
     if "server" in spec:
-        _serve_beside(spec, sockets.runtime, user)
+        _serve_beside(spec, sockets.runtime, user, listener)
     else:
         sockets.runtime.close()
     os.close(sockets.out)

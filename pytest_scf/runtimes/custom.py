@@ -1,0 +1,194 @@
+"""The runtime API that a custom runtime's ``bootstrap`` talks to over HTTP (contract 6).
+
+Served by the instance's init, on a port of 127.0.0.1 that is the instance's own: nothing that the user's process does
+can reach what answers it. The bootstrap says that it is ready, asks for events, and gives what came of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from pytest_scf.runtimes import wire
+from pytest_scf.runtimes.main_process import MainProcess
+
+#: bytes of a result
+BODY_LIMIT = 6 * 1024 * 1024
+
+
+class CustomRuntime:
+    """Speaks with the platform over ``sock``, and with the bootstrap on ``listener``."""
+
+    def __init__(
+        self, sock: socket.socket, spec: dict[str, Any], process: MainProcess, listener: socket.socket
+    ) -> None:
+        self._sock = sock
+        self._process = process
+        self._listener = listener
+        context = spec["context"]
+        self._headers = {
+            "Memory_Limit_In_Mb": str(context["memory_limit_in_mb"]),
+            "Time_Limit_In_Ms": str(context["time_limit_in_ms"]),
+        }
+        self._changed = threading.Condition()
+        self._began = time.perf_counter()
+        self._ready = False
+        #: the request id and the payload of the event that has no result yet
+        self._event: tuple[str, bytes] | None = None
+        #: the bootstrap has asked for it: a result that comes before is a second one for the event before
+        self._fetched = False
+
+    def serve(self) -> None:
+        """Answer the bootstrap until the platform closes the socket, or the process has ended."""
+        server = ThreadingHTTPServer(self._listener.getsockname(), _Handler, bind_and_activate=False)
+        server.socket.close()
+        server.socket = self._listener
+        server.daemon_threads = True
+        server.runtime = self  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, name="scf-runtime-api", daemon=True).start()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._take_events()
+
+    def _take_events(self) -> None:
+        reader = wire.Reader()
+        while data := self._sock.recv(1 << 18):
+            for kind, payload in reader.feed(data):
+                if kind == wire.ASK_ALIVE:
+                    if self._process.outlives_signals():
+                        self._sock.sendall(wire.frame(wire.ALIVE))
+                elif kind == wire.INVOKE:
+                    with self._changed:
+                        self._began = time.perf_counter()
+                        length = wire.REQUEST_ID_LENGTH
+                        self._event = payload[:length].decode("ascii"), payload[length:]
+                        self._changed.notify_all()
+
+    # What the bootstrap asks, each in a thread of its own.
+
+    def become_ready(self) -> None:
+        """A second time changes nothing."""
+        with self._changed:
+            if not self._ready:
+                self._ready = True
+                self._send(wire.READY)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._ready
+
+    def next_event(self) -> tuple[dict[str, str], bytes]:
+        """Headers and body of the event that has no result yet; waits for one without end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._event is not None)
+            assert self._event is not None
+            request_id, payload = self._event
+            self._fetched = True
+        return {"Request_Id": request_id, **self._headers}, payload
+
+    def take_result(self, body: bytes, *, failed: bool) -> bool:
+        """Whether there was an event to take it for: the first result stands."""
+        with self._changed:
+            if not self._fetched:
+                return False
+            self._event = None
+            self._fetched = False
+            if failed:
+                self._send(wire.RAISED, _failure(body))
+            elif len(body) > BODY_LIMIT:
+                self._send(wire.TOO_LARGE, str(len(body)).encode())
+            else:
+                self._send(wire.RETURNED if _is_json(body) else wire.RETURNED_TEXT, body)
+        return True
+
+    def _send(self, kind: int, payload: bytes = b"") -> None:
+        measure = wire.MEASURE.pack(time.perf_counter() - self._began, self._process.peak_kib())
+        self._sock.sendall(wire.frame(kind, measure + payload))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # An answer in one piece: the bootstrap may be a few lines of C around ``recv``.
+    wbufsize = -1
+
+    @property
+    def runtime(self) -> CustomRuntime:
+        found: CustomRuntime = self.server.runtime  # type: ignore[attr-defined]
+        return found
+
+    def do_GET(self) -> None:
+        if self.path != "/runtime/invocation/next":
+            self._refuse(404, f"there is no GET {self.path}; ask for /runtime/invocation/next")
+        elif not self.runtime.is_ready:
+            self._refuse(403, "say first that you are ready: POST /runtime/init/ready")
+        else:
+            headers, body = self.runtime.next_event()
+            self._reply(200, body, headers)
+
+    def do_POST(self) -> None:
+        body = self._body()
+        if self.path == "/runtime/init/ready":
+            self.runtime.become_ready()
+            self._reply(200)
+        elif self.path in ("/runtime/invocation/response", "/runtime/invocation/error"):
+            if self.runtime.take_result(body, failed=self.path.endswith("error")):
+                self._reply(200)
+            else:
+                self._refuse(409, "there is no event without a result: the first result stands")
+        else:
+            self._refuse(404, f"there is no POST {self.path}; see /runtime/invocation/response and .../error")
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            pieces = []
+            while size := int(self.rfile.readline().partition(b";")[0], 16):
+                pieces.append(self.rfile.read(size))
+                self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass
+            return b"".join(pieces)
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._reply(status, json.dumps({"error": message}).encode())
+
+    def _reply(self, status: int, body: bytes = b"", headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def _failure(body: bytes) -> bytes:
+    """What a bootstrap says of an error: JSON with errorMessage, errorType and stackTrace, or any text."""
+    text = body.decode("utf-8", "replace")
+    facts = {"type": "Error", "message": text.strip(), "stack": ""}
+    with contextlib.suppress(ValueError):
+        said = json.loads(text)
+        if isinstance(said, dict) and "errorMessage" in said:
+            stack = said.get("stackTrace", "")
+            facts = {
+                "type": str(said.get("errorType", "Error")),
+                "message": str(said["errorMessage"]),
+                "stack": "\n".join(map(str, stack)) if isinstance(stack, list) else str(stack),
+            }
+    return json.dumps(facts).encode()
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True

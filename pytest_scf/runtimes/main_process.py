@@ -1,0 +1,48 @@
+"""The user's process as its init sees it, where that is a program that does not speak with the platform itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+
+#: seconds between two looks at what nothing tells of: a socket that begins to listen, a signal that is taken
+INTERVAL = 0.002
+
+
+class MainProcess:
+    """The user's process, as far as it has to be known here. Its number is that of the init's numbering."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+
+    def ended(self, timeout: float) -> bool:
+        """Whether it has ended, or does so within ``timeout`` seconds."""
+        if self._pidfd == -1:
+            time.sleep(timeout)  # the init, which waits for it, takes this thread along
+            return False
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+
+    def outlives_signals(self) -> bool:
+        """Whether it goes on after each SIGTERM that was sent to it before has been taken: waits for that."""
+        bit = 1 << (signal.SIGTERM - 1)
+        while any(int(self._status(name) or "0", 16) & bit for name in ("SigPnd", "ShdPnd")):
+            if self.ended(INTERVAL):
+                return False
+        # A process that the signal ends is on its way out by now.
+        return not self.ended(0)
+
+    def peak_kib(self) -> int:
+        return int((self._status("VmHWM") or "0").split()[0])
+
+    def _status(self, name: str) -> str:
+        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/status", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith(f"{name}:"):
+                    return line.partition(":")[2].strip()
+        return ""
