@@ -277,6 +277,11 @@ class LimitExceededFunctionReservedConcurrencyMemory(LimitExceeded):
     status_code = 432
 
 
+class LimitExceededQuota(LimitExceeded):
+    code = "LimitExceeded.Quota"
+    description = "A quota is used up."
+
+
 class LimitExceededTotalConcurrencyMemory(LimitExceeded):
     """Over what all share: ``Function [ NAME ] concurrency exceeded region unreserved quota N MB``."""
 

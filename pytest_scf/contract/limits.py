@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import cast
+
+from pytest_scf.platform.functions import MSG_TTL, RETRY_NUM
 
 NAME_LENGTH = (2, 60)
 NAMESPACE_LENGTH = (1, 60)
@@ -22,6 +25,10 @@ ASYNC_TIMEOUT_DEFAULT = ASYNC_TIMEOUT_LARGEST = 86400
 INIT_TIMEOUT_DEFAULT = 65
 IMAGE_INIT_TIMEOUT_DEFAULT = 90
 IMAGE_PORT = 9000
+RETRY_NUM_DEFAULT = RETRY_NUM_LARGEST = RETRY_NUM
+# The sources give the default (6 h) but no range; a minute is the time from one attempt to the next.
+MSG_TTL_DEFAULT = MSG_TTL_LARGEST = MSG_TTL
+MSG_TTL_SMALLEST = 60
 # The sources give the defaults (65 s, images 90 s) but no range; 300 s leaves room for both.
 INIT_TIMEOUT_LARGEST = 300
 # What the vendor allows a function's code to take, unpacked.
@@ -92,6 +99,18 @@ def timeout_problem(timeout: object, *, asynchronous: bool) -> str | None:
 
 def init_timeout_problem(init_timeout: object) -> str | None:
     return _seconds_problem(init_timeout, INIT_TIMEOUT_LARGEST)
+
+
+def retry_num_problem(retry_num: object) -> str | None:
+    if _is_int(retry_num) and 0 <= cast(int, retry_num) <= RETRY_NUM_LARGEST:
+        return None
+    return f"must be an int, 0 to {RETRY_NUM_LARGEST}; got {_described(retry_num)}"
+
+
+def msg_ttl_problem(msg_ttl: object) -> str | None:
+    if _is_int(msg_ttl) and MSG_TTL_SMALLEST <= cast(int, msg_ttl) <= MSG_TTL_LARGEST:
+        return None
+    return f"must be an int, {MSG_TTL_SMALLEST} to {MSG_TTL_LARGEST} seconds; got {_described(msg_ttl)}"
 
 
 def default_timeout(*, asynchronous: bool) -> int:

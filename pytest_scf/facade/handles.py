@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from pytest_scf.errors import UsageError, WaitTimeout
+from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
 from pytest_scf.facade import assertions, registrations
 from pytest_scf.facade.assertions import Status, StatusNumber
 from pytest_scf.facade.payload import encode
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
     from pytest_scf.platform.instance import InstanceRecord
+    from pytest_scf.platform.logs import EventLog
     from pytest_scf.platform.platform import Platform
 
 
@@ -219,22 +220,28 @@ class Logs(_Handle):
 
     @property
     def text(self) -> str:
-        """The whole log, the platform's lines included, as the cloud shows it."""
-        return self._record.log.text()
+        """The whole log, the platform's lines included, as the cloud shows it; where it was tried again, of all."""
+        return "".join(log.text() for log in self._all())
 
     @property
     def lines(self) -> list[LogLine]:
-        return [LogLine(self._session.moment(line.time), line.source, line.text) for line in self._record.log.lines()]
+        moment = self._session.moment
+        return [LogLine(moment(line.time), line.source, line.text) for log in self._all() for line in log.lines()]
 
     @property
     def user(self) -> str:
         """What the user's processes wrote, without the platform's lines."""
-        return self._record.log.user_text()
+        return "".join(log.user_text() for log in self._all())
 
     @property
     def platform(self) -> list[str]:
         """The platform's ``[PLATFORM]`` lines."""
-        return self._record.log.platform_lines()
+        return [line for log in self._all() for line in log.platform_lines()]
+
+    def _all(self) -> list[EventLog]:
+        record = self._record
+        attempts = [*record.attempts] if record.waits else [*record.attempts, record]
+        return [attempt.log for attempt in attempts]
 
     def __contains__(self, text: str) -> bool:
         return text in self.text
@@ -297,9 +304,10 @@ class _Invocation(_Handle):
         """
         record = self._record.instance
         if record is None:
+            waits = self._record.waits
             raise UsageError(
                 f"invocation {self.request_id} of function {self._record.function.name} has no instance: "
-                "all that the function may have are busy, so it waits, or it was ended while it waited"
+                + (f"it waits {waits}" if waits else "it was ended while it waited for one")
             )
         return Instance._of(self._session, record)
 
@@ -434,6 +442,38 @@ class Event(_Invocation):
         if not self._session.platform.wait_final(self._record, timeout):
             raise self._timed_out("did not end", timeout)
         return self
+
+    @property
+    def retries(self) -> int:
+        """How often it was tried again: an asynchronous invocation of a function without asynchronous execution."""
+        return self._record.retry_num
+
+    @property
+    def attempts(self) -> list[Event]:
+        """Its attempts, oldest first, each with a status, a status code and a log of its own; the last is the event."""
+        return [Event._of(self._session, record) for record in [*self._record.attempts, self._record]]
+
+    def wait_for_attempt(self, number: int = 1, timeout: float = 60) -> Event:
+        """Wait until an attempt (the first is number 1) has ended; gives that attempt.
+
+        The next one follows by the clock: ``clock.advance(minutes=1)``, or the setting ``retry_seconds``.
+        Raises EventEnded where the event has ended without that many, and WaitTimeout.
+        """
+        _check_timeout(timeout)
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise UsageError(f"number must be an int, 1 for the first attempt or more; got {number!r}")
+
+        def ended(record: EventRecord) -> list[EventRecord] | None:
+            found = [*record.attempts, record] if record.final else [*record.attempts]
+            return found if record.final or len(found) >= number else None
+
+        try:
+            found = self._session.platform.wait(self._record, ended, timeout)
+        except WaitTimeout:
+            raise self._timed_out(f"did not end its attempt {number}", timeout) from None
+        if len(found) < number:
+            raise EventEnded(f"{self!r} ended with {len(found)} attempts, and attempt {number} was waited for")
+        return Event._of(self._session, found[number - 1])
 
     def wait_for_signal_handler(self, timeout: float = 30) -> Event:
         """Wait until the event's process catches SIGTERM, that is, has registered a signal handler; gives the event.

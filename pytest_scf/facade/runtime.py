@@ -105,6 +105,8 @@ class ScfRuntime:
         async_run: bool = False,
         trace: bool = True,
         max_instances: int | None = None,
+        retry_num: int = limits.RETRY_NUM_DEFAULT,
+        msg_ttl: int = limits.MSG_TTL_DEFAULT,
     ) -> Function:
         """Make a function of a directory, a .py file, a .zip file, source text or a Python function.
 
@@ -119,11 +121,14 @@ class ScfRuntime:
         ``timeout`` is 1 to 900 seconds, 3 by default; with asynchronous execution (``async_run``) 1 to 86400, and that
         is its default. ``memory`` is 64, or 128 to 3072 in steps of 128 (MB); ``init_timeout`` 1 to 300 seconds.
         ``trace`` is on, other than in the cloud: what is not tracked is not listed by ListAsyncEvents.
-        ``max_instances`` overrides the runtime's setting.
+        ``max_instances`` overrides the runtime's setting. Without ``async_run`` an asynchronous invocation that fails
+        is tried again up to ``retry_num`` times (0 to 2), and kept for ``msg_ttl`` seconds of the clock (60 to 21600).
 
         Raises UsageError, before anything is made, where something of this cannot be.
         """
         self._refuse_when_closed()
+        _refuse("retry_num", limits.retry_num_problem(retry_num))
+        _refuse("msg_ttl", limits.msg_ttl_problem(msg_ttl))
         config = _checked(
             name=name,
             timeout=timeout,
@@ -147,6 +152,7 @@ class ScfRuntime:
             interpreter=interpreter,
             **config,
         )
+        record.retry_num, record.msg_ttl = retry_num, msg_ttl
         self._session.origins[record] = prepared.origins
         return Function._of(self._session, record)
 

@@ -38,6 +38,8 @@ def _signal(event: EventRecord, note: SignalNote) -> str:
 
 
 def _end(event: EventRecord) -> str:
+    if event.waits:
+        return f"the invocation waits {event.waits}"
     if event.status == RUNNING:
         return "the event is still RUNNING" + (", as the code goes on after the signal" if event.signals else "")
     outcome = event.transitions[-1]

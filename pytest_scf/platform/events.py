@@ -8,6 +8,7 @@ left.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -123,8 +124,14 @@ class EventRecord:
     #: causes that came when the event was decided already
     too_late: tuple[Transition, ...] = ()
     waiters: tuple[Waiter, ...] = ()
-    #: how often it was tried before: the attempts that failed, oldest first
+    #: what an asynchronous invocation without asynchronous execution is to be called with: in each of its attempts
+    message: bytes | None = None
+    #: how often it was tried before
+    retry_num: int = 0
+    #: those attempts, which failed, oldest first
     attempts: tuple[EventRecord, ...] = ()
+    #: what it waits for, in words that follow "waits"; "" while it does not
+    waits: str = ""
     #: when the attempt got its instance, where that was not when the invocation was asked for
     assigned: float | None = None
     _decided: Transition | None = None
@@ -141,17 +148,18 @@ class EventRecord:
     @property
     def transitions(self) -> list[Transition]:
         """RUNNING, then the final one once it is published."""
-        first = Transition(self.start_time, RUNNING, 0, "invoked")
-        return [first, self._decided] if self.final and self._decided is not None else [first]
+        steps = [Transition(self.start_time, RUNNING, 0, "invoked")]
+        for past in self.attempts:
+            time, _, code, cause = past.outcome
+            steps.append(Transition(time, RUNNING, 0, f"attempt {past.retry_num + 1} failed with {code}: {cause}"))
+        if self.final and self._decided is not None:
+            steps.append(self._decided)
+        return steps
 
     @property
     def began(self) -> float:
         """When the attempt got its instance; while it waits for one, when the invocation was asked for."""
         return self.start_time if self.assigned is None else self.assigned
-
-    @property
-    def retry_num(self) -> int:
-        return len(self.attempts)
 
     @property
     def final(self) -> bool:
@@ -206,6 +214,20 @@ class EventRecord:
         self.done.release()
         self.touch()
 
+    def begin_again(self) -> None:
+        """Put the attempt that was decided away, and be RUNNING, as before it. Called with the platform's lock held."""
+        past = copy.copy(self)
+        past.waiters, past.attempts, past.message = (), (), None
+        past.done = threading.Lock()
+        past.done.acquire()
+        if "_log" in past.__dict__:
+            past.log.frame = past._frame
+        past.publish()
+        self.attempts += (past,)
+        self.retry_num += 1
+        for name in _OF_ONE_ATTEMPT:
+            self.__dict__.pop(name, None)
+
     def touch(self) -> None:
         """Something about the event changed: let those who wait look. Called with the platform's lock held."""
         if not self.waiters:
@@ -224,7 +246,7 @@ class EventRecord:
         """The platform's lines of the log, contract 7."""
         rid = self.request_id
         between: list[str] = []
-        initialised = self.start_time
+        initialised = self.began
         memory = self.config.memory
         instance = self.instance
         if self.cold and instance is not None and instance.init is not None:
@@ -245,10 +267,30 @@ class EventRecord:
                 f"Report RequestId:{rid} Duration:{self.duration_ms:.0f}ms Memory:{memory}MB "
                 f"MemUsage:{self.memory_bytes / 1048576:.2f}MB",
             ]
-        return Frame(self.start_time, [f"START RequestId:{rid}"], initialised, between, self.end_time or 0.0, after)
+        return Frame(self.began, [f"START RequestId:{rid}"], initialised, between, self.end_time or 0.0, after)
 
     def __repr__(self) -> str:
         return f"<event {self.request_id} of {self.function.name}: {self.status} {self.status_code}>"
+
+
+_OF_ONE_ATTEMPT = (
+    "ret_msg",
+    "is_text",
+    "response",
+    "err_msg",
+    "duration_ms",
+    "memory_bytes",
+    "instance",
+    "cold",
+    "exit",
+    "payload",
+    "signals",
+    "notices",
+    "too_late",
+    "assigned",
+    "_decided",
+    "_log",
+)
 
 
 class EventStore:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LATEST = "$LATEST"
 #: what a function finds programs in, behind the directory of its interpreter
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+RETRY_NUM = 2
+MSG_TTL = 6 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +143,10 @@ class FunctionRecord:
         self.idle: list[InstanceRecord] = []
         #: asynchronous executions in the order of their start
         self.events: list[EventRecord] = []
-        #: asynchronous invocations that wait for an instance
-        self.queue: list[EventRecord] = []
+        #: how often an asynchronous invocation that failed is tried again, where it is no asynchronous execution
+        self.retry_num = RETRY_NUM
+        #: seconds (of the clock) that such an invocation is kept for its attempts
+        self.msg_ttl = MSG_TTL
         #: when the next idle instance is looked at for repossession
         self.idle_due: Due | None = None
         #: where long logs go; without one each log makes its own

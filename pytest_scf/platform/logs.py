@@ -30,7 +30,7 @@ class EventLog:
     """``frame`` gives the platform's lines before, within and after the output: see ``Frame``."""
 
     def __init__(self, frame: Callable[[], Frame], spill: Spill | None = None) -> None:
-        self._frame = frame
+        self.frame = frame
         self._spill = spill
         self._lock = threading.Lock()
         #: the beginning in memory, what follows in blocks of the spill, and the rest that does not fill one yet
@@ -136,7 +136,7 @@ class EventLog:
 
     def lines(self) -> list[LogLine]:
         """The whole log so far, in the order of contract 7."""
-        frame = self._frame()
+        frame = self.frame()
         size = self._size
         init_end = min(self._init_end, size)
         return [

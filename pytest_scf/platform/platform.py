@@ -30,6 +30,7 @@ from pytest_scf.platform.diagnosis import diagnose
 from pytest_scf.platform.events import EventRecord, EventStore, Registration, SignalNote, Waiter, new_request_id
 from pytest_scf.platform.functions import LATEST, FunctionConfig, FunctionRecord, Registry
 from pytest_scf.platform.instance import InitReport, InstanceRecord
+from pytest_scf.platform.queue import Queue
 from pytest_scf.platform.renewal import LOOK_INTERVAL, Renewal
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.spill import Spill
@@ -79,6 +80,7 @@ class Platform:
         self._starting_or_alive: set[InstanceRecord] = set()
         self.clock = Clock(self._reactor)
         self.functions = Registry()
+        self._queue = Queue(self.clock, settings, self._try_again, self._waited_too_long)
         self._spill = Spill()
         self.events = EventStore(
             self.clock, settings.retention_hours * 3600, settings.window_hours * 3600, settings.visible_after_seconds
@@ -144,7 +146,8 @@ class Platform:
         ``as_request``: the payload is an HTTP request for a web function, which takes nothing else.
 
         Raises LimitExceeded.FunctionReservedConcurrencyMemory (432) when every instance that the function may have is
-        busy. An asynchronous invocation of a function without asynchronous execution waits for an instance instead.
+        busy. An asynchronous invocation of a function without asynchronous execution waits for an instance instead, and
+        is tried again where it fails (see ``pytest_scf.platform.queue``); LimitExceeded.Quota when too many wait.
         """
         event = EventRecord(
             request_id or new_request_id(),
@@ -162,22 +165,26 @@ class Platform:
         with self._lock:
             if self._closed:
                 raise ScfError("this runtime is closed: its functions cannot be invoked any more")
+            is_message = asynchronous and not event.asynchronous
+            if is_message:
+                event.message = payload
             if function.idle:
                 self.events.add(event)
                 self._assign(function.idle.pop(), event, payload)
             elif len(function.instances) < self._most_instances(function):
                 self._launch(function, event, payload)
                 self.events.add(event)
-            elif asynchronous and not event.asynchronous:
+            elif is_message:
+                self._queue.refuse_when_full(function)
                 self.events.add(event)
-                event.payload = payload
-                function.queue.append(event)
+                self._queue.put(event)
             else:
-                quota = self._most_instances(function) * function.config.memory
-                raise LimitExceededFunctionReservedConcurrencyMemory(
-                    f"Function [ {function.name} ] concurrency exceeded reserved quota {quota}MB"
-                )
+                raise LimitExceededFunctionReservedConcurrencyMemory(self._exceeded(function))
         return event
+
+    def _exceeded(self, function: FunctionRecord) -> str:
+        quota = self._most_instances(function) * function.config.memory
+        return f"Function [ {function.name} ] concurrency exceeded reserved quota {quota}MB"
 
     def _most_instances(self, function: FunctionRecord) -> int:
         return function.config.max_instances or self.settings.max_instances
@@ -417,14 +424,21 @@ class Platform:
     def _free(self, instance: InstanceRecord, event: EventRecord) -> None:
         instance.event = None
         function = instance.function
-        if instance.config is not function.config or function.queue or self._closed:
-            event.publish()
+        if instance.config is not function.config or self._queue.has(function) or self._closed:
+            self._publish(event)
             self._next_for(instance)
             return
         instance.state = "idle"
         instance.idle_since = event.outcome.time
         function.idle.append(instance)
         self._expect_idle_end(function)
+        self._publish(event)
+
+    def _publish(self, event: EventRecord) -> None:
+        """Let an outcome be seen; but that of an attempt which is to be followed by another."""
+        if event.message is not None and not self._closed and self._queue.retry(event):
+            return
+        event.message = None
         event.publish()
 
     def _next_for(self, instance: InstanceRecord) -> None:
@@ -433,11 +447,57 @@ class Platform:
         if self._closed or instance.config is not function.config:
             instance.state = "idle"
             instance.process.kill()
-        elif function.queue:
-            event = function.queue.pop(0)
+        elif self._queue.has(function):
             instance.state = "idle"
-            self._assign(instance, event, event.payload)
-            event.payload = b""
+            self._serve(self._queue.next(function), instance)
+
+    # -- messages that waited; see ``pytest_scf.platform.queue`` -------------------------------------------------
+
+    def serve_queue(self, function: FunctionRecord) -> None:
+        """Begin with the messages that wait, as far as the function may have instances."""
+        with self._lock:
+            while self._queue.has(function) and not self._closed and self._has_room(function):
+                self._serve(self._queue.next(function))
+
+    def _has_room(self, function: FunctionRecord) -> bool:
+        return len(function.instances) < self._most_instances(function)
+
+    def _serve(self, event: EventRecord, instance: InstanceRecord | None = None) -> None:
+        """Begin an attempt at a message, in an idle instance or a new one."""
+        assert event.message is not None
+        event.assigned, event.config = self.clock.now(), event.function.config
+        if instance is not None:
+            self._assign(instance, event, event.message)
+            event.touch()
+            return
+        try:
+            self._launch(event.function, event, event.message)
+        except ScfError as error:
+            cause = f"no instance could be started: {error}"
+            event.decide(status.FAILED, status.INTERNAL_ERROR, cause, self.clock.now())
+            event.fail(f"{status.INTERNAL_ERROR.text}: {error}")
+            self._publish(event)
+
+    def _try_again(self, event: EventRecord) -> None:
+        with self._lock:
+            if not self._queue.take(event):
+                return
+            function = event.function
+            if function.idle:
+                self._serve(event, function.idle.pop())
+            elif self._has_room(function):
+                self._serve(event)
+            else:
+                self._queue.put(event)
+
+    def _waited_too_long(self, event: EventRecord) -> None:
+        with self._lock:
+            if not self._queue.take(event):
+                return
+            cause = f"no instance became free within the {event.function.msg_ttl} s that a message is kept (MsgTTL)"
+            event.decide(status.FAILED, status.RESOURCE_LIMIT_REACHED, cause, self.clock.now())
+            event.fail(f"{self._exceeded(event.function)}: {cause}")
+            event.publish()
 
     def on_gone(self, instance: InstanceRecord, error: str) -> None:
         """Every process of the instance has ended, and what it had said before has been heard."""
@@ -459,26 +519,17 @@ class Platform:
             self._starting_or_alive.discard(instance)
             if event is not None:
                 self._lost_under(instance, event, error)
-                event.publish()
+                self._publish(event)
+                if not event.final:
+                    instance.event = None
             self._all_gone.notify_all()
-            while function.queue and not self._closed and len(function.instances) < self._most_instances(function):
-                self._launch_queued(function, function.queue.pop(0))
-
-    def _launch_queued(self, function: FunctionRecord, event: EventRecord) -> None:
-        try:
-            self._launch(function, event, event.payload)
-        except ScfError as error:
-            event.decide(
-                status.FAILED, status.INTERNAL_ERROR, f"no instance could be started: {error}", self.clock.now()
-            )
-            event.fail(f"{status.INTERNAL_ERROR.text}: {error}")
-            event.publish()
+            self.serve_queue(function)
 
     def _lost_under(self, instance: InstanceRecord, event: EventRecord, error: str) -> None:
         """The instance of an event is gone. Unless its outcome stands, that is the outcome."""
         event.exit = instance.process.exit
         now = self.clock.now()
-        started = instance.init.time if instance.init is not None else event.start_time
+        started = event.began if instance.init is None else max(instance.init.time, event.began)
         if event.exit is None:
             cause = f"the instance could not be run: {error}" if error else "the instance was killed from outside"
             if event.decide(status.FAILED, status.INTERNAL_ERROR, cause, now):
@@ -628,7 +679,7 @@ class Platform:
                 if instance is not None:
                     self._end(instance)
                 else:
-                    event.function.queue.remove(event)
+                    self._queue.take(event)
                     event.publish()
         if not won:
             raise self._not_running(event)
@@ -749,10 +800,12 @@ class Platform:
 
         Raises EventEnded when the event ended without it, WaitTimeout after ``timeout`` seconds.
         """
-        searched = 0
+        searched, log = 0, event.log
 
         def look(record: EventRecord) -> T | Exception | None:
-            nonlocal searched
+            nonlocal searched, log
+            if log is not record.log:  # another attempt has one of its own
+                searched, log = 0, record.log
             final = record.final
             start = record.log.line_start()
             found = search(record.log.since(searched))
@@ -827,11 +880,11 @@ class Platform:
             self._closed = True
             running = [event for event in self.events.running() if not event.decided]
             now = self.clock.now()
+            self._queue.clear()
             for event in running:
                 event.decide(status.ABORTED, status.CANCELLED, "the runtime was closed while the event ran", now)
                 event.fail(status.CANCELLED.text)
                 if event.instance is None:
-                    event.function.queue.remove(event)
                     event.publish()
             for instance in list(self._starting_or_alive):
                 if instance.event is not None and self.coverage is not None:

@@ -36,6 +36,10 @@ class Settings:
     retention_hours: float = 72.0
     #: the list of events reaches back this far
     window_hours: float = 72.0
+    #: SILENT: seconds (of the clock) from an attempt of an asynchronous invocation that failed to the next one
+    retry_seconds: float = 60.0
+    #: asynchronous invocations that may wait, for an instance or their next attempt; one more is refused with 429
+    queue_messages: int = 100_000
     #: SILENT: seconds (of the clock) after its start in which the status actions do not know an event yet
     visible_after_seconds: float = 0.0
     #: requests of one action that the API takes within a second (of the clock), in the cloud 20; 0: any number
@@ -55,9 +59,11 @@ class Settings:
         _at_least("retention_hours", self.retention_hours, 0)
         _at_least("window_hours", self.window_hours, 0)
         _at_least("visible_after_seconds", self.visible_after_seconds, 0)
-        _at_least("rate_limit", self.rate_limit, 0)
-        if not isinstance(self.rate_limit, int):
-            raise UsageError(f"rate_limit must be a whole number, not {self.rate_limit!r}")
+        _at_least("retry_seconds", self.retry_seconds, 0)
+        for name in ("rate_limit", "queue_messages"):
+            _at_least(name, getattr(self, name), 0)
+            if not isinstance(getattr(self, name), int):
+                raise UsageError(f"{name} must be a whole number, not {getattr(self, name)!r}")
         if self.signal_deadline is not None:
             _at_least("signal_deadline", self.signal_deadline, 0)
         if not -24 < self.utc_offset_hours < 24:

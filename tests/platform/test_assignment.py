@@ -258,7 +258,7 @@ def test_an_asynchronous_invocation_of_an_ordinary_function_waits_for_an_instanc
 
 
 def test_the_queue_goes_on_when_instances_die(rt):
-    fn = rt.deploy(ENDING, max_instances=2)
+    fn = rt.deploy(ENDING, max_instances=2, retry_num=0)
     events = [fn.invoke_async("exit" if number % 2 else number) for number in range(12)]
     codes = [int(event.wait().status_code) for event in events]
     assert codes == [200, 439] * 6

@@ -47,7 +47,10 @@ _CODES = {
 def get_request_status(
     platform: Platform, request: GetRequestStatusRequest, request_id: str
 ) -> GetRequestStatusResponse:
-    """SILENT what is answered for an id that nobody knows: an empty list; and the order of attempts: latest first."""
+    """SILENT what is answered for an id that nobody knows: an empty list; and the order of attempts: latest first.
+
+    SILENT too what is told of an invocation that waits, for an instance or its next attempt: here it runs (RetCode 1).
+    """
     function = platform.functions.get(request.Namespace, request.FunctionName)
     offset_hours = platform.settings.utc_offset_hours
     now = in_microseconds(platform.clock.now())
@@ -109,7 +112,7 @@ def get_function_logs(platform: Platform, request: GetFunctionLogsRequest, reque
         each
         for event in _remembered(platform, request)
         for each in _attempts(event)
-        if start <= in_microseconds(each.began) <= end and wanted(each)
+        if not each.waits and start <= in_microseconds(each.began) <= end and wanted(each)
     ]
     found.sort(key=_KEYS[request.OrderBy], reverse=request.Order == "desc")
     page = found[request.Offset : request.Offset + request.Limit]
