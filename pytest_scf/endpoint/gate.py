@@ -23,6 +23,8 @@ from pytest_scf.errors import ApiError, ScfError
 
 SERVICE = "scf"
 VERSION = "2018-04-16"
+#: the end of the hosts of the cloud, of which each service has its own
+CLOUD = ".tencentcloudapi.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Gate:
             return
         authorization = Authorization.read(header)
         verify_tc3(message, authorization, self._known, self._now())
-        check_service(authorization.service)
+        check_service(authorization.service, message.headers.get("host", ""))
 
     def _check_where(self, headers: Mapping[str, str], asked: Mapping[str, str]) -> None:
         check_version(headers.get("x-tc-version") or asked.get("Version"))
@@ -92,9 +94,9 @@ class Gate:
             )
 
 
-def check_service(service: str) -> None:
-    """Raises NoSuchProduct."""
-    if service != SERVICE:
+def check_service(service: str, host: str) -> None:
+    """Raises NoSuchProduct. The Node.js SDK takes what begins the host for the service, whatever host that is."""
+    if service != SERVICE and (service != host.partition(".")[0] or host.endswith(CLOUD)):
         raise NoSuchProduct(f"The service {service!r} is not served here, only {SERVICE!r}.")
 
 

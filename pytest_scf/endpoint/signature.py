@@ -32,7 +32,7 @@ from pytest_scf.endpoint.message import Message
 TOLERANCE = 300
 TC3 = "TC3-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
-    r"Credential=([^/\s,]+)/(\d{4}-\d\d-\d\d)/([a-z0-9_-]+)/tc3_request,\s*"
+    r"Credential=([^/\s,]+)/(\d{4}-\d\d-\d\d)/([^/\s,]+)/tc3_request,\s*"
     r"SignedHeaders=([a-z0-9_;-]+),\s*Signature=([0-9a-f]{64})",
     re.ASCII,
 )
@@ -106,22 +106,24 @@ def verify_tc3(message: Message, given: Authorization, known: Mapping[str, Crede
 
 
 def _canonical_requests(message: Message, names: tuple[str, ...]) -> Iterator[str]:
-    """As the SDKs make it, and as the documents describe it: header values in small letters, the query encoded anew."""
-    headers = message.headers
-    unsigned = headers.get("x-tc-content-sha256", "").upper() == "UNSIGNED-PAYLOAD"
+    """As most clients make it, first; then in the ways that a correct one may differ.
+
+    The documents write header values in small letters and encode the query anew; the Node.js SDK signs the Host without
+    the port that it sends.
+    """
+    unsigned = message.headers.get("x-tc-content-sha256", "").upper() == "UNSIGNED-PAYLOAD"
     payload = hashlib.sha256(b"UNSIGNED-PAYLOAD" if unsigned else message.body).hexdigest()
-    end = f"\n{';'.join(names)}\n{payload}"
-    as_sent = "".join([f"{name}:{headers[name]}\n" for name in names])
-    start = f"{message.method}\n{message.path}\n{message.query}\n"
-    yield start + as_sent + end
-    small = "".join([f"{name}:{headers[name].lower()}\n" for name in names])
-    if small != as_sent:
-        yield start + small + end
+    values = [message.headers[name] for name in names]
+    hostname = re.sub(r":\d+$", "", message.headers["host"])
+    without_port = [hostname if name == "host" else value for name, value in zip(names, values, strict=True)]
+    small = [value.lower() for value in values]
+    queries = [message.query]
     if message.query:
-        encoded = urlencode(parse_qsl(message.query, keep_blank_values=True))
-        start = f"{message.method}\n{message.path}\n{encoded}\n"
-        yield start + as_sent + end
-        yield start + small + end
+        queries.append(urlencode(parse_qsl(message.query, keep_blank_values=True)))
+    for query in queries:
+        for chosen in (values, small, without_port):
+            listed = "".join([f"{name}:{value}\n" for name, value in zip(names, chosen, strict=True)])
+            yield f"{message.method}\n{message.path}\n{query}\n{listed}\n{';'.join(names)}\n{payload}"
 
 
 @functools.lru_cache(maxsize=64)
