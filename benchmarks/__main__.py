@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -34,6 +35,7 @@ def wait(event, context):
     while True:
         signal.pause()
 """
+JAVASCRIPT = "exports.main_handler = async (event) => event;\n"
 
 
 def median(call: Callable[[], float | None], runs: int) -> float:
@@ -200,7 +202,17 @@ def main() -> None:
             row("cold start to first answer", median(first_answer, RUNS), cold, "<= 2x")
             rows.append(("  peer: multiprocessing forkserver", f"{peer_cold() * 1e3:.3f} ms", "no isolation", ""))
             echo.invoke({})
-            row("warm invoke", median(lambda: echo.invoke({"job": 7}) and None, MANY), trip, "<= 3x")
+            warm = median(lambda: echo.invoke({"job": 7}) and None, MANY)
+            row("warm invoke", warm, trip, "<= 3x")
+            if shutil.which("node"):
+                script = rt.deploy(JAVASCRIPT, runtime="Nodejs18.15")
+                script.invoke({})
+                row(
+                    "warm invoke of Node.js beside Python's",
+                    median(lambda: script.invoke({"job": 7}) and None, MANY),
+                    warm,
+                    "<= 3x",
+                )
             waiting = rt.deploy(SOURCE, handler="index.wait", async_run=True)
 
             def forced() -> float:

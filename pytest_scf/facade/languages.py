@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 #: runs the executable ``bootstrap`` of the function
 CUSTOM = "CustomRuntime"
 _PYTHON = re.compile(r"Python(\d+\.\d+)")
+_NODE = re.compile(r"Nodejs\d+\.\d+")
 
 
 def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
@@ -26,6 +27,10 @@ def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
         raise UsageError(f"runtime must be a str like 'Python3.10'; got {runtime!r}")
     if python is not None and not isinstance(python, (str, os.PathLike)):
         raise UsageError(f"python must be a version, as text, or the path of an interpreter; got {python!r}")
+    if isinstance(runtime, str) and _NODE.fullmatch(runtime):
+        if python is not None:
+            raise UsageError(f"runtime {runtime!r} is not Python's: leave python= out")
+        return runtime, _find_node(runtime)
     if runtime is None:
         interpreter = None if python is None else _find(os.fspath(python))
         version = sys.version_info if interpreter is None else interpreter.version
@@ -33,7 +38,8 @@ def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
     found = _PYTHON.fullmatch(runtime)
     if found is None:
         raise UsageError(
-            f"there is no runtime {runtime!r} here: there are Python3.6 and later and {CUSTOM}, by the cloud's names"
+            f"there is no runtime {runtime!r} here: there are Python3.6 and later, those of Node.js and {CUSTOM}, by "
+            "the cloud's names, like 'Python3.10' and 'Nodejs18.15'"
         )
     if python is not None:
         return runtime, _find(os.fspath(python))
@@ -41,6 +47,15 @@ def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
         return runtime, _find(found[1])
     except UsageError as error:
         raise UsageError(f"runtime {runtime!r}: {error}. To run it with another version, give python= too") from error
+
+
+def _find_node(runtime: str) -> Interpreter:
+    from pytest_scf.instances import interpreters
+
+    try:
+        return interpreters.find_node()
+    except UsageError as error:
+        raise UsageError(f"runtime {runtime!r}: {error}") from error
 
 
 def _find(python: str) -> Interpreter | None:

@@ -20,7 +20,7 @@ from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
 from pytest_scf.facade import languages
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
-from pytest_scf.facade.sources import DEFAULT_HANDLER, code_directory, prepare
+from pytest_scf.facade.sources import DEFAULT_HANDLER, NODE, PYTHON, code_directory, prepare
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.platform import Platform
@@ -115,8 +115,10 @@ class ScfRuntime:
         to that of the source, with a number where it is taken.
 
         ``python`` runs it with another interpreter: a version ("3.12"), found on PATH, or a path. ``runtime`` is the
-        cloud's name for what runs it ("Python3.7", which asks for that version, too). "CustomRuntime" runs the
-        executable ``bootstrap`` of a directory or .zip file, which fetches its events from the runtime API, contract 6.
+        cloud's name for what runs it: "Python3.7" asks for that version, too; "Nodejs18.15" is run by the Node.js
+        at hand, of whatever version, and then the source is a directory, a .js file, a .zip file or source text.
+        "CustomRuntime" runs the executable ``bootstrap`` of a directory or .zip file, which fetches its events from the
+        runtime API, contract 6.
 
         ``timeout`` is 1 to 900 seconds, 3 by default; with asynchronous execution (``async_run``) 1 to 86400, and that
         is its default. ``memory`` is 64, or 128 to 3072 in steps of 128 (MB); ``init_timeout`` 1 to 300 seconds.
@@ -143,7 +145,13 @@ class ScfRuntime:
         if runtime == languages.CUSTOM:
             return self._deploy_bootstrap(source, handler, python, name, config)
         named, interpreter = languages.choose(runtime, python)
-        prepared = prepare(source, handler=handler, base_dirs=self.base_dirs, staging=self._platform.new_staging_dir)
+        prepared = prepare(
+            source,
+            handler=handler,
+            base_dirs=self.base_dirs,
+            staging=self._platform.new_staging_dir,
+            language=NODE if interpreter is not None and interpreter.language == "node" else PYTHON,
+        )
         record = self._added(
             [name] if name is not None else _names(prepared.default_name),
             code_root=prepared.code_root,

@@ -1,7 +1,7 @@
 """What ``deploy`` takes as code, made into a directory that an instance sees at /var/user.
 
 * a directory: used in place, never copied;
-* a .py file: copied alone, so that the rest of its directory is not deployed with it;
+* a .py file (or .js, for Node.js): copied alone, so that the rest of its directory is not deployed with it;
 * a .zip file: unpacked, after every entry was checked;
 * text with a line break in it: becomes index.py;
 * a Python function: becomes index.py, with what it needs of its module (``function_source``).
@@ -25,12 +25,26 @@ from pytest_scf.facade.archives import unpack
 from pytest_scf.facade.function_source import extract
 
 ACCEPTED = "a directory, a .py file, a .zip file, source text (with a line break in it) or a Python function"
-DEFAULT_FILE = "index.py"
 DEFAULT_FUNCTION = "main_handler"
 DEFAULT_HANDLER = f"index.{DEFAULT_FUNCTION}"
 
 # How many names an error lists of what is there.
 _LISTED = 12
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a function is written in: its name, and the suffixes of its files, that of new ones first."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    #: what else a handler's file may be: a directory's own file, and compiled code
+    package: str
+    compiled: tuple[str, ...]
+
+
+PYTHON = Language("Python", (".py",), "__init__.py", (".pyc", ".so"))
+NODE = Language("Node.js", (".js", ".cjs", ".mjs"), "index.js", ())
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,7 @@ def prepare(
     handler: str | None = None,
     base_dirs: Sequence[str | os.PathLike[str]] = (),
     staging: Callable[[], Path],
+    language: Language = PYTHON,
 ) -> Prepared:
     """Check ``source`` and ``handler``, and lay the code out; ``staging`` is asked for a fresh directory if needed."""
     if handler is not None:
@@ -61,10 +76,12 @@ def prepare(
         if problem:
             raise UsageError(f"handler {problem}")
     if isinstance(source, str) and "\n" in source:
-        return _from_text(source, handler, staging)
+        return _from_text(source, handler, staging, language)
     if isinstance(source, (str, os.PathLike)):
-        return _from_path(source, handler, base_dirs, staging)
+        return _from_path(source, handler, base_dirs, staging, language)
     if callable(source):
+        if language is not PYTHON:
+            raise UsageError(f"a Python function cannot be deployed for a runtime of {language.name}")
         return _from_function(source, handler, staging)
     raise UsageError(f"deploy takes {ACCEPTED}; got {_shortened(source)} of type {type(source).__name__}")
 
@@ -85,14 +102,16 @@ def code_directory(
     raise UsageError(f"such a function is a directory or a .zip file; {path} is neither")
 
 
-def _from_text(text: str, handler: str | None, staging: Callable[[], Path]) -> Prepared:
+def _from_text(text: str, handler: str | None, staging: Callable[[], Path], language: Language) -> Prepared:
     # Tests indent their triple-quoted text with the code around it; indented as a whole it could only fail.
-    encoded = _encoded(textwrap.dedent(text))
+    text = textwrap.dedent(text)
+    encoded = _encoded(text) if language is PYTHON else text.encode()
+    file = f"index{language.suffixes[0]}"
     handler = handler or DEFAULT_HANDLER
     if handler.rpartition(".")[0] != "index":
-        raise UsageError(f"source text is deployed as {DEFAULT_FILE}, so its handler is 'index.NAME'; got {handler!r}")
+        raise UsageError(f"source text is deployed as {file}, so its handler is 'index.NAME'; got {handler!r}")
     root = staging()
-    (root / DEFAULT_FILE).write_bytes(encoded)
+    (root / file).write_bytes(encoded)
     return Prepared(root, handler, "function", None, {})
 
 
@@ -103,8 +122,8 @@ def _from_function(function: object, handler: str | None, staging: Callable[[], 
         raise UsageError(f"a function is its own handler: leave handler= out; got {handler!r} with {extracted.name}()")
     encoded = _encoded(extracted.text)
     root = staging()
-    (root / DEFAULT_FILE).write_bytes(encoded)
-    return Prepared(root, wanted, extracted.name, extracted.file, {DEFAULT_FILE: extracted.file})
+    (root / "index.py").write_bytes(encoded)
+    return Prepared(root, wanted, extracted.name, extracted.file, {"index.py": extracted.file})
 
 
 def _from_path(
@@ -112,6 +131,7 @@ def _from_path(
     handler: str | None,
     base_dirs: Sequence[str | os.PathLike[str]],
     staging: Callable[[], Path],
+    language: Language,
 ) -> Prepared:
     path = _found(given, base_dirs)
     # The name as written is the one the user knows, the resolved path the one that coverage and mounts agree on.
@@ -119,7 +139,7 @@ def _from_path(
     path = path.resolve()
     if path.is_dir():
         handler = handler or DEFAULT_HANDLER
-        _refuse_missing_module(path, handler, f"directory {path}")
+        _refuse_missing_module(path, handler, f"directory {path}", language)
         return Prepared(path, handler, name, path, {})
     if not path.is_file():
         raise UsageError(f"{path} is neither a file nor a directory; deploy takes {ACCEPTED}")
@@ -129,9 +149,9 @@ def _from_path(
     if suffix == ".zip":
         root = unpack(path, staging)
         handler = handler or DEFAULT_HANDLER
-        _refuse_missing_module(root, handler, f"zip {path}")
+        _refuse_missing_module(root, handler, f"zip {path}", language)
         return Prepared(root, handler, name, path, {})
-    if suffix == ".py":
+    if suffix in language.suffixes:
         handler = handler or f"{path.stem}.{DEFAULT_FUNCTION}"
         if handler.rpartition(".")[0] != path.stem or "." in path.stem:
             wanted = "a file name with one dot" if "." in path.stem else f"a handler '{path.stem}.NAME'"
@@ -142,7 +162,8 @@ def _from_path(
         root = staging()
         (root / path.name).write_bytes(path.read_bytes())
         return Prepared(root, handler, name, path, {path.name: path})
-    raise UsageError(f"{path} is not something that can be deployed; deploy takes {ACCEPTED}")
+    accepted = ACCEPTED if language is PYTHON else ACCEPTED.replace(".py", language.suffixes[0])
+    raise UsageError(f"{path} is not something that can be deployed; deploy takes {accepted}")
 
 
 def _found(given: str | os.PathLike[str], base_dirs: Sequence[str | os.PathLike[str]]) -> Path:
@@ -165,46 +186,49 @@ def _found(given: str | os.PathLike[str], base_dirs: Sequence[str | os.PathLike[
             raise UsageError(f"{candidate} cannot be deployed: {error.strerror}") from error
         return candidate
     hint = ""
-    if path.suffix.lower() not in (".py", ".zip") and any(mark in text for mark in ("def ", "lambda", "import ", "=")):
+    if path.suffix.lower() not in (".py", ".js", ".zip") and any(
+        mark in text for mark in ("def ", "lambda", "import ", "=")
+    ):
         hint = "; if this is source text, it needs a line break at its end"
     places = "\n".join(f"  {candidate}" for candidate in tried)
     raise UsageError(f"there is no file or directory {text!r}{hint}. Looked for:\n{places}")
 
 
-def _refuse_missing_module(root: Path, handler: str, described: str) -> None:
+def _refuse_missing_module(root: Path, handler: str, described: str, language: Language) -> None:
     module = handler.rpartition(".")[0]
     try:
         with os.scandir(root) as entries:
             names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
     except OSError as error:
         raise UsageError(f"{described} cannot be read: {error.strerror}") from error
-    if _has_module(root, module):
+    if _has_module(root, module, language):
         return
-    wanted = module.replace(".", "/") + ".py"
+    wanted = module.replace(".", "/") + language.suffixes[0]
     there = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
-    advice = "give the handler as 'file.function', the file without its .py"
-    python_files = [name[:-3] for name in names if name.endswith(".py")]
-    if len(names) == 1 and names[0].endswith("/") and _has_module(root / names[0], module):
+    advice = f"give the handler as 'file.function', the file without its {language.suffixes[0]}"
+    files = [name.rpartition(".")[0] for name in names if name.endswith(language.suffixes)]
+    if len(names) == 1 and names[0].endswith("/") and _has_module(root / names[0], module, language):
         advice = f"it is below {names[0]}: the code root must be that directory itself"
-    elif len(python_files) == 1:
-        advice = f"did you mean handler='{python_files[0]}.{handler.rpartition('.')[2]}'?"
+    elif len(files) == 1:
+        advice = f"did you mean handler='{files[0]}.{handler.rpartition('.')[2]}'?"
     raise UsageError(
         f"handler {handler!r} needs {wanted}, which {described} does not hold; there is: {there or 'nothing'}. "
         f"What to do: {advice}"
     )
 
 
-def _has_module(root: Path, module: str) -> bool:
+def _has_module(root: Path, module: str, language: Language) -> bool:
     base = root.joinpath(*module.replace(".", "/").split("/"))
-    if base.with_name(base.name + ".py").is_file() or (base / "__init__.py").is_file():
+    if any(base.with_name(base.name + suffix).is_file() for suffix in language.suffixes):
+        return True
+    if (base / language.package).is_file():
         return True
     # Code may be shipped compiled.
-    compiled = (".pyc", ".so")
     try:
         names = os.listdir(base.parent)
     except OSError:
         return False
-    return any(name.startswith(base.name + ".") and name.endswith(compiled) for name in names)
+    return any(name.startswith(base.name + ".") and name.endswith(language.compiled) for name in names)
 
 
 def _encoded(text: str) -> bytes:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pytest_scf.errors import UsageError
 
 OLDEST_PYTHON = (3, 6)
+#: the first that says of an error that nothing catches it
+OLDEST_NODE = (14, 0)
 #: seconds that an interpreter is given to say what it is
 PROBE_DEADLINE = 60.0
 
@@ -32,6 +34,8 @@ _ASK_PYTHON = (
 class Interpreter:
     """A program that runs functions of a language."""
 
+    #: "python" or "node"
+    language: str
     executable: str
     version: tuple[int, int, int]
     #: the directories that it is made of
@@ -105,10 +109,39 @@ def _ask_python(program: str) -> Interpreter:
     executable, version, prefixes = json.loads(_answer(program, "-E", "-s", "-c", _ASK_PYTHON) or "[]")
     places = dict.fromkeys(place for place in (*prefixes, os.path.dirname(executable)) if place)
     return Interpreter(
+        language="python",
         executable=executable,
         version=(version[0], version[1], version[2]),
         places=tuple(places),
         command=(executable, "-B", os.path.join(_RUNTIMES, "python.py")),
+    )
+
+
+def find_node() -> Interpreter:
+    """The Node.js on PATH, of whatever version. Raises UsageError when there is none, or none that runs functions."""
+    return _find_node(os.environ.get("PATH", os.defpath))
+
+
+@functools.cache
+def _find_node(path: str) -> Interpreter:
+    program = shutil.which("node", path=path) or shutil.which("nodejs", path=path)
+    if program is None:
+        raise UsageError(
+            "there is no Node.js at hand: no node on PATH. Install it to run functions that are written for it"
+        )
+    answer = json.loads(_answer(program, "-p", "JSON.stringify([process.execPath, process.versions.node])"))
+    executable, text = answer
+    numbers = _numbers(text)
+    version = (numbers[0], numbers[1], numbers[2])
+    if version < OLDEST_NODE:
+        raise UsageError(f"{program} is Node.js {text}: functions run with {OLDEST_NODE[0]} or later")
+    directory = os.path.dirname(executable)
+    return Interpreter(
+        language="node",
+        executable=executable,
+        version=version,
+        places=(directory, os.path.dirname(directory)) if os.path.basename(directory) == "bin" else (directory,),
+        command=(executable, os.path.join(_RUNTIMES, "node.js")),
     )
 
 

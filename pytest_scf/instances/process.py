@@ -212,8 +212,9 @@ class InstanceProcess:
         environ = dict(spec.environ)
         if not namespaces:
             environ.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), tmp))
-            own = {"PWD": code_root, "USER_CODE_ROOT": os.path.join(code_root, ""), "PYTHONPATH": f"{code_root}:/opt"}
-            environ.update({name: value for name, value in own.items() if name in environ})
+            for name in ("PWD", "USER_CODE_ROOT", "PYTHONPATH", "NODE_PATH"):
+                if name in environ:
+                    environ[name] = environ[name].replace("/var/user", code_root)
         message: dict[str, Any] = {
             "id": spec.id,
             "sockets": sockets,

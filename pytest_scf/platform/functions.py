@@ -103,6 +103,10 @@ class FunctionConfig:
             "PYTHONPATH": "/var/user:/opt",
             "PYTHONDONTWRITEBYTECODE": "x",
         }
+        if self.interpreter is not None and self.interpreter.language == "node":
+            for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
+                del environ[name]
+            environ["NODE_PATH"] = "/var/user:/var/user/node_modules:/opt:/opt/node_modules"
         if self.server is not None and self.server.kind == "image":
             # A container has a file system of its own making, and in it no code root.
             for name in ("USER_CODE_ROOT", "PYTHONPATH", "PWD"):

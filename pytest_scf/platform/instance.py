@@ -45,6 +45,8 @@ class InstanceRecord:
         self.init: InitReport | None = None
         self.process: InstanceProcess = None  # type: ignore[assignment]  # set right after, it needs this as observer
         self.registration: Registration | None = None
+        #: {type, message, stack} of an error that nothing caught, and that ends the process
+        self.uncaught: dict[str, str] | None = None
         self.idle_since = 0.0
         #: signals that the init has been asked to send and has not yet confirmed
         self.signals_under_way = 0

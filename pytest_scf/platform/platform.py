@@ -256,6 +256,8 @@ class Platform:
                 self._lives(instance)
             elif kind == wire.SIGNAL_HANDLER:
                 self._registered(instance, json.loads(payload))
+            elif kind == wire.UNCAUGHT:
+                instance.uncaught = json.loads(payload)
             elif kind == wire.SHARED_TMP:
                 facts = json.loads(payload)
                 self._notice(instance, f"the handler touched the shared {facts['path']} ({facts['operation']})")
@@ -536,6 +538,11 @@ class Platform:
                 event.fail(f"{status.INTERNAL_ERROR.text}: {cause}")
         else:
             when = "" if instance.init is not None else " while the instance started"
+            if instance.uncaught is not None:
+                facts = instance.uncaught
+                what = f"{facts['type']}: {facts['message']}" if facts["message"] else facts["type"]
+                if event.decide(status.FAILED, status.USER_CODE_ERROR, f"nothing caught {what}{when}", now):
+                    event.fail(f"{status.USER_CODE_ERROR.text}: {what}", facts["stack"])
             server = instance.config.server
             is_container = server is not None and server.kind != "custom" and instance.init is None
             code = status.CONTAINER_STATE_EXITED if is_container else status.USER_PROCESS_EXIT

@@ -29,6 +29,7 @@ SHARED_TMP = 22  # JSON {path, operation}: the shared temporary directory was to
 
 RETURNED_TEXT = 24  # MEASURE, then the body of a server's answer that is not JSON
 ERROR_ANSWER = 25  # MEASURE, then JSON {message}: a server answered with an error, or not at all
+UNCAUGHT = 27  # JSON {type, message, stack}: an error that nothing caught is about to end the process
 RESPONDED = 26  # MEASURE, then what ``pack_message`` makes of a web function's response
 
 # init -> platform
