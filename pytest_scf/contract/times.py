@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from pytest_scf.platform.event_index import in_microseconds
+
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 # By hand: strptime would also take one-digit months, and it costs ten times as much.
@@ -24,10 +26,6 @@ def read_time(text: str) -> datetime | None:
         return datetime(year, month, day, hour, minute, second, int((match[7] or "").ljust(6, "0")))
     except ValueError:  # a 13th month
         return None
-
-
-def in_microseconds(epoch: float) -> int:
-    return round(epoch * 1_000_000)
 
 
 def microseconds_of(wall: datetime, utc_offset_hours: float) -> int:

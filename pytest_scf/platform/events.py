@@ -9,18 +9,17 @@ left.
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import math
 import os
 import threading
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_scf.api_errors import ResourceNotFoundAsyncEvent
+from pytest_scf.platform.event_index import EventIndex, Listed, Wanted
 from pytest_scf.platform.functions import FunctionRecord
 from pytest_scf.platform.logs import EventLog, Frame
 from pytest_scf.platform.status import RUNNING, StatusCode
@@ -134,6 +133,9 @@ class EventRecord:
     waits: str = ""
     #: when the attempt got its instance, where that was not when the invocation was asked for
     assigned: float | None = None
+    #: where it is listed, and its number there
+    index: EventIndex | None = None
+    number: int = 0
     _decided: Transition | None = None
 
     @property
@@ -208,9 +210,12 @@ class EventRecord:
         """Let the outcome be seen. Called once, with the platform's lock held."""
         transition = self._decided
         assert transition is not None
-        self.end_time = transition.time
         self.status_code = transition.status_code
-        self.status = transition.status  # last: whoever sees it sees the rest
+        if self.index is not None:
+            self.index.end(self, transition.status, transition.time)
+        else:
+            self.end_time = transition.time
+            self.status = transition.status  # last: whoever sees it sees the rest
         self.done.release()
         self.touch()
 
@@ -307,7 +312,7 @@ class EventStore:
     def add(self, event: EventRecord) -> None:
         if event.asynchronous:
             self._by_id[event.request_id] = event
-            event.function.events.append(event)
+            self._list(event)
         else:
             for _ in range(2):  # so that it shrinks again when many that were running have ended
                 if len(self._synchronous) >= REMEMBERED:
@@ -318,6 +323,16 @@ class EventStore:
                         self._synchronous.append(oldest)
             self._synchronous.append(event)
             self._by_id[event.request_id] = event
+
+    def _list(self, event: EventRecord) -> None:
+        function = event.function
+        if not function.config.trace:
+            function.index = None  # what was before tracking is switched on again is not shown then
+            return
+        if function.index is None:
+            function.index = EventIndex(self._hidden, self._window)
+        event.index = function.index
+        event.index.add(event)
 
     def get(self, request_id: str) -> EventRecord:
         """An invocation as the status actions know it.
@@ -334,24 +349,14 @@ class EventStore:
         """Any invocation that is remembered, expired or not; None where there is none."""
         return self._by_id.get(request_id)
 
-    def of_function(self, function: FunctionRecord) -> list[EventRecord]:
-        """Events of a function in the order of their start, without those that have expired."""
-        return [event for event in function.events if not self._expired(event)]
+    def page(self, function: FunctionRecord, wanted: Wanted) -> tuple[int, list[Listed]]:
+        """What ListAsyncEvents shows of a function: how many events there are, and a page of them.
 
-    def tracked(self, function: FunctionRecord) -> list[EventRecord]:
-        """Those that ListAsyncEvents shows: since tracking was switched on, and no older than the window."""
-        if not function.config.trace:
-            return []
-        since = self._clock.now() - self._window
-        events = function.events
-        if self._hidden:
-            events = events[: bisect_right(events, self._clock.now() - self._hidden, key=_start_time)]
-        if not events or (events[0].start_time > since and events[0].status != RUNNING):
-            return events
-        first = bisect_right(events, since, key=_start_time)
-        # An event that is still RUNNING never expires, however long ago it started.
-        old = [event for event in itertools.islice(events, first) if event.status == RUNNING]
-        return old + events[first:] if first else events
+        Those since tracking was switched on, no older than the window; one that is RUNNING never expires.
+        """
+        if function.index is None or not function.config.trace:
+            return 0, []
+        return function.index.page(wanted, self._clock.now())
 
     def all(self) -> list[EventRecord]:
         """Everything that is remembered, in the order of the invocations."""

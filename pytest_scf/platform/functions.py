@@ -22,7 +22,7 @@ from pytest_scf.platform.settings import Settings
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
     from pytest_scf.platform.clock import Due
-    from pytest_scf.platform.events import EventRecord
+    from pytest_scf.platform.event_index import EventIndex
     from pytest_scf.platform.instance import InstanceRecord
     from pytest_scf.platform.spill import Spill
 
@@ -145,8 +145,8 @@ class FunctionRecord:
         self.instances: list[InstanceRecord] = []
         #: the most recently used last, so that the others can grow old
         self.idle: list[InstanceRecord] = []
-        #: asynchronous executions in the order of their start
-        self.events: list[EventRecord] = []
+        #: asynchronous executions as they are listed
+        self.index: EventIndex | None = None
         #: how often an asynchronous invocation that failed is tried again, where it is no asynchronous execution
         self.retry_num = RETRY_NUM
         #: seconds (of the clock) that such an invocation is kept for its attempts

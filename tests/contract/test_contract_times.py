@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_scf.contract.times import in_microseconds, microseconds_of, read_time, write_time
+from pytest_scf.contract.times import microseconds_of, read_time, write_time
+from pytest_scf.platform.event_index import in_microseconds
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_scf.api_errors import (
@@ -22,10 +20,12 @@ from pytest_scf.contract.models import (
     TerminateAsyncEventResponse,
     TimeInterval,
 )
-from pytest_scf.contract.times import in_microseconds, microseconds_of, write_time
+from pytest_scf.contract.times import microseconds_of, write_time
+from pytest_scf.platform.event_index import Wanted
 from pytest_scf.platform.status import RUNNING
 
 if TYPE_CHECKING:
+    from pytest_scf.platform.event_index import Listed
     from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.platform import Platform
 
@@ -74,51 +74,25 @@ def list_async_events(platform: Platform, request: ListAsyncEventsRequest, reque
     if request.Qualifier is not None:
         platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
     offset_hours = platform.settings.utc_offset_hours
-    events: Sequence[EventRecord] = platform.events.tracked(function)
-    for accepts in _filters(request, offset_hours):
-        events = [event for event in events if accepts(event)]
-    if request.Orderby == "EndTime":
-        events = sorted(events, key=_by_end)
-    count = len(events)  # once: the platform's own list grows while it is looked at
-    page = _page(events, count, request)
-    return ListAsyncEventsResponse(count, [_shown(event, offset_hours) for event in page])
+    wanted = Wanted(
+        request_id=request.InvokeRequestId,
+        statuses=frozenset(request.Status) or None,
+        invoke_types=frozenset(request.InvokeType) or None,
+        qualifier=request.Qualifier,
+        started=_span("StartTimeInterval", request.StartTimeInterval, offset_hours),
+        ended=_span("EndTimeInterval", request.EndTimeInterval, offset_hours),
+        by_end=request.Orderby == "EndTime",
+        descending=request.Order == "DESC",
+        offset=request.Offset,
+        limit=request.Limit,
+    )
+    count, page = platform.events.page(function, wanted)
+    return ListAsyncEventsResponse(count, [_shown(each, offset_hours) for each in page])
 
 
-def _page(events: Sequence[EventRecord], count: int, request: ListAsyncEventsRequest) -> Sequence[EventRecord]:
-    """One page of events that stand in ascending order; the whole is never turned round or copied for it."""
-    first, last = request.Offset, request.Offset + request.Limit
-    if request.Order == "ASC":
-        return events[first : min(last, count)]
-    return events[max(count - last, 0) : max(count - first, 0)][::-1]
-
-
-def _by_end(event: EventRecord) -> float:
-    """SILENT where an event without an end stands in an order by EndTime; here below all others, as its "" does."""
-    return -math.inf if event.end_time is None else event.end_time
-
-
-def _filters(request: ListAsyncEventsRequest, offset_hours: float) -> list[Callable[[EventRecord], bool]]:
-    filters: list[Callable[[EventRecord], bool]] = []
-    if request.InvokeRequestId is not None:
-        filters.append(lambda event: event.request_id == request.InvokeRequestId)
-    if request.Status:
-        statuses = frozenset(request.Status)
-        filters.append(lambda event: event.status in statuses)
-    if request.InvokeType:
-        invoke_types = frozenset(request.InvokeType)
-        filters.append(lambda event: event.invoke_type in invoke_types)
-    if request.Qualifier is not None:
-        filters.append(lambda event: event.qualifier == request.Qualifier)
-    if request.StartTimeInterval is not None:
-        started = _within("StartTimeInterval", request.StartTimeInterval, offset_hours)
-        filters.append(lambda event: started(event.start_time))
-    if request.EndTimeInterval is not None:
-        ended = _within("EndTimeInterval", request.EndTimeInterval, offset_hours)
-        filters.append(lambda event: event.end_time is not None and ended(event.end_time))
-    return filters
-
-
-def _within(name: str, interval: TimeInterval, offset_hours: float) -> Callable[[float], bool]:
+def _span(name: str, interval: TimeInterval | None, offset_hours: float) -> tuple[int, int] | None:
+    if interval is None:
+        return None
     if interval.Start is None or interval.End is None:
         lacking = f"{name}.Start" if interval.Start is None else f"{name}.End"
         raise InvalidParameterValueStartTimeOrEndTime(
@@ -128,18 +102,16 @@ def _within(name: str, interval: TimeInterval, offset_hours: float) -> Callable[
         raise InvalidParameterValueStartTimeOrEndTime(
             field=f"{name}.Start", value=str(interval.Start), expected=f"not after `{name}.End`, {interval.End}"
         )
-    start = microseconds_of(interval.Start, offset_hours)
-    end = microseconds_of(interval.End, offset_hours)
-    return lambda epoch: start <= in_microseconds(epoch) < end
+    return microseconds_of(interval.Start, offset_hours), microseconds_of(interval.End, offset_hours)
 
 
-def _shown(event: EventRecord, offset_hours: float) -> AsyncEvent:
-    status = event.status  # read first, as it is written last: it may end meanwhile
+def _shown(listed: Listed, offset_hours: float) -> AsyncEvent:
+    event = listed.event
     return AsyncEvent(
         event.request_id,
         event.invoke_type,
         event.qualifier,
-        status,
+        listed.status,
         write_time(event.start_time, offset_hours),
-        "" if status == RUNNING or event.end_time is None else write_time(event.end_time, offset_hours),
+        "" if listed.end_time is None else write_time(listed.end_time, offset_hours),
     )

@@ -18,8 +18,9 @@ from pytest_scf.contract.log_models import (
     LogSearchContext,
     RequestStatus,
 )
-from pytest_scf.contract.times import in_microseconds, microseconds_of, write_seconds
+from pytest_scf.contract.times import microseconds_of, write_seconds
 from pytest_scf.platform import status
+from pytest_scf.platform.event_index import in_microseconds
 
 if TYPE_CHECKING:
     from pytest_scf.platform.events import EventRecord
