@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import listing
 from benchmarks.peer import answer
 from pytest_scf import ScfRuntime
 from pytest_scf.instances.lease import Lease
@@ -249,6 +250,7 @@ def main() -> None:
     )
     for name, ours, ratio, limit in rows:
         print(f"{name:42} {ours:>12}  {ratio:28} {limit}")
+    listing.main()
 
 
 if __name__ == "__main__":
