@@ -26,15 +26,22 @@ from pytest_scf.platform.functions import FunctionConfig
 from pytest_scf.platform.platform import Platform
 from pytest_scf.platform.settings import Settings
 
-#: stands for the id of the invocation before
-LATEST_ID = "<the latest id>"
+CODE = """
+import time
+def main_handler(event, context):
+    while event == "stay":
+        time.sleep(60)
+    return event
+"""
+#: stand for the id of the invocation before, and for that of an event that runs until it is terminated
+LATEST_ID, RUNNING_ID = "<the latest id>", "<the running id>"
 NAMES = sorted({name for action in ACTIONS.values() for name in action.reader.checks} | {"Start", "End", "Other"})
 TIMES = ["2023-11-15 00:00:00", "2023-11-15 00:00:01.5", "9999-12-31 23:59:59", "0001-01-01 00:00:00"]
 KNOWN = {
-    "FunctionName": ["worker", "plain", "fresh", "nobody"],
-    "Namespace": ["default", "default", "other"],
-    "Qualifier": ["$LATEST", "$LATEST", "1", "7"],
-    "InvokeRequestId": [LATEST_ID, "1234"],
+    "FunctionName": ["worker", "worker", "worker", "plain", "plain", "fresh", "nobody"],
+    "Namespace": ["default", "default", "default", "other"],
+    "Qualifier": ["$LATEST", "$LATEST", "$LATEST", "1", "7"],
+    "InvokeRequestId": [RUNNING_ID, RUNNING_ID, LATEST_ID, "1234"],
     "FunctionRequestId": [LATEST_ID, "1234"],
     "ClientContext": ["{}", '"text"', "null", "[1]", "{"],
     "Event": ["{}", "1", "nonsense"],
@@ -72,7 +79,11 @@ def value(name: str, check: Any) -> st.SearchStrategy[Any]:
 def request(reader: RequestReader[Any]) -> st.SearchStrategy[dict[str, Any]]:
     fields = {name: value(name, check) for name, check in reader.checks.items()}
     required = {name: fields.pop(name) for name in reader.required}
-    return st.fixed_dictionaries(required, optional=fields)
+    if not fields:
+        return st.fixed_dictionaries(required)
+    # A few of the fields at a time: of all at once, one or another would nearly always be refused.
+    few = st.lists(st.sampled_from(sorted(fields)), max_size=3, unique=True)
+    return few.flatmap(lambda names: st.fixed_dictionaries({**required, **{name: fields[name] for name in names}}))
 
 
 def spoilt(params: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -83,12 +94,12 @@ def spoilt(params: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 def asked(action: str) -> st.SearchStrategy[tuple[str, Any]]:
     good = request(ACTIONS[action].reader)
-    return st.tuples(st.just(action), good | good | good.flatmap(spoilt))
+    return st.tuples(st.just(action), good | good | good | good.flatmap(spoilt))
 
 
 CALLS = st.sampled_from(sorted(ACTIONS)).flatmap(asked)
 ANYTHING = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=3), JUNK, max_size=5)
-BOUNDED = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -100,7 +111,7 @@ def lease() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("code")
-    (root / "index.py").write_text("def main_handler(event, context):\n    return event\n")
+    (root / "index.py").write_text(CODE)
     return root
 
 
@@ -136,14 +147,14 @@ def call(api: Api, action: str, params: Any) -> dict[str, Any]:
 @BOUNDED
 @given(st.lists(CALLS, min_size=1, max_size=8))
 def test_requests_one_after_the_other(code: Path, calls: list[tuple[str, Any]]) -> None:
-    latest = "none yet"
     with an_api(code) as api:
+        running = api.call("Invoke", {"FunctionName": "worker", "InvocationType": "Event", "ClientContext": '"stay"'})
+        ids = dict.fromkeys((RUNNING_ID, LATEST_ID), running["RequestId"])
         for action, params in calls:
-            sent = {name: latest if given == LATEST_ID else given for name, given in params.items()}
-            answer = call(api, action, sent)
+            answer = call(api, action, {name: ids.get(str(given), given) for name, given in params.items()})
             result = answer.get("Result")
             if isinstance(result, dict):
-                latest = result.get("FunctionRequestId", latest)
+                ids[LATEST_ID] = result.get("FunctionRequestId", ids[LATEST_ID])
 
 
 @pytest.mark.timeout(120)

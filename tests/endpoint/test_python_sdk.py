@@ -91,6 +91,31 @@ def test_an_event_is_invoked_listed_asked_for_and_terminated(
     assert function.invoke({}).return_value == "END"
 
 
+@pytest.mark.parametrize(("sign", "method"), WAYS[::3])
+def test_the_attempts_at_an_asynchronous_invocation_and_their_logs(
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, sign: str, method: str, connect: Connect
+) -> None:
+    source = "def main_handler(event, context):\n    print('trying')\n    raise ValueError(event)\n"
+    event = scf_runtime.deploy(source, name="fragile", retry_num=1).invoke_async(7)
+    event.wait_for_attempt(1)
+    scf_runtime.clock.advance(minutes=1)
+    event.assert_failed(430)
+    scf = connect(scf_endpoint, sign, method)
+    status = scf.GetRequestStatus(
+        request("GetRequestStatus", FunctionName="fragile", FunctionRequestId=event.request_id)
+    )
+    assert status.TotalCount == 2
+    assert [(each.RetCode, each.RetryNum) for each in status.Data] == [(-1, 1), (-1, 0)]
+    failures = models.LogFilter()
+    failures.RetCode = "not0"
+    logs = scf.GetFunctionLogs(request("GetFunctionLogs", FunctionName="fragile", Filter=failures, Limit=1))
+    assert (logs.TotalCount, len(logs.Data)) == (2, 1)
+    assert (logs.Data[0].RetryNum, logs.Data[0].RetCode) == (1, 430)
+    assert "trying" in logs.Data[0].Log
+    failures.RetCode = "is0"
+    assert scf.GetFunctionLogs(request("GetFunctionLogs", FunctionName="fragile", Filter=failures)).TotalCount == 0
+
+
 def test_a_forced_termination_answers_when_it_is_done(
     scf_runtime: ScfRuntime, scf_endpoint: Endpoint, connect: Connect
 ) -> None:
