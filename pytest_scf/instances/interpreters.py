@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pytest_scf.errors import UsageError
 
 OLDEST_PYTHON = (3, 6)
-#: the first that says of an error that nothing catches it
-OLDEST_NODE = (14, 0)
+#: the first that a rejected promise ends, where nothing catches it
+OLDEST_NODE = (15, 0)
 #: seconds that an interpreter is given to say what it is
 PROBE_DEADLINE = 60.0
 

@@ -3,7 +3,7 @@
 // The Node.js runtime: loads the handler, calls it once per event, and reports what came of it.
 //
 // Started as a program, with the descriptor of its socket as the argument; the spec of the instance is the first frame.
-// The frames are those of wire.py. Nothing but Node.js itself is needed, of version 14 or later. Facts of the cloud:
+// The frames are those of wire.py. Nothing but Node.js itself is needed, of version 15 or later. Facts of the cloud:
 // contract 5, and the vendor's document 583/46770 on handlers.
 
 const fs = require("fs");

@@ -335,8 +335,8 @@ def test_what_cannot_be_is_refused(one, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"runtime 'Nodejs18\.15': there is no Node\.js at hand"):
         one.deploy("exports.main_handler = async () => 1;\n", runtime=RUNTIME)
-    (tmp_path / "node").write_text('#!/bin/sh\necho \'["/x/node", "12.22.1"]\'\n')
+    (tmp_path / "node").write_text('#!/bin/sh\necho \'["/x/node", "14.21.3"]\'\n')
     (tmp_path / "node").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep)
-    with pytest.raises(UsageError, match=r"node is Node\.js 12\.22\.1: functions run with 14 or later"):
+    with pytest.raises(UsageError, match=r"node is Node\.js 14\.21\.3: functions run with 15 or later"):
         one.deploy("exports.main_handler = async () => 1;\n", runtime=RUNTIME)
