@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import signal
 import tokenize
 import warnings
@@ -20,6 +21,12 @@ _MOST_BYTES = 512 * 1024
 _MOST_ENTRIES = 5000
 _MOST_FOUND = 5
 _SKIPPED_DIRECTORIES = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
+_SCRIPTS = (".js", ".cjs", ".mjs")
+# Of process.on("SIGTERM", stop) and its like; a function that has a name of its own is called by that.
+_IN_SCRIPT = re.compile(
+    r"""process\s*\.\s*(?:on|once|addListener|prependListener|prependOnceListener)\s*\(\s*"""
+    r"""(["'`])SIGTERM\1\s*,\s*(?:async\s+)?(?:function\s*)?(\w+(?:\.\w+)*)?\s*(=>|\()?"""
+)
 _NOT_HANDLERS = frozenset({"SIG_DFL", "SIG_IGN"})
 
 
@@ -36,12 +43,12 @@ class Registration:
 
 
 def find(code_root: Path, origins: Mapping[str, Path] | None = None) -> list[Registration]:
-    """The registrations in the .py files below ``code_root``, in the order of files and lines.
+    """The registrations in the files of Python and JavaScript below ``code_root``, in the order of files and lines.
 
     A file that was copied from another (``origins``) is called by the name of that one.
     """
     found: list[Registration] = []
-    for file in _python_files(code_root):
+    for file in _code_files(code_root):
         name = file.relative_to(code_root).as_posix()
         origin = (origins or {}).get(name)
         found += _in_file(file, origin.name if origin else name)
@@ -50,7 +57,7 @@ def find(code_root: Path, origins: Mapping[str, Path] | None = None) -> list[Reg
     return found[:_MOST_FOUND]
 
 
-def _python_files(root: Path) -> Iterator[Path]:
+def _code_files(root: Path) -> Iterator[Path]:
     files = entries = 0
     for directory, subdirectories, names in os.walk(root):  # leaves out what it cannot read
         subdirectories[:] = sorted(
@@ -58,7 +65,7 @@ def _python_files(root: Path) -> Iterator[Path]:
         )
         for name in sorted(names):
             entries += 1
-            if name.endswith(".py"):
+            if name.endswith((".py", *_SCRIPTS)):
                 files += 1
                 yield Path(directory, name)
             if files >= _MOST_FILES or entries >= _MOST_ENTRIES:
@@ -69,6 +76,8 @@ def _in_file(file: Path, name: str) -> list[Registration]:
     try:
         if not file.is_file() or file.stat().st_size > _MOST_BYTES:
             return []
+        if file.suffix in _SCRIPTS:
+            return list(_in_script(file.read_text(encoding="utf-8", errors="replace"), name))
         with tokenize.open(file) as opened:
             text = opened.read()
         if "SIGTERM" not in text and "signal" not in text:
@@ -79,6 +88,17 @@ def _in_file(file: Path, name: str) -> list[Registration]:
         return sorted(_Reader(name).read(module), key=lambda registration: registration.line)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return []
+
+
+def _in_script(text: str, name: str) -> Iterator[Registration]:
+    for found in _IN_SCRIPT.finditer(text):
+        start, line = text.rfind("\n", 0, found.start()) + 1, text.count("\n", 0, found.start()) + 1
+        if "//" in text[start : found.start()]:
+            continue
+        called, arrow = found[2], found[3] == "=>"
+        yield Registration(
+            "an anonymous function" if called in (None, "function") or arrow else f"`{called}`", name, line
+        )
 
 
 class _Reader:

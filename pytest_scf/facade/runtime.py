@@ -13,11 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.api_errors import ResourceInUseFunction
-from pytest_scf.contract import limits
+from pytest_scf.contract import languages, limits
 from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.door import Door
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
-from pytest_scf.facade import languages
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
 from pytest_scf.facade.sources import DEFAULT_HANDLER, NODE, PYTHON, code_directory, prepare

@@ -110,6 +110,34 @@ def test_without_a_signal_handler_the_process_dies_of_the_signal(rt, before):
     assert "no signal handler was registered, so the process died of it" in event.diagnosis
 
 
+@pytest.mark.parametrize(
+    ("registration", "called"),
+    [
+        ('process.on("SIGTERM", stop);', "`stop`"),
+        ("process.once('SIGTERM', this.stop);", "`this.stop`"),
+        ("process .prependListener(`SIGTERM`, async function stop() {});", "`stop`"),
+        ('process.on("SIGTERM", () => process.exit(0));', "an anonymous function"),
+        ('process.on("SIGTERM", signal => process.exit(0));', "an anonymous function"),
+        ('process.on("SIGTERM", function () {});', "an anonymous function"),
+    ],
+)
+def test_a_registration_that_has_not_run_yet_is_named(one, registration, called):
+    source = (
+        "const stop = () => {};\n"
+        '// process.on("SIGTERM", notThis);\n'
+        "exports.main_handler = async () => {\n"
+        '  console.log("ready");\n'
+        "  await new Promise(() => {});\n"
+        f"  {registration}\n"
+        "};"
+    )
+    event = deployed(one, source).invoke_async()
+    event.wait_for_log("ready")
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+    assert event.diagnosis.endswith(f"; {called} is registered at index.js:6, which had not run yet")
+
+
 def test_a_signal_that_comes_to_a_loop_that_never_yields_is_not_handled(one):
     source = """
     exports.main_handler = async () => {
