@@ -12,6 +12,7 @@ import hmac
 import http.client
 import importlib.util
 import json
+import logging
 import os
 import statistics
 import sys
@@ -89,6 +90,7 @@ def moto() -> Iterator[tuple[float, float]]:
         client = boto3.client("sqs", **credentials)
         client.create_queue(QueueName="queue")
         in_process = median(lambda: client.get_queue_url(QueueName="queue"), 300)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
