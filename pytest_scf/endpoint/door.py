@@ -5,6 +5,7 @@ Nearly no function calls the API, so until the first one does there is a socket 
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Door:
         self._server: Server | None = None
         self._forget: Callable[[], None] | None = None
         self._closed = False
+        self._owner = os.getpid()
 
     def port(self) -> int:
         """The port, listening; 0 after the end, and where the test process may have no such socket."""
@@ -61,6 +63,8 @@ class Door:
 
     def close(self) -> None:
         """Requests in flight are answered by an error at once: who sent them is about to be ended."""
+        if os.getpid() != self._owner:
+            return  # in a fork, what is open here is the parent's
         with self._lock:
             if self._closed:
                 return

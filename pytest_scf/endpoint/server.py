@@ -6,6 +6,7 @@ request in flight from an idle connection. A library would bring nothing that is
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import threading
@@ -45,6 +46,7 @@ class Server:
         self._lock = threading.Lock()
         self._fewer = threading.Condition(self._lock)
         self._closed = False
+        self._owner = os.getpid()
         self._woken, self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._accept, name="pytest-scf-endpoint", daemon=True)
         self._thread.start()
@@ -93,8 +95,8 @@ class Server:
 
     def close(self, grace: float) -> None:
         """See ``Endpoint.close``."""
-        if self._closed:
-            return
+        if self._closed or os.getpid() != self._owner:
+            return  # in a fork, what is open here is the parent's
         self._closed = True
         self._wake.send(b"x")
         self._thread.join()

@@ -36,7 +36,7 @@ _AUTHORIZATION = re.compile(
     r"SignedHeaders=([a-z0-9_;-]+),\s*Signature=([0-9a-f]{64})",
     re.ASCII,
 )
-_V1 = {"HmacSHA1": hashlib.sha1, "HmacSHA256": hashlib.sha256}
+_V1 = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 _FORM_OF_TC3 = (
     f"`{TC3} Credential=ID/DATE/SERVICE/tc3_request, SignedHeaders=content-type;host, Signature=64 hexadecimal digits`"
 )

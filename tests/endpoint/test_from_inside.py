@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from wiring import GOOD, connect, read_answer
 
 from pytest_scf import ScfRuntime
 
@@ -159,3 +161,25 @@ def test_a_call_in_flight_when_the_runtime_is_closed(scf_runtime_of: Make, tmp_p
     assert fifo.read_text() == "arrived"
     assert runtime.close() == [event]
     assert event.status == "ABORTED"
+
+
+def test_a_fork_that_closes_its_copy_leaves_the_parent_s_open(scf_runtime_of: Make) -> None:
+    runtime = scf_runtime_of("directory")
+    runtime.deploy(ECHO, name="echo")
+    function = deploy(runtime, "call_echo")
+    with runtime.endpoint() as endpoint:
+        for _ in range(2):  # before the first call from inside, and after it
+            with warnings.catch_warnings():  # from Python 3.12 on: there are threads
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
+            if pid == 0:
+                try:
+                    endpoint.close()
+                    runtime.close()
+                finally:
+                    os._exit(0)
+            os.waitpid(pid, 0)
+            assert function.invoke().return_value == [ANSWER] * 4
+            with connect(endpoint.port) as sock:
+                sock.sendall(GOOD)
+                assert "Error" in read_answer(sock)
