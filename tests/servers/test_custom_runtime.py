@@ -105,7 +105,7 @@ class TestBashWithCurl:
         assert "Time_Limit_In_Ms: 20000" in result.return_value
 
     def test_graceful_termination_runs_the_trap(self, deploy, bootstrap):
-        work = 'stop=; while [ -z "$stop" ]; do read -t 0.05 < <(:); done\n' + RESPOND
+        work = 'while [ -z "$stop" ]; do read -t 0.05 < <(:); done\n' + RESPOND
         text = BASH.replace("count=0", "count=0\ntrap 'echo trapped; stop=1' TERM")
         event = deploy(bootstrap(text, work=work), async_run=True).invoke_async()
         event.wait_for_signal_handler()
