@@ -95,6 +95,11 @@ class MissingParameter(ParameterError):
     description = "The request lacks a required parameter."
 
 
+class MissingParameterCode(MissingParameter):
+    code = "MissingParameter.Code"
+    description = "The request lacks the function's code."
+
+
 class UnknownParameter(ParameterError):
     code = "UnknownParameter"
     description = "The request holds a parameter that this action does not know."
@@ -179,6 +184,101 @@ class InvalidParameterValueStatus(InvalidParameterValue):
     description = "Status is not one of RUNNING, FINISHED, FAILED, ABORTED."
 
 
+class InvalidParameterValueAdditionalVersionWeights(InvalidParameterValue):
+    code = "InvalidParameterValue.AdditionalVersionWeights"
+    description = "The weights of an alias's further versions are not valid."
+
+
+class InvalidParameterValueAlias(InvalidParameterValue):
+    code = "InvalidParameterValue.Alias"
+    description = "The name of the alias is not valid."
+
+
+class InvalidParameterValueAsyncRunEnable(InvalidParameterValue):
+    code = "InvalidParameterValue.AsyncRunEnable"
+    description = "AsyncRunEnable is not valid: TRUE or FALSE."
+
+
+class InvalidParameterValueAsyncTriggerConfig(InvalidParameterValue):
+    code = "InvalidParameterValue.AsyncTriggerConfig"
+    description = "AsyncTriggerConfig is not valid."
+
+
+class InvalidParameterValueCode(InvalidParameterValue):
+    code = "InvalidParameterValue.Code"
+    description = "The code is not valid."
+
+
+class InvalidParameterValueDefaultNamespace(InvalidParameterValue):
+    code = "InvalidParameterValue.DefaultNamespace"
+    description = "The namespace default can be neither made nor deleted."
+
+
+class InvalidParameterValueDescription(InvalidParameterValue):
+    code = "InvalidParameterValue.Description"
+    description = "Description is not valid."
+
+
+class InvalidParameterValueEnvironment(InvalidParameterValue):
+    code = "InvalidParameterValue.Environment"
+    description = "Environment is not valid."
+
+
+class InvalidParameterValueEnvironmentSystemProtect(InvalidParameterValue):
+    code = "InvalidParameterValue.EnvironmentSystemProtect"
+    description = "Environment sets a variable that is the system's."
+
+
+class InvalidParameterValueFilters(InvalidParameterValue):
+    code = "InvalidParameterValue.Filters"
+    description = "Filters is not valid."
+
+
+class InvalidParameterValueFunctionType(InvalidParameterValue):
+    code = "InvalidParameterValue.FunctionType"
+    description = "Type is not valid: Event or HTTP."
+
+
+class InvalidParameterValueHandler(InvalidParameterValue):
+    code = "InvalidParameterValue.Handler"
+    description = "Handler is not valid."
+
+
+class InvalidParameterValueMemorySize(InvalidParameterValue):
+    code = "InvalidParameterValue.MemorySize"
+    description = "MemorySize is not valid."
+
+
+class InvalidParameterValueRoutingConfig(InvalidParameterValue):
+    code = "InvalidParameterValue.RoutingConfig"
+    description = "RoutingConfig is not valid."
+
+
+class InvalidParameterValueRuntime(InvalidParameterValue):
+    code = "InvalidParameterValue.Runtime"
+    description = "Runtime is not valid, or there is no interpreter for it here."
+
+
+class InvalidParameterValueSearchKey(InvalidParameterValue):
+    code = "InvalidParameterValue.SearchKey"
+    description = "SearchKey is not valid."
+
+
+class InvalidParameterValueTraceEnable(InvalidParameterValue):
+    code = "InvalidParameterValue.TraceEnable"
+    description = "TraceEnable is not valid: TRUE or FALSE."
+
+
+class InvalidParameterValueZipFile(InvalidParameterValue):
+    code = "InvalidParameterValue.ZipFile"
+    description = "ZipFile is not a zip that can be unpacked."
+
+
+class InvalidParameterValueZipFileBase64BinasciiError(InvalidParameterValue):
+    code = "InvalidParameterValue.ZipFileBase64BinasciiError"
+    description = "ZipFile is not base64."
+
+
 # What there is, and what there is not ------------------------------------------------------------------------------
 
 
@@ -226,6 +326,11 @@ class ResourceNotFoundQualifier(ResourceNotFound):
     status_code = 442
 
 
+class ResourceNotFoundVersion(ResourceNotFound):
+    code = "ResourceNotFound.Version"
+    description = "There is no such version."
+
+
 class ResourceInUse(ApiError):
     code = "ResourceInUse"
     description = "There is such a resource already, or it is in use."
@@ -234,6 +339,16 @@ class ResourceInUse(ApiError):
 class ResourceInUseFunction(ResourceInUse):
     code = "ResourceInUse.Function"
     description = "There is a function of this name already."
+
+
+class ResourceInUseAlias(ResourceInUse):
+    code = "ResourceInUse.Alias"
+    description = "There is an alias of this name already."
+
+
+class ResourceInUseNamespace(ResourceInUse):
+    code = "ResourceInUse.Namespace"
+    description = "There is a namespace of this name already."
 
 
 # What cannot be done -----------------------------------------------------------------------------------------------
@@ -254,6 +369,16 @@ class FailedOperationInvokeFunction(FailedOperation):
     description = "The function could not be invoked."
 
 
+class FailedOperationDeleteFunction(FailedOperation):
+    code = "FailedOperation.DeleteFunction"
+    description = "The function or version cannot be deleted."
+
+
+class FailedOperationDeleteNamespace(FailedOperation):
+    code = "FailedOperation.DeleteNamespace"
+    description = "The namespace cannot be deleted."
+
+
 class UnsupportedOperation(ApiError):
     code = "UnsupportedOperation"
     description = "The operation is not supported."
@@ -262,6 +387,16 @@ class UnsupportedOperation(ApiError):
 class UnsupportedOperationAsyncRunEnable(UnsupportedOperation):
     code = "UnsupportedOperation.AsyncRunEnable"
     description = "The function has no asynchronous execution (AsyncRunEnable is not TRUE)."
+
+
+class UnsupportedOperationAliasBind(UnsupportedOperation):
+    code = "UnsupportedOperation.AliasBind"
+    description = "An alias leads to this version."
+
+
+class UnsupportedOperationUpdateFunctionEventInvokeConfig(UnsupportedOperation):
+    code = "UnsupportedOperation.UpdateFunctionEventInvokeConfig"
+    description = "An asynchronous execution is never retried, so there is nothing to set."
 
 
 class LimitExceeded(ApiError):
@@ -288,6 +423,16 @@ class LimitExceededTotalConcurrencyMemory(LimitExceeded):
     code = "LimitExceeded.TotalConcurrencyMemory"
     description = "The function's concurrency exceeded the region's unreserved quota."
     status_code = 432
+
+
+class LimitExceededMsgTTL(LimitExceeded):
+    code = "LimitExceeded.MsgTTL"
+    description = "MsgTTL is out of its range."
+
+
+class LimitExceededRetryNum(LimitExceeded):
+    code = "LimitExceeded.RetryNum"
+    description = "RetryNum is out of its range."
 
 
 class RequestLimitExceeded(ApiError):

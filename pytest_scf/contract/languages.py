@@ -49,6 +49,11 @@ def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
         raise UsageError(f"runtime {runtime!r}: {error}. To run it with another version, give python= too") from error
 
 
+def is_python(runtime: object) -> bool:
+    """Whether it is the name of a Python of the cloud's, whether or not this machine has it."""
+    return isinstance(runtime, str) and _PYTHON.fullmatch(runtime) is not None
+
+
 def _find_node(runtime: str) -> Interpreter:
     from pytest_scf.instances import interpreters
 

@@ -166,7 +166,7 @@ class ScfRuntime:
     def _deploy_bootstrap(
         self, source: object, handler: str | None, python: object, name: str | None, config: dict[str, Any]
     ) -> Function:
-        from pytest_scf.facade import servers
+        from pytest_scf.platform import bootstraps
 
         if python is not None:
             raise UsageError("a custom runtime chooses its interpreter in its bootstrap: leave python= out")
@@ -177,7 +177,7 @@ class ScfRuntime:
             code_root=code_root,
             handler=handler or DEFAULT_HANDLER,
             runtime=languages.CUSTOM,
-            server=servers.custom_runtime(code_root),
+            server=bootstraps.custom_runtime(code_root),
             **config,
         )
         return Function._of(self._session, record)
@@ -278,6 +278,7 @@ class ScfRuntime:
         Raises UsageError, before anything is made, where something of this cannot be.
         """
         from pytest_scf.facade import servers
+        from pytest_scf.platform import bootstraps
 
         self._refuse_when_closed()
         config = _checked(
@@ -293,8 +294,11 @@ class ScfRuntime:
         )
         staging = self._platform.new_staging_dir
         code_root, default_name = code_directory(source, base_dirs=self.base_dirs, staging=staging)
-        server = servers.web_server(
-            code_root, host_ports=host_ports, staging=staging, can_mount=self.isolation == "namespaces"
+        server = bootstraps.web_server(
+            code_root,
+            host_ports=servers.ports(host_ports, 9000),
+            staging=staging,
+            can_mount=self.isolation == "namespaces",
         )
         record = self._added(
             [name] if name is not None else _names(default_name),

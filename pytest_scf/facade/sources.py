@@ -20,8 +20,8 @@ from io import BytesIO
 from pathlib import Path
 
 from pytest_scf.contract import limits
+from pytest_scf.contract.archives import unpack
 from pytest_scf.errors import UsageError
-from pytest_scf.facade.archives import unpack
 from pytest_scf.facade.function_source import extract
 
 ACCEPTED = "a directory, a .py file, a .zip file, source text (with a line break in it) or a Python function"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_scf.api_errors import ResourceNotFoundAsyncEvent
 from pytest_scf.platform.event_index import EventIndex, Listed, Wanted
-from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.logs import EventLog, Frame
 from pytest_scf.platform.status import RUNNING, StatusCode
 
@@ -83,6 +83,7 @@ class EventRecord:
         self,
         request_id: str,
         function: FunctionRecord,
+        config: FunctionConfig | None = None,
         *,
         asynchronous: bool,
         invoke_type: str,
@@ -91,7 +92,7 @@ class EventRecord:
     ) -> None:
         self.request_id = request_id
         self.function = function
-        self.config = function.config
+        self.config = config or function.config
         self.asynchronous = asynchronous
         self.invoke_type = invoke_type
         self.qualifier = qualifier
@@ -124,6 +125,7 @@ class EventRecord:
     too_late: tuple[Transition, ...] = ()
     waiters: tuple[Waiter, ...] = ()
     #: what an asynchronous invocation without asynchronous execution is to be called with: in each of its attempts
+    routing_key: str = ""
     message: bytes | None = None
     #: how often it was tried before
     retry_num: int = 0

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
+import secrets
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +77,13 @@ class FunctionConfig:
     server: Server | None = None
     #: None: the test's own
     interpreter: Interpreter | None = None
+    #: what was said of it that has no effect here, by the API's names
+    remembered: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def type(self) -> str:
+        """The API's Type: "HTTP" for a web function."""
+        return "HTTP" if self.server is not None and self.server.kind == "web" else "Event"
 
     def environ(self, settings: Settings) -> dict[str, str]:
         """The environment of the user's process (contract 5); nothing of the test's own is in it."""
@@ -137,11 +148,101 @@ class FunctionConfig:
         }
 
 
-class FunctionRecord:
-    """A function, its instances, and what was asked of it."""
+@dataclass(frozen=True)
+class Version:
+    """What was published of a function, frozen: its ``config`` with the number of the version, and when."""
 
-    def __init__(self, config: FunctionConfig) -> None:
+    config: FunctionConfig
+    time: float
+
+
+@dataclass(frozen=True)
+class Match:
+    """Sends calls with a routing key that matches to a version; ``method`` is "exact" or "range"."""
+
+    version: str
+    key: str
+    method: str
+    expression: str
+
+    def is_range(self) -> bool:
+        return _RANGE.fullmatch(self.expression) is not None
+
+    def accepts(self, routing_key: Mapping[str, str]) -> bool:
+        value = routing_key.get(self.key.removeprefix("invoke.headers."))
+        if value is None:
+            return False
+        if self.method == "exact":
+            return value == self.expression
+        found = _RANGE.fullmatch(self.expression)
+        try:
+            number = float(value)
+        except ValueError:
+            return False
+        assert found is not None
+        least, most = float(found[2]), float(found[3])
+        above = number > least if found[1] == "(" else number >= least
+        return above and (number < most if found[4] == ")" else number <= most)
+
+
+_RANGE = re.compile(r"\s*([(\[])\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*([)\]])\s*")
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A name for a version; part of the calls may go to others, by weight (0 to 1) or by routing key."""
+
+    name: str
+    version: str
+    weights: Mapping[str, float]
+    matches: tuple[Match, ...]
+    description: str
+    add_time: float
+    mod_time: float
+
+    def versions(self) -> set[str]:
+        return {self.version, *self.weights, *(match.version for match in self.matches)}
+
+    def choose(self, routing_key: str) -> str:
+        """The version that one call goes to. SILENT: calls with the same routing key go to the same version."""
+        if self.matches and routing_key:
+            keys = json.loads(routing_key)
+            for match in self.matches:
+                if match.accepts(keys):
+                    return match.version
+        if not self.weights:
+            return self.version
+        drawn = random.Random(routing_key or None).random()
+        for version, weight in self.weights.items():
+            drawn -= weight
+            if drawn < 0:
+                return version
+        return self.version
+
+
+@dataclass
+class Namespace:
+    name: str
+    description: str
+    add_time: float
+    mod_time: float
+
+
+class FunctionRecord:
+    """A function, its versions and aliases, its instances, and what was asked of it."""
+
+    def __init__(self, config: FunctionConfig, now: float = 0.0) -> None:
+        #: of $LATEST
         self.config = config
+        self.id = f"lam-{secrets.token_hex(4)}"
+        self.add_time = self.mod_time = now
+        self.deleted = False
+        self.versions: dict[str, Version] = {}
+        self.published = 0
+        self.aliases: dict[str, Alias] = {}
+        #: MB that the instances of the function may have together; None: what its ``max_instances`` may have
+        self.reserved_memory: int | None = None
+        #: of all versions
         self.instances: list[InstanceRecord] = []
         #: the most recently used last, so that the others can grow old
         self.idle: list[InstanceRecord] = []
@@ -164,6 +265,37 @@ class FunctionRecord:
     def namespace(self) -> str:
         return self.config.namespace
 
+    def resolve(self, qualifier: str, routing_key: str = "") -> FunctionConfig:
+        """What a call with a qualifier (a version or an alias) runs.
+
+        Raises ResourceNotFound.Qualifier, and ResourceNotFound.Function once the function is deleted.
+        """
+        if self.deleted:
+            raise ResourceNotFoundFunction(f"The function {self.name} has been deleted.")
+        if qualifier == LATEST:
+            return self.config
+        alias = self.aliases.get(qualifier)
+        number = qualifier if alias is None else alias.choose(routing_key)
+        if number == LATEST:
+            return self.config
+        version = self.versions.get(number)
+        if version is None:
+            raise ResourceNotFoundQualifier(f"The function {self.name} has no version or alias {qualifier}.")
+        return version.config
+
+    def serves(self, config: FunctionConfig) -> bool:
+        """Whether calls may still come for instances of this configuration."""
+        if self.deleted:
+            return False
+        return config is self.config or any(version.config is config for version in self.versions.values())
+
+    def take_idle(self, config: FunctionConfig) -> InstanceRecord | None:
+        """The idle instance of this configuration that was used last; it is idle no more."""
+        for at in range(len(self.idle) - 1, -1, -1):
+            if self.idle[at].config is config:
+                return self.idle.pop(at)
+        return None
+
     def __repr__(self) -> str:
         return f"<function {self.namespace}/{self.name}, {len(self.instances)} instances>"
 
@@ -171,10 +303,12 @@ class FunctionRecord:
 class Registry:
     """The functions by namespace and name."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._lock = threading.Lock()
+        self._now = now
         self._functions: dict[tuple[str, str], FunctionRecord] = {}
-        self._namespaces = {"default"}
+        self.namespaces: dict[str, Namespace] = {}
+        self.add_namespace("default", "")
 
     def add(self, config: FunctionConfig) -> FunctionRecord:
         """Raises ResourceInUse.Function when the name is taken in its namespace. The namespace is made if need be."""
@@ -184,20 +318,36 @@ class Registry:
                 raise ResourceInUseFunction(
                     f"The function {config.name} exists already in namespace {config.namespace}."
                 )
-            self._namespaces.add(config.namespace)
-            function = self._functions[key] = FunctionRecord(config)
+            if config.namespace not in self.namespaces:
+                self.add_namespace(config.namespace, "")
+            function = self._functions[key] = FunctionRecord(config, self._now())
         return function
+
+    def remove(self, function: FunctionRecord) -> None:
+        with self._lock:
+            self._functions.pop((function.namespace, function.name), None)
+            function.deleted = True
 
     def get(self, namespace: str, name: str, qualifier: str = LATEST) -> FunctionRecord:
         """Raises ResourceNotFound.Namespace, .Function or .Qualifier."""
         function = self._functions.get((namespace, name))
         if function is None:
-            if namespace not in self._namespaces:
-                raise ResourceNotFoundNamespace(f"The namespace {namespace} does not exist.")
+            self.namespace(namespace)
             raise ResourceNotFoundFunction(f"The function {name} does not exist in namespace {namespace}.")
         if qualifier != LATEST:
-            raise ResourceNotFoundQualifier(f"The function {name} has no version or alias {qualifier}.")
+            function.resolve(qualifier)
         return function
 
     def all(self) -> list[FunctionRecord]:
         return list(self._functions.values())
+
+    def namespace(self, name: str) -> Namespace:
+        """Raises ResourceNotFound.Namespace."""
+        found = self.namespaces.get(name)
+        if found is None:
+            raise ResourceNotFoundNamespace(f"The namespace {name} does not exist.")
+        return found
+
+    def add_namespace(self, name: str, description: str) -> None:
+        now = self._now()
+        self.namespaces[name] = Namespace(name, description, now, now)

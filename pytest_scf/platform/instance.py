@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_scf.instances.process import InstanceProcess
 from pytest_scf.platform.events import EventRecord, Registration
-from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 
 if TYPE_CHECKING:
     from pytest_scf.instances.reactor import Timer
@@ -35,10 +35,10 @@ class InitReport(NamedTuple):
 class InstanceRecord:
     """``state`` goes starting → busy ⇄ idle → gone; an instance starts because an event needs it."""
 
-    def __init__(self, platform: Platform, function: FunctionRecord) -> None:
+    def __init__(self, platform: Platform, function: FunctionRecord, config: FunctionConfig) -> None:
         self.platform = platform
         self.function = function
-        self.config = function.config
+        self.config = config
         self.id = f"{function.name}-{next(_numbers)}"
         self.state = "starting"
         self.event: EventRecord | None = None

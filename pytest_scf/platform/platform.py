@@ -28,7 +28,7 @@ from pytest_scf.platform import memory, status
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.diagnosis import diagnose
 from pytest_scf.platform.events import EventRecord, EventStore, Registration, SignalNote, Waiter, new_request_id
-from pytest_scf.platform.functions import LATEST, FunctionConfig, FunctionRecord, Registry
+from pytest_scf.platform.functions import LATEST, FunctionConfig, FunctionRecord, Registry, Version
 from pytest_scf.platform.instance import InitReport, InstanceRecord
 from pytest_scf.platform.queue import Queue
 from pytest_scf.platform.renewal import LOOK_INTERVAL, Renewal
@@ -79,7 +79,7 @@ class Platform:
         self._all_gone = threading.Condition(self._lock)
         self._starting_or_alive: set[InstanceRecord] = set()
         self.clock = Clock(self._reactor)
-        self.functions = Registry()
+        self.functions = Registry(self.clock.now)
         self._queue = Queue(self.clock, settings, self._try_again, self._waited_too_long)
         self._spill = Spill()
         self.events = EventStore(
@@ -128,6 +128,50 @@ class Platform:
         function.spill = self._spill
         return function
 
+    def update_function(self, function: FunctionRecord, config: FunctionConfig) -> None:
+        """Give $LATEST another configuration. What runs goes on as it began; idle instances are repossessed."""
+        with self._lock:
+            function.config = config
+            function.mod_time = self.clock.now()
+            self._repossess_outdated(function)
+
+    def publish_version(self, function: FunctionRecord, description: str = "") -> FunctionConfig:
+        """Freeze the code and the configuration of $LATEST as the next version."""
+        config = function.config
+        code_root = config.code_root
+        if config.server is None or config.server.cwd is None:
+            code_root = self.new_staging_dir() / "code"
+            shutil.copytree(config.code_root, code_root, symlinks=True)
+        with self._lock:
+            function.published += 1
+            config = replace(
+                config,
+                version=str(function.published),
+                code_root=code_root,
+                description=description or config.description,
+            )
+            function.versions[config.version] = Version(config, self.clock.now())
+        return config
+
+    def delete_version(self, function: FunctionRecord, version: str) -> None:
+        """Forget a version. What runs of it goes on; its idle instances are repossessed."""
+        with self._lock:
+            del function.versions[version]
+            self._repossess_outdated(function)
+
+    def delete_function(self, function: FunctionRecord) -> None:
+        """Forget a function with its versions. SILENT what becomes of its running events: they go on to their end."""
+        with self._lock:
+            self.functions.remove(function)
+            self._repossess_outdated(function)
+            while self._queue.has(function):
+                self._serve(self._queue.next(function))
+
+    def _repossess_outdated(self, function: FunctionRecord) -> None:
+        for instance in [each for each in function.idle if not function.serves(each.config)]:
+            function.idle.remove(instance)
+            instance.process.kill()
+
     # -- invoking ------------------------------------------------------------------------------------------------
 
     def invoke(
@@ -138,6 +182,7 @@ class Platform:
         asynchronous: bool,
         qualifier: str = LATEST,
         invoke_type: str = "OTHERS",
+        routing_key: str = "",
         request_id: str | None = None,
         as_request: bool = False,
     ) -> EventRecord:
@@ -149,15 +194,17 @@ class Platform:
         busy. An asynchronous invocation of a function without asynchronous execution waits for an instance instead, and
         is tried again where it fails (see ``pytest_scf.platform.queue``); LimitExceeded.Quota when too many wait.
         """
+        config = function.config if qualifier == LATEST else function.resolve(qualifier, routing_key)
         event = EventRecord(
             request_id or new_request_id(),
             function,
-            asynchronous=asynchronous and function.config.async_run,
+            config,
+            asynchronous=asynchronous and config.async_run,
             invoke_type=invoke_type,
             qualifier=qualifier,
             start_time=self.clock.now(),
         )
-        server = function.config.server
+        server = config.server
         if server is not None and server.kind == "web" and not as_request:
             raise UnsupportedOperation(
                 f"The function {function.name} is a web function: it takes HTTP requests, and cannot be invoked."
@@ -168,10 +215,12 @@ class Platform:
             is_message = asynchronous and not event.asynchronous
             if is_message:
                 event.message = payload
-            if function.idle:
+                event.routing_key = routing_key
+            instance = function.take_idle(config)
+            if instance is not None:
                 self.events.add(event)
-                self._assign(function.idle.pop(), event, payload)
-            elif len(function.instances) < self._most_instances(function):
+                self._assign(instance, event, payload)
+            elif self._has_room(function):
                 self._launch(function, event, payload)
                 self.events.add(event)
             elif is_message:
@@ -183,11 +232,19 @@ class Platform:
         return event
 
     def _exceeded(self, function: FunctionRecord) -> str:
-        quota = self._most_instances(function) * function.config.memory
+        quota = function.reserved_memory
+        if quota is None:
+            quota = self._most_instances(function) * function.config.memory
         return f"Function [ {function.name} ] concurrency exceeded reserved quota {quota}MB"
 
     def _most_instances(self, function: FunctionRecord) -> int:
+        if function.reserved_memory is not None:
+            return function.reserved_memory // function.config.memory
         return function.config.max_instances or self.settings.max_instances
+
+    def _has_room(self, function: FunctionRecord) -> bool:
+        """Whether another instance may be started; it takes the place of one that is idle, of another version."""
+        return len(function.instances) - len(function.idle) < self._most_instances(function)
 
     def _assign(self, instance: InstanceRecord, event: EventRecord, payload: bytes) -> None:
         instance.event = event
@@ -215,8 +272,8 @@ class Platform:
             self._reactor.call_at(time.monotonic() + memory.INTERVAL, self._watch_memory)
 
     def _launch(self, function: FunctionRecord, event: EventRecord, payload: bytes) -> None:
-        config = function.config
-        instance = InstanceRecord(self, function)
+        config = event.config
+        instance = InstanceRecord(self, function, config)
         spec = Spec(
             id=f"{os.getpid()}-{id(self):x}-{instance.id}",
             handler=config.handler,
@@ -239,6 +296,8 @@ class Platform:
         event.instance = instance
         instance.event = event
         process.launch()
+        if len(function.instances) >= self._most_instances(function) and function.idle:
+            function.idle.pop(0).process.kill()
         function.instances.append(instance)
         self._starting_or_alive.add(instance)
         event.payload = payload
@@ -426,7 +485,7 @@ class Platform:
     def _free(self, instance: InstanceRecord, event: EventRecord) -> None:
         instance.event = None
         function = instance.function
-        if instance.config is not function.config or self._queue.has(function) or self._closed:
+        if not function.serves(instance.config) or self._queue.has(function) or self._closed:
             self._publish(event)
             self._next_for(instance)
             return
@@ -446,7 +505,7 @@ class Platform:
     def _next_for(self, instance: InstanceRecord) -> None:
         """Give an instance that has become free the next waiting event, or take it back."""
         function = instance.function
-        if self._closed or instance.config is not function.config:
+        if self._closed or not function.serves(instance.config):
             instance.state = "idle"
             instance.process.kill()
         elif self._queue.has(function):
@@ -461,33 +520,34 @@ class Platform:
             while self._queue.has(function) and not self._closed and self._has_room(function):
                 self._serve(self._queue.next(function))
 
-    def _has_room(self, function: FunctionRecord) -> bool:
-        return len(function.instances) < self._most_instances(function)
-
     def _serve(self, event: EventRecord, instance: InstanceRecord | None = None) -> None:
         """Begin an attempt at a message, in an idle instance or a new one."""
         assert event.message is not None
-        event.assigned, event.config = self.clock.now(), event.function.config
-        if instance is not None:
-            self._assign(instance, event, event.message)
-            event.touch()
-            return
+        function = event.function
+        event.assigned = self.clock.now()
         try:
-            self._launch(event.function, event, event.message)
+            event.config = function.resolve(event.qualifier, event.routing_key)
+            if instance is not None and instance.config is not event.config:
+                instance.process.kill()
+                instance = None
+            instance = instance or function.take_idle(event.config)
+            if instance is None:
+                self._launch(function, event, event.message)
+                return
         except ScfError as error:
             cause = f"no instance could be started: {error}"
             event.decide(status.FAILED, status.INTERNAL_ERROR, cause, self.clock.now())
             event.fail(f"{status.INTERNAL_ERROR.text}: {error}")
             self._publish(event)
+            return
+        self._assign(instance, event, event.message)
+        event.touch()
 
     def _try_again(self, event: EventRecord) -> None:
         with self._lock:
             if not self._queue.take(event):
                 return
-            function = event.function
-            if function.idle:
-                self._serve(event, function.idle.pop())
-            elif self._has_room(function):
+            if self._has_room(event.function):
                 self._serve(event)
             else:
                 self._queue.put(event)

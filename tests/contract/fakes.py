@@ -54,6 +54,7 @@ class FakePlatform:
         asynchronous: bool,
         qualifier: str,
         invoke_type: str = "OTHERS",
+        routing_key: str = "",
         request_id: str | None = None,
     ) -> EventRecord:
         request_id = request_id or new_request_id()

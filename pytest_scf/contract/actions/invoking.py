@@ -34,6 +34,7 @@ def invoke(platform: Platform, request: InvokeRequest, request_id: str) -> Invok
             # Only of a function with asynchronous execution it makes an event, which the API lists and terminates.
             asynchronous=True,
             qualifier=request.Qualifier,
+            routing_key=request.RoutingKey,
             request_id=request_id,
         )
         return InvokeResponse(Result("", "", "", 0, 0.0, 0, request_id, 0))
@@ -48,7 +49,14 @@ def _invoke_and_wait(
     platform: Platform, request: InvokeRequest | InvokeFunctionRequest, payload: bytes, request_id: str
 ) -> Result:
     function = platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
-    event = platform.invoke(function, payload, asynchronous=False, qualifier=request.Qualifier, request_id=request_id)
+    event = platform.invoke(
+        function,
+        payload,
+        asynchronous=False,
+        qualifier=request.Qualifier,
+        routing_key=request.RoutingKey,
+        request_id=request_id,
+    )
     # Without a timeout here: the function's own ends the event.
     platform.wait_final(event)
     return _result_of(event, request.LogType)
