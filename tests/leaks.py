@@ -83,7 +83,9 @@ def _fds() -> Counter[str]:
 
 def _mounts() -> Counter[str]:
     mounts = Path("/proc/self/mounts")
-    return Counter(mounts.read_text(errors="replace").splitlines()) if mounts.exists() else Counter()
+    lines = mounts.read_text(errors="replace").splitlines() if mounts.exists() else []
+    # Those of namespaces are a container engine's that runs on this machine; instances have none.
+    return Counter(line for line in lines if not line.startswith("nsfs "))
 
 
 def _files() -> frozenset[str]:

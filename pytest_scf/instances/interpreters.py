@@ -106,7 +106,12 @@ def _numbers(path: str) -> list[int]:
 
 @functools.cache
 def _ask_python(program: str) -> Interpreter:
-    executable, version, prefixes = json.loads(_answer(program, "-E", "-s", "-c", _ASK_PYTHON) or "[]")
+    answer = _answer(program, "-E", "-s", "-c", _ASK_PYTHON)
+    try:
+        executable, version, prefixes = json.loads(answer)
+    except ValueError as error:
+        raise UsageError(f"{program} is no Python: asked for its version it said {answer.strip()[:100]!r}") from error
+    executable = executable or program
     places = dict.fromkeys(place for place in (*prefixes, os.path.dirname(executable)) if place)
     return Interpreter(
         language="python",
@@ -129,10 +134,13 @@ def _find_node(path: str) -> Interpreter:
         raise UsageError(
             "there is no Node.js at hand: no node on PATH. Install it to run functions that are written for it"
         )
-    answer = json.loads(_answer(program, "-p", "JSON.stringify([process.execPath, process.versions.node])"))
-    executable, text = answer
-    numbers = _numbers(text)
-    version = (numbers[0], numbers[1], numbers[2])
+    answer = _answer(program, "-p", "JSON.stringify([process.execPath, process.versions.node])")
+    try:
+        executable, text = json.loads(answer)
+        major, minor, patch = _numbers(text)[:3]
+    except ValueError as error:
+        raise UsageError(f"{program} is no Node.js: asked for its version it said {answer.strip()[:100]!r}") from error
+    version = (major, minor, patch)
     if version < OLDEST_NODE:
         raise UsageError(f"{program} is Node.js {text}: functions run with {OLDEST_NODE[0]} or later")
     directory = os.path.dirname(executable)

@@ -365,6 +365,11 @@ def test_what_cannot_be_is_refused(one, tmp_path, monkeypatch):
         one.deploy("exports.main_handler = async () => 1;\n", runtime=RUNTIME)
     (tmp_path / "node").write_text('#!/bin/sh\necho \'["/x/node", "14.21.3"]\'\n')
     (tmp_path / "node").chmod(0o755)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "node").symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path / "other"))
+    with pytest.raises(UsageError, match=r"other/node is no Node\.js: asked for its version it said ''"):
+        one.deploy("exports.main_handler = async () => 1;\n", runtime=RUNTIME)
     monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep)
     with pytest.raises(UsageError, match=r"node is Node\.js 14\.21\.3: functions run with 15 or later"):
         one.deploy("exports.main_handler = async () => 1;\n", runtime=RUNTIME)

@@ -13,7 +13,7 @@ import pytest
 from pytest_scf import UsageError
 from pytest_scf.instances import interpreters
 from pytest_scf.runtimes import python as python_runtime
-from pytest_scf.runtimes import wire
+from pytest_scf.runtimes import sdk, wire
 
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 VERSIONS = [f"3.{minor}" for minor in range(6, 15) if f"3.{minor}" != OWN]
@@ -158,7 +158,7 @@ def test_its_lines_are_counted_without_a_package_in_it(version, branch, pytester
     assert result.stdout.str().split("functions/index.py")[1].split("%")[1].splitlines()[0].strip() == "11"
 
 
-@pytest.mark.parametrize("runtime", [python_runtime, wire], ids=lambda module: module.__name__.rpartition(".")[2])
+@pytest.mark.parametrize("runtime", [python_runtime, sdk, wire], ids=lambda module: module.__name__.rpartition(".")[2])
 def test_what_runs_inside_is_python_3_6(runtime):
     ast.parse(Path(runtime.__file__).read_text(), feature_version=(3, 6))
 
@@ -186,6 +186,7 @@ def test_an_interpreter_is_named_by_its_path(rt, tmp_path):
         ("3.5", "there is no Python 3.5 at hand"),
         ("no-such-python", "there is no 'no-such-python' that can be executed"),
         ("/bin/ls", "/bin/ls cannot run functions: asked for its version it ended with exit status"),
+        ("/bin/true", "/bin/true is no Python: asked for its version it said ''"),
         (3.12, "python must be a version, as text"),
     ],
 )
