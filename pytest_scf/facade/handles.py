@@ -119,7 +119,11 @@ class Function(_Handle):
         return InvokeResult._of(self._session, self._invoked(response), response["Result"])
 
     def invoke_async(self, event: Any = _EMPTY) -> Event:
-        """Have the function called, and give the event without waiting. ``event`` is {} by default."""
+        """Have the function called, and give the event without waiting. ``event`` is {} by default.
+
+        Without asynchronous execution it is a message in a queue: it waits where all instances are busy, and is tried
+        again where it fails (see ``Event.attempts``). Raises the API's errors, 429 and 432 among them.
+        """
         response = self._invoke(event, "Event")
         return Event._of(self._session, self._invoked(response))
 
