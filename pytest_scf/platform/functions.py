@@ -85,6 +85,11 @@ class FunctionConfig:
         """The API's Type: "HTTP" for a web function."""
         return "HTTP" if self.server is not None and self.server.kind == "web" else "Event"
 
+    @property
+    def is_python(self) -> bool:
+        """Whether it is a handler in Python, which counts its lines where coverage is measured."""
+        return self.server is None and (self.interpreter is None or self.interpreter.language == "python")
+
     def environ(self, settings: Settings) -> dict[str, str]:
         """The environment of the user's process (contract 5); nothing of the test's own is in it."""
         interpreter = sys.executable if self.interpreter is None else self.interpreter.executable

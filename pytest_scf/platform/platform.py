@@ -283,7 +283,7 @@ class Platform:
             tmp_bytes=self.settings.tmp_bytes,
             start_method=self.settings.start_method,
             pidfd=self.settings.pidfd,
-            coverage=self.coverage if config.server is None else None,
+            coverage=self.coverage if config.is_python else None,
             server=_server_spec(config),
             interpreter=config.interpreter,
             api_port=self.api_port() if config.server is None else 0,

@@ -347,6 +347,25 @@ def test_a_program_that_the_handler_starts_holds_nothing_of_ours(one):
     assert inside == alone
 
 
+def test_measuring_coverage_changes_nothing(pytester):
+    """There are no lines of it to be counted, and nobody waits for them."""
+    pytest.importorskip("pytest_cov")
+    pytester.makepyfile(
+        """
+        def test_ends(scf_runtime):
+            source = "exports.main_handler = () => new Promise(() => console.log('ready'));\\n"
+            fn = scf_runtime.deploy(source, runtime="Nodejs18.15", async_run=True)
+            event = fn.invoke_async()
+            event.wait_for_log("ready")
+            assert event.instance._record.process._coverage is None
+            event.terminate(graceful=True)
+            event.assert_failed(439)
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--cov=.", timeout=120)
+    result.assert_outcomes(passed=1)
+
+
 def test_the_limit_of_time(one):
     fn = deployed(one, "exports.main_handler = () => new Promise(() => {});", timeout=1)
     fn.invoke_async().assert_failed(433)
