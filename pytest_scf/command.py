@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="give the function of this name asynchronous execution (may be repeated)",
     )
+    add(
+        "--runtime", metavar="NAME", help="of all functions (default: Python; Nodejs18.15 where the file is JavaScript)"
+    )
     add("--handler", default=_DEFAULT_HANDLER, help=f"of all functions (default: {_DEFAULT_HANDLER})")
     add(
         "--timeout",
@@ -109,6 +112,7 @@ def _serve(options: argparse.Namespace, ended: int) -> None:
                 path,
                 name=name,
                 handler=options.handler,
+                runtime=options.runtime or _runtime(path, options.handler),
                 timeout=options.timeout,
                 async_run=options.async_run or name in options.async_run_of,
             )
@@ -152,6 +156,13 @@ def _sources(directory: Path, handler: str) -> dict[str, Path]:
 def _holds(directory: Path, file: str) -> bool:
     """Whether the handler's file is there, in whatever language."""
     return any(path.is_file() for path in directory.glob(f"{file}.*"))
+
+
+def _runtime(directory: Path, handler: str) -> str | None:
+    """The runtime that the handler's file is for; None is Python."""
+    file = handler.rpartition(".")[0]
+    found = {path.suffix for path in directory.glob(f"{file}.*") if path.is_file()}
+    return "Nodejs18.15" if ".py" not in found and found & {".js", ".cjs", ".mjs"} else None
 
 
 def _introduce(endpoint: Endpoint, functions: list[Function], sources: dict[str, Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,15 @@ def test_one_function_with_all_options(serve: Serve, functions: Path) -> None:
     assert served.said("SecretKey (.+)") == "mine"
     assert served.call("ListAsyncEvents", FunctionName="echo")["TotalCount"] == 0
     assert served.said(r"region (\S+)") == "ap-hongkong"
+    served.end(signal.SIGTERM)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
+def test_a_function_in_javascript(serve: Serve, functions: Path) -> None:
+    (functions / "js").mkdir()
+    (functions / "js" / "index.js").write_text("exports.main_handler = async (event) => event.length;\n")
+    served = serve(functions, "--port=0")
+    assert served.call("Invoke", FunctionName="js", ClientContext="[7, 8]")["Result"]["RetMsg"] == "2"
     served.end(signal.SIGTERM)
 
 
