@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from pytest_scf.api_errors import InternalError, InvalidAction
+from pytest_scf.api_errors import InternalError, InvalidAction, UnsupportedOperation
 from pytest_scf.contract.flat import FlatParams
 from pytest_scf.contract.rate import RateLimit
 from pytest_scf.contract.request import Params, read_params
@@ -40,7 +40,7 @@ class Api:
         try:
             row = ACTIONS.get(action)
             if row is None:
-                raise InvalidAction(_unknown_action(action))
+                raise _not_there(action)
             if self._limit is not None:
                 self._limit.take(action)
             if isinstance(params, FlatParams):
@@ -62,7 +62,11 @@ class Api:
         return answer
 
 
-def _unknown_action(action: object) -> str:
+def _not_there(action: object) -> ApiError:
+    from pytest_scf.contract.extent import REFUSED
+
+    if action in REFUSED:
+        return UnsupportedOperation(f"The action {action} is not emulated; {REFUSED[str(action)]}.")
     near = difflib.get_close_matches(str(action), ACTIONS, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return f"There is no action {action!r}.{hint} Known here: {', '.join(ACTIONS)}."
+    return InvalidAction(f"There is no action {action!r}.{hint} Known here: {', '.join(ACTIONS)}.")

@@ -310,6 +310,19 @@ class DeleteFunctionResponse:
     pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteFunctionVersionRequest:
+    FunctionName: FunctionName_
+    Qualifier: Annotated[str, Text(error=api_errors.InvalidParameterValueQualifier)]
+    Namespace: Namespace_ = "default"
+    ForceDelete: Annotated[str, TrueOrFalse] = "FALSE"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFunctionVersionResponse:
+    pass
+
+
 # Versions and aliases ----------------------------------------------------------------------------------------------
 
 

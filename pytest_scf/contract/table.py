@@ -114,6 +114,12 @@ _ROWS = (
         functions.delete_function,
     ),
     _action(
+        "DeleteFunctionVersion",
+        function_models.DeleteFunctionVersionRequest,
+        function_models.DeleteFunctionVersionResponse,
+        functions.delete_function_version,
+    ),
+    _action(
         "PublishVersion",
         function_models.PublishVersionRequest,
         function_models.PublishVersionResponse,

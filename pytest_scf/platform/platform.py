@@ -133,7 +133,8 @@ class Platform:
         with self._lock:
             function.config = config
             function.mod_time = self.clock.now()
-            self._repossess_outdated(function)
+            outdated = self._repossess_outdated(function)
+        self._wait_all_gone(outdated)
 
     def publish_version(self, function: FunctionRecord, description: str = "") -> FunctionConfig:
         """Freeze the code and the configuration of $LATEST as the next version."""
@@ -157,20 +158,28 @@ class Platform:
         """Forget a version. What runs of it goes on; its idle instances are repossessed."""
         with self._lock:
             del function.versions[version]
-            self._repossess_outdated(function)
+            outdated = self._repossess_outdated(function)
+        self._wait_all_gone(outdated)
 
     def delete_function(self, function: FunctionRecord) -> None:
         """Forget a function with its versions. SILENT what becomes of its running events: they go on to their end."""
         with self._lock:
             self.functions.remove(function)
-            self._repossess_outdated(function)
+            outdated = self._repossess_outdated(function)
             while self._queue.has(function):
                 self._serve(self._queue.next(function))
+        self._wait_all_gone(outdated)
 
-    def _repossess_outdated(self, function: FunctionRecord) -> None:
-        for instance in [each for each in function.idle if not function.serves(each.config)]:
+    def _repossess_outdated(self, function: FunctionRecord) -> list[InstanceRecord]:
+        outdated = [each for each in function.idle if not function.serves(each.config)]
+        for instance in outdated:
             function.idle.remove(instance)
             instance.process.kill()
+        return outdated
+
+    def _wait_all_gone(self, instances: list[InstanceRecord]) -> None:
+        for instance in instances:
+            self._wait_gone(instance)
 
     # -- invoking ------------------------------------------------------------------------------------------------
 
@@ -244,7 +253,8 @@ class Platform:
 
     def _has_room(self, function: FunctionRecord) -> bool:
         """Whether another instance may be started; it takes the place of one that is idle, of another version."""
-        return len(function.instances) - len(function.idle) < self._most_instances(function)
+        working = sum(1 for instance in function.instances if instance.event is not None)
+        return working < self._most_instances(function)
 
     def _assign(self, instance: InstanceRecord, event: EventRecord, payload: bytes) -> None:
         instance.event = event

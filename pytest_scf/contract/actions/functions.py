@@ -35,6 +35,8 @@ from pytest_scf.contract.function_models import (
     CreateFunctionResponse,
     DeleteFunctionRequest,
     DeleteFunctionResponse,
+    DeleteFunctionVersionRequest,
+    DeleteFunctionVersionResponse,
     Environment,
     Function,
     GetFunctionRequest,
@@ -357,16 +359,32 @@ def delete_function(platform: Platform, request: DeleteFunctionRequest, request_
     function = platform.functions.get(request.Namespace, request.FunctionName)
     if request.Qualifier is None:
         platform.delete_function(function)
-        return DeleteFunctionResponse()
-    if request.Qualifier == LATEST:
-        raise InvalidParameterValue("The version $LATEST cannot be deleted alone: leave `Qualifier` out.")
-    if request.Qualifier not in function.versions:
-        raise ResourceNotFoundVersion(f"The function {function.name} has no version {request.Qualifier}.")
-    bound = [alias.name for alias in function.aliases.values() if request.Qualifier in alias.versions()]
+    else:
+        _delete_version(platform, function, request.Qualifier)
+    return DeleteFunctionResponse()
+
+
+def delete_function_version(
+    platform: Platform, request: DeleteFunctionVersionRequest, request_id: str
+) -> DeleteFunctionVersionResponse:
+    """SILENT what ForceDelete does to aliases of the version; here they go with it."""
+    function = platform.functions.get(request.Namespace, request.FunctionName)
+    if request.ForceDelete == "TRUE":
+        for alias in [each for each in function.aliases.values() if request.Qualifier in each.versions()]:
+            del function.aliases[alias.name]
+    _delete_version(platform, function, request.Qualifier)
+    return DeleteFunctionVersionResponse()
+
+
+def _delete_version(platform: Platform, function: FunctionRecord, version: str) -> None:
+    if version == LATEST:
+        raise InvalidParameterValue("The version $LATEST cannot be deleted alone: delete the function.")
+    if version not in function.versions:
+        raise ResourceNotFoundVersion(f"The function {function.name} has no version {version}.")
+    bound = [alias.name for alias in function.aliases.values() if version in alias.versions()]
     if bound:
         raise UnsupportedOperationAliasBind(
-            f"The version {request.Qualifier} of function {function.name} is that of the alias {bound[0]}: "
+            f"The version {version} of function {function.name} is that of the alias {bound[0]}: "
             "lead the alias to another version before."
         )
-    platform.delete_version(function, request.Qualifier)
-    return DeleteFunctionResponse()
+    platform.delete_version(function, version)

@@ -1,0 +1,79 @@
+"""How far the vendor's actions are emulated: which are refused, and why; what the others leave out.
+
+``python -m pytest_scf.contract.extent`` prints docs/actions.md, which a test compares with it.
+"""
+
+from __future__ import annotations
+
+_TRIGGER = "what triggers an event is up to the test: invoke the function with the event that the trigger would send"
+_LAYER = "there are no layers: put what the layer holds beside the function's code"
+_DOMAIN = "there are no domains: `fn.request(...)` sends a web function its requests"
+_PROVISIONED = "instances are started when an event needs one: a first event warms one"
+
+#: what to do instead of each action that is refused with UnsupportedOperation
+REFUSED = {
+    "CopyFunction": "create the function again, with the same code",
+    "CreateCustomDomain": _DOMAIN,
+    "CreateTrigger": _TRIGGER,
+    "DeleteCustomDomain": _DOMAIN,
+    "DeleteLayerVersion": _LAYER,
+    "DeleteProvisionedConcurrencyConfig": _PROVISIONED,
+    "DeleteTrigger": _TRIGGER,
+    "GetAccount": "there is no account: the quotas are the runtime's settings",
+    "GetCustomDomain": _DOMAIN,
+    "GetFunctionAddress": "the code is where it was deployed from",
+    "GetLayerVersion": _LAYER,
+    "GetProvisionedConcurrencyConfig": _PROVISIONED,
+    "ListCustomDomains": _DOMAIN,
+    "ListLayerVersions": _LAYER,
+    "ListLayers": _LAYER,
+    "ListTriggers": _TRIGGER,
+    "PublishLayerVersion": _LAYER,
+    "PutProvisionedConcurrencyConfig": _PROVISIONED,
+    "PutTotalConcurrencyConfig": "there is no account: PutReservedConcurrencyConfig limits a function",
+    "UpdateCustomDomain": _DOMAIN,
+    "UpdateTrigger": _TRIGGER,
+    "UpdateTriggerStatus": _TRIGGER,
+}
+
+_WITHOUT_EFFECT = (
+    "VpcConfig, Role, Tags, ClsLogsetId, ClsTopicId, DeadLetterConfig, PublicNetConfig, DnsCache and IntranetConfig "
+    "are remembered, and have no effect"
+)
+_UNSEEN = "Layers, CfsConfig, InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
+#: what is left out of those that are emulated in part
+PARTLY = {
+    "CreateFunction": f"code comes as ZipFile, or as our LocalPath: not from COS, Git or an image; {_UNSEEN}; "
+    f"{_WITHOUT_EFFECT}; a Python that the machine does not have is the test's own",
+    "GetFunction": "there are no triggers and layers",
+    "GetFunctionLogs": "the deprecated time fields are read, the log store is that of the runtime",
+    "ListFunctions": "Filters knows Status, Runtime, Type and FunctionName",
+    "UpdateFunctionCode": "code comes as ZipFile, or as our LocalPath",
+    "UpdateFunctionConfiguration": f"{_UNSEEN}; {_WITHOUT_EFFECT}",
+}
+
+
+def page() -> str:
+    """docs/actions.md."""
+    from pytest_scf.contract.table import ACTIONS
+
+    lines = [
+        "# Actions",
+        "",
+        "Every action of the API 2018-04-16 that the official SDK knows. Made by",
+        "`python -m pytest_scf.contract.extent`.",
+        "",
+        "| action | | |",
+        "| --- | --- | --- |",
+    ]
+    for name in sorted({*ACTIONS, *REFUSED}):
+        if name in REFUSED:
+            lines.append(f"| {name} | refused: UnsupportedOperation | {REFUSED[name]} |")
+        else:
+            extent = "partly" if name in PARTLY else "emulated"
+            lines.append(f"| {name} | {extent} | {PARTLY.get(name, '')} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,449 @@
+"""The management actions, over the real platform: what they change is what the function then is."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_scf import ScfRuntime, api_errors
+
+ECHO = "import os\ndef main_handler(event, context):\n    return {text!r}, dict(os.environ), context\n"
+
+
+def zipped(text: str, name: str = "index.py", mode: int = 0o644) -> str:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        entry = zipfile.ZipInfo(name)
+        entry.external_attr = (0o100000 | mode) << 16
+        archive.writestr(entry, text)
+    return base64.b64encode(content.getvalue()).decode()
+
+
+@pytest.fixture
+def rt(scf_runtime: ScfRuntime) -> ScfRuntime:
+    return scf_runtime
+
+
+@pytest.fixture
+def call(rt: ScfRuntime) -> Callable[..., dict[str, Any]]:
+    return lambda action, **params: rt.api.call(action, params)
+
+
+@pytest.fixture
+def create(call) -> Callable[..., None]:
+    """Create the function ``worker``, which returns a text, its environment and its context."""
+
+    def create(text: str = "one", **params: Any) -> None:
+        code = {"ZipFile": zipped(ECHO.format(text=text))}
+        call("CreateFunction", **{"FunctionName": "worker", "Code": code, **params})
+
+    return create
+
+
+@pytest.fixture
+def run(call) -> Callable[..., Any]:
+    """Call ``worker``, and give what it returned."""
+    import json
+
+    def run(qualifier: str = "$LATEST", **params: Any) -> Any:
+        result = call("Invoke", FunctionName="worker", Qualifier=qualifier, **params)["Result"]
+        assert result["InvokeResult"] == 0, result
+        return json.loads(result["RetMsg"])
+
+    return run
+
+
+class TestCreating:
+    def test_what_is_created_is_what_runs_and_what_is_told(self, create, call, run):
+        create(
+            Description="works",
+            MemorySize=256,
+            Timeout=7,
+            InitTimeout=9,
+            Environment={"Variables": [{"Key": "LEVEL", "Value": "high"}]},
+            TraceEnable="TRUE",
+            Role="SCF_Role",
+            Tags=[{"Key": "team", "Value": "a"}],
+        )
+        text, environ, context = run()
+        assert text == "one"
+        assert environ["LEVEL"] == "high"
+        assert (context["memory_limit_in_mb"], context["time_limit_in_ms"]) == (256, 7000)
+        told = call("GetFunction", FunctionName="worker", ShowCode="TRUE")
+        assert told["Environment"] == {"Variables": [{"Key": "LEVEL", "Value": "high"}]}
+        assert (told["MemorySize"], told["Timeout"], told["InitTimeout"]) == (256, 7, 9)
+        assert (told["AsyncRunEnable"], told["TraceEnable"], told["Type"]) == ("FALSE", "TRUE", "Event")
+        assert (told["Role"], told["Tags"]) == ("SCF_Role", [{"Key": "team", "Value": "a"}])
+        assert told["Description"] == "works"
+        assert told["CodeInfo"].startswith("import os")
+        assert told["CodeSize"] == len(ECHO.format(text="one"))
+        assert told["Status"] == "Active"
+
+    def test_a_local_directory_is_used_in_place(self, call, run, tmp_path: Path):
+        (tmp_path / "app.py").write_text(ECHO.format(text="local").replace("main_handler", "go"))
+        call("CreateFunction", FunctionName="worker", Code={"LocalPath": str(tmp_path)}, Handler="app.go")
+        assert run()[0] == "local"
+
+    def test_asynchronous_execution_has_its_own_limits_and_is_locked(self, create, call):
+        create(AsyncRunEnable="TRUE")
+        assert call("GetFunction", FunctionName="worker")["Timeout"] == 86400
+        with pytest.raises(api_errors.UnknownParameter, match="AsyncRunEnable"):
+            call("UpdateFunctionConfiguration", FunctionName="worker", AsyncRunEnable="FALSE")
+
+    def test_what_deploy_makes_is_told_and_the_other_way_round(self, rt, create, call):
+        fn = rt.deploy("def main_handler(event, context):\n    return 7\n", name="deployed", memory=512)
+        assert call("GetFunction", FunctionName="deployed")["MemorySize"] == fn.config.memory == 512
+        create()
+        assert {each["FunctionName"] for each in call("ListFunctions")["Functions"]} == {"deployed", "worker"}
+
+    def test_a_web_function(self, rt, call):
+        bootstrap = "#!/bin/sh\nexec python3 -m http.server 9000 --bind 0.0.0.0\n"
+        code = {"ZipFile": zipped(bootstrap, "scf_bootstrap", 0o755)}
+        call("CreateFunction", FunctionName="site", Code=code, Type="HTTP")
+        assert call("GetFunction", FunctionName="site")["Type"] == "HTTP"
+        with pytest.raises(api_errors.UnsupportedOperation, match="web function"):
+            call("Invoke", FunctionName="site")
+
+    @pytest.mark.parametrize(
+        ("params", "error", "message"),
+        [
+            ({"FunctionName": "1st"}, api_errors.InvalidParameterFunctionName, "begin with a letter"),
+            ({"FunctionName": "a" * 61}, api_errors.InvalidParameterFunctionName, "2 to 60 characters"),
+            ({"Handler": "main"}, api_errors.InvalidParameterValueHandler, "file.function"),
+            ({"MemorySize": 100}, api_errors.InvalidParameterValueMemorySize, "got 100"),
+            ({"MemorySize": "128"}, api_errors.InvalidParameterValueMemorySize, "int"),
+            ({"Timeout": 901}, api_errors.InvalidParameterValue, "Timeout.*900"),
+            ({"InitTimeout": 0}, api_errors.InvalidParameterValue, "InitTimeout"),
+            ({"Runtime": "Cobol"}, api_errors.InvalidParameterValueRuntime, "Cobol"),
+            ({"Type": "event"}, api_errors.InvalidParameterValueFunctionType, "Event, HTTP"),
+            ({"AsyncRunEnable": "yes"}, api_errors.InvalidParameterValueAsyncRunEnable, "TRUE, FALSE"),
+            ({"TraceEnable": True}, api_errors.InvalidParameter, "TraceEnable"),
+            ({"Description": "x" * 1001}, api_errors.InvalidParameterValueDescription, "1001 characters"),
+            ({"Namespace": "nowhere"}, api_errors.ResourceNotFoundNamespace, "nowhere"),
+            ({"Code": None}, api_errors.MissingParameterCode, "ZipFile"),
+            ({"Code": {"ZipFile": "#"}}, api_errors.InvalidParameterValueZipFileBase64BinasciiError, "base64"),
+            ({"Code": {"ZipFile": "aGVsbG8="}}, api_errors.InvalidParameterValueZipFile, "not a zip"),
+            ({"Code": {"ZipFile": "aGVsbG8=", "LocalPath": "/"}}, api_errors.InvalidParameterValueCode, "give one"),
+            ({"Code": {"LocalPath": "code"}}, api_errors.InvalidParameterValueCode, "LocalPath"),
+            ({"Code": {"CosBucketName": "b"}}, api_errors.UnsupportedOperation, "CosBucketName"),
+            ({"Code": {"ImageConfig": {"ImageUri": "x"}}}, api_errors.UnsupportedOperation, "ImageConfig"),
+            ({"Layers": [{"LayerName": "x", "LayerVersion": 1}]}, api_errors.UnsupportedOperation, "Layers"),
+            ({"Memory": 128}, api_errors.UnknownParameter, "MemorySize"),
+            (
+                {"Environment": {"Variables": [{"Key": "SCF_X", "Value": "1"}]}},
+                api_errors.InvalidParameterValueEnvironmentSystemProtect,
+                "SCF_X",
+            ),
+            (
+                {"Environment": {"Variables": [{"Key": "1X", "Value": "1"}]}},
+                api_errors.InvalidParameterValueEnvironment,
+                "1X",
+            ),
+            ({"Environment": {"Variables": [{"Key": "X"}]}}, api_errors.MissingParameter, "Variables.0.Value"),
+        ],
+    )
+    def test_what_cannot_be_is_refused_and_nothing_is_made(self, create, call, params, error, message):
+        with pytest.raises(error, match=message):
+            create(**params)
+        assert call("ListFunctions")["TotalCount"] == 0
+
+    def test_a_name_that_is_taken(self, create):
+        create()
+        with pytest.raises(api_errors.ResourceInUseFunction):
+            create()
+
+
+class TestListing:
+    def test_order_page_and_search(self, rt, call, create):
+        for name in ("beta", "alpha", "gamma"):
+            create(FunctionName=name, Description=f"does {name}")
+            rt.clock.advance(seconds=1)
+
+        def names(**params):
+            return [each["FunctionName"] for each in call("ListFunctions", **params)["Functions"]]
+
+        assert names() == ["gamma", "alpha", "beta"]
+        assert names(Orderby="FunctionName", Order="ASC") == ["alpha", "beta", "gamma"]
+        assert names(Offset=1, Limit=1) == ["alpha"]
+        assert names(SearchKey="et") == ["beta"]
+        assert names(Description="gam") == ["gamma"]
+        assert names(Filters=[{"Name": "Status", "Values": ["Active"]}]) == ["gamma", "alpha", "beta"]
+        assert names(Filters=[{"Name": "Runtime", "Values": ["Php7"]}]) == []
+        with pytest.raises(api_errors.InvalidParameterValueFilters):
+            names(Filters=[{"Name": "Colour", "Values": ["red"]}])
+
+
+class TestUpdating:
+    def test_new_events_get_the_new_code_in_new_instances(self, rt, create, call, run):
+        create()
+        assert run()[0] == "one"
+        call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="two")))
+        assert run()[0] == "two"
+        assert len(rt.instances) == 1
+
+    def test_an_event_that_runs_keeps_the_old_code(self, rt, call):
+        code = (
+            "import signal\nstop = []\nsignal.signal(signal.SIGTERM, lambda *args: stop.append(1))\n"
+            "def main_handler(event, context):\n    while event == 'wait' and not stop:\n        signal.pause()\n"
+            "    return VERSION\n"
+        )
+        new = {"FunctionName": "worker", "Code": {"ZipFile": zipped(f"VERSION = 1\n{code}")}, "AsyncRunEnable": "TRUE"}
+        call("CreateFunction", **new)
+        invoked = call("Invoke", FunctionName="worker", InvocationType="Event", ClientContext='"wait"')
+        (event,) = rt.events()
+        assert event.request_id == invoked["Result"]["FunctionRequestId"]
+        event.wait_for_signal_handler()
+        call("UpdateFunctionCode", FunctionName="worker", Code={"ZipFile": zipped(f"VERSION = 2\n{code}")})
+        assert call("Invoke", FunctionName="worker")["Result"]["RetMsg"] == "2"
+        event.terminate()
+        assert event.instance != rt.events()[0].function.instances[0]
+
+    def test_configuration_is_changed_field_by_field(self, create, call, run):
+        create(Environment={"Variables": [{"Key": "A", "Value": "1"}]}, MemorySize=256)
+        run()
+        call("UpdateFunctionConfiguration", FunctionName="worker", Timeout=9, Description="later")
+        _text, environ, context = run()
+        assert (context["time_limit_in_ms"], context["memory_limit_in_mb"], environ["A"]) == (9000, 256, "1")
+        call("UpdateFunctionConfiguration", FunctionName="worker", Environment={"Variables": []})
+        assert "A" not in run()[1]
+        with pytest.raises(api_errors.InvalidParameterValueMemorySize):
+            call("UpdateFunctionConfiguration", FunctionName="worker", MemorySize=1)
+        assert call("GetFunction", FunctionName="worker")["Description"] == "later"
+
+    def test_a_handler_that_is_not_there_fails_when_it_runs(self, create, call):
+        create()
+        code = zipped(ECHO.format(text="x"))
+        call("UpdateFunctionCode", FunctionName="worker", ZipFile=code, Handler="index.missing")
+        assert call("Invoke", FunctionName="worker")["Result"]["InvokeResult"] == 437
+
+    def test_deleted_is_gone(self, rt, create, call, run):
+        create()
+        run()
+        call("DeleteFunction", FunctionName="worker")
+        for action in ("GetFunction", "Invoke", "DeleteFunction"):
+            with pytest.raises(api_errors.ResourceNotFoundFunction):
+                call(action, FunctionName="worker")
+        create("again")
+        assert run()[0] == "again"
+
+
+class TestVersionsAndAliases:
+    @pytest.fixture
+    def two_versions(self, create, call):
+        create("first", Description="of the function")
+        assert call("PublishVersion", FunctionName="worker", Description="v1")["FunctionVersion"] == "1"
+        call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="second")), Publish="TRUE")
+        call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="latest")))
+
+    def test_a_version_is_frozen(self, two_versions, call, run, rt):
+        call("UpdateFunctionConfiguration", FunctionName="worker", Timeout=20)
+        assert [run(each)[0] for each in ("1", "2", "$LATEST", "1")] == ["first", "second", "latest", "first"]
+        _text, environ, context = run("2")
+        assert environ["SCF_FUNCTIONVERSION"] == context["function_version"] == "2"
+        assert context["time_limit_in_ms"] == 3000
+        assert len(rt.instances) == 3
+
+    def test_the_code_of_a_local_directory_is_frozen_too(self, call, run, tmp_path):
+        (tmp_path / "index.py").write_text(ECHO.format(text="before"))
+        call("CreateFunction", FunctionName="worker", Code={"LocalPath": str(tmp_path)})
+        call("PublishVersion", FunctionName="worker")
+        (tmp_path / "index.py").write_text(ECHO.format(text="after"))
+        assert (run("1")[0], run()[0]) == ("before", "after")
+
+    def test_versions_are_listed_and_told(self, two_versions, call):
+        listed = call("ListVersionByFunction", FunctionName="worker")
+        assert listed["FunctionVersion"] == ["$LATEST", "2", "1"]
+        assert listed["TotalCount"] == 3
+        assert [each["Description"] for each in listed["Versions"]] == ["of the function", "of the function", "v1"]
+        told = call("GetFunction", FunctionName="worker", Qualifier="1")
+        assert (told["FunctionVersion"], told["Description"]) == ("1", "v1")
+
+    def test_an_alias_leads_to_its_version(self, two_versions, call, run):
+        call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="1", Description="for all")
+        assert run("live")[0] == "first"
+        call("UpdateAlias", FunctionName="worker", Name="live", FunctionVersion="2")
+        assert run("live")[0] == "second"
+        assert call("GetAlias", FunctionName="worker", Name="live")["FunctionVersion"] == "2"
+        assert [each["Name"] for each in call("ListAliases", FunctionName="worker")["Aliases"]] == ["live"]
+        assert call("ListAliases", FunctionName="worker", FunctionVersion="1")["TotalCount"] == 0
+        call("DeleteAlias", FunctionName="worker", Name="live")
+        with pytest.raises(api_errors.ResourceNotFoundQualifier):
+            run("live")
+        for action in ("GetAlias", "DeleteAlias"):
+            with pytest.raises(api_errors.ResourceNotFoundAlias):
+                call(action, FunctionName="worker", Name="live")
+
+    def test_calls_are_shared_out_by_weight(self, two_versions, call, run):
+        def weigh(weight):
+            routing = {"AdditionalVersionWeights": [{"Version": "2", "Weight": weight}]}
+            call("UpdateAlias", FunctionName="worker", Name="live", FunctionVersion="1", RoutingConfig=routing)
+
+        call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="1")
+        weigh(1)
+        assert {run("live")[0] for _ in range(8)} == {"second"}
+        weigh(0)
+        assert {run("live")[0] for _ in range(8)} == {"first"}
+        weigh(0.5)
+        found = [run("live", RoutingKey=f'{{"user": "{number}"}}')[0] for number in range(32)]
+        assert set(found) == {"first", "second"}
+        assert found == [run("live", RoutingKey=f'{{"user": "{number}"}}')[0] for number in range(32)]
+
+    def test_calls_are_sent_by_their_routing_key(self, two_versions, call, run):
+        exact = {"Version": "2", "Key": "invoke.headers.User", "Method": "exact", "Expression": "Bill"}
+        within = {"Version": "$LATEST", "Key": "Age", "Method": "range", "Expression": "[18, 65)"}
+        routing = {"AddtionVersionMatchs": [exact, within]}
+        call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="1", RoutingConfig=routing)
+        assert run("live", RoutingKey='{"User": "Bill"}')[0] == "second"
+        assert run("live", RoutingKey='{"User": "Ann"}')[0] == "first"
+        assert [run("live", RoutingKey=f'{{"Age": "{age}"}}')[0] for age in (17, 18, 64.9, 65, "old")] == [
+            "first", "latest", "latest", "first", "first"
+        ]  # fmt: skip
+        assert call("GetAlias", FunctionName="worker", Name="live")["RoutingConfig"]["AddtionVersionMatchs"] == [
+            exact,
+            within,
+        ]
+
+    @pytest.mark.parametrize(
+        ("params", "error"),
+        [
+            ({"FunctionVersion": "9"}, api_errors.ResourceNotFoundFunctionVersion),
+            ({"Name": "1st"}, api_errors.InvalidParameterValueAlias),
+            (
+                {"RoutingConfig": {"AdditionalVersionWeights": [{"Version": "2", "Weight": 1.5}]}},
+                api_errors.InvalidParameterValueAdditionalVersionWeights,
+            ),
+            (
+                {"RoutingConfig": {"AdditionalVersionWeights": [{"Version": "9", "Weight": 0.5}]}},
+                api_errors.ResourceNotFoundFunctionVersion,
+            ),
+            (
+                {"RoutingConfig": {"AddtionVersionMatchs": [
+                    {"Version": "2", "Key": "k", "Method": "range", "Expression": "1-5"}]}},
+                api_errors.InvalidParameterValueRoutingConfig,
+            ),
+        ],
+    )  # fmt: skip
+    def test_an_alias_that_cannot_be(self, two_versions, call, params, error):
+        with pytest.raises(error):
+            call("CreateAlias", **{"FunctionName": "worker", "Name": "live", "FunctionVersion": "1", **params})
+
+    def test_an_alias_that_is_there_already(self, two_versions, call):
+        for _ in range(1):
+            call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="1")
+        with pytest.raises(api_errors.ResourceInUseAlias):
+            call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="2")
+
+    def test_a_version_is_deleted_unless_an_alias_leads_to_it(self, two_versions, call, run):
+        call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="2")
+        call("DeleteFunction", FunctionName="worker", Qualifier="1")
+        with pytest.raises(api_errors.ResourceNotFoundQualifier):
+            run("1")
+        with pytest.raises(api_errors.UnsupportedOperationAliasBind, match="alias live"):
+            call("DeleteFunctionVersion", FunctionName="worker", Qualifier="2")
+        call("DeleteFunctionVersion", FunctionName="worker", Qualifier="2", ForceDelete="TRUE")
+        with pytest.raises(api_errors.ResourceNotFoundVersion):
+            call("DeleteFunction", FunctionName="worker", Qualifier="2")
+        with pytest.raises(api_errors.InvalidParameterValue, match="LATEST"):
+            call("DeleteFunction", FunctionName="worker", Qualifier="$LATEST")
+        assert call("PublishVersion", FunctionName="worker")["FunctionVersion"] == "3"
+
+    def test_events_of_a_version_are_listed_by_it(self, rt, create, call):
+        create(AsyncRunEnable="TRUE", TraceEnable="TRUE")
+        call("PublishVersion", FunctionName="worker")
+        for qualifier in ("1", "$LATEST"):
+            call("Invoke", FunctionName="worker", Qualifier=qualifier, InvocationType="Event")
+        for event in rt.events():
+            event.wait()
+        listed = call("ListAsyncEvents", FunctionName="worker", Qualifier="1")
+        assert [each["Qualifier"] for each in listed["EventList"]] == ["1"]
+
+
+class TestNamespaces:
+    def test_from_beginning_to_end(self, call, create):
+        call("CreateNamespace", Namespace="staging", Description="for trying")
+        call("UpdateNamespace", Namespace="staging", Description="to try things")
+        listed = call("ListNamespaces")
+        assert [(each["Name"], each["Type"]) for each in listed["Namespaces"]] == [
+            ("default", "DEFAULT"),
+            ("staging", "CUSTOM"),
+        ]
+        assert listed["Namespaces"][1]["Description"] == "to try things"
+        found = call("ListNamespaces", SearchKey=[{"Key": "Description", "Value": "try"}], Order="DESC", Limit=1)
+        assert (found["TotalCount"], found["Namespaces"][0]["Name"]) == (1, "staging")
+        create(Namespace="staging")
+        with pytest.raises(api_errors.ResourceNotFoundFunction):
+            call("GetFunction", FunctionName="worker")
+        with pytest.raises(api_errors.FailedOperationDeleteNamespace, match="worker"):
+            call("DeleteNamespace", Namespace="staging")
+        call("DeleteFunction", FunctionName="worker", Namespace="staging")
+        call("DeleteNamespace", Namespace="staging")
+        with pytest.raises(api_errors.ResourceNotFoundNamespace):
+            call("UpdateNamespace", Namespace="staging")
+
+    def test_what_cannot_be(self, call):
+        with pytest.raises(api_errors.InvalidParameterValueNamespace):
+            call("CreateNamespace", Namespace="1st")
+        with pytest.raises(api_errors.ResourceInUseNamespace):
+            call("CreateNamespace", Namespace="default")
+        with pytest.raises(api_errors.InvalidParameterValueDefaultNamespace):
+            call("DeleteNamespace", Namespace="default")
+
+
+class TestHowItIsInvoked:
+    def test_retries_and_ttl(self, rt, create, call):
+        create()
+        assert call("GetFunctionEventInvokeConfig", FunctionName="worker")["AsyncTriggerConfig"] == {
+            "RetryConfig": [{"RetryNum": 2}],
+            "MsgTTL": 21600,
+        }
+        config = {"RetryConfig": [{"RetryNum": 0}], "MsgTTL": 60}
+        call("UpdateFunctionEventInvokeConfig", FunctionName="worker", AsyncTriggerConfig=config)
+        assert call("GetFunctionEventInvokeConfig", FunctionName="worker")["AsyncTriggerConfig"] == config
+        call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped("def main_handler(e, c):\n    1 / 0\n"))
+        call("Invoke", FunctionName="worker", InvocationType="Event")
+        (invocation,) = rt.invocations()
+        assert invocation.wait().status == "FAILED"
+
+    @pytest.mark.parametrize(
+        ("config", "error"),
+        [
+            ({"RetryConfig": [{"RetryNum": 3}]}, api_errors.LimitExceededRetryNum),
+            ({"MsgTTL": 21601}, api_errors.LimitExceededMsgTTL),
+            ({"RetryConfig": [{"RetryNum": 1}, {"RetryNum": 2}]}, api_errors.InvalidParameterValueAsyncTriggerConfig),
+        ],
+    )
+    def test_out_of_range(self, create, call, config, error):
+        create()
+        with pytest.raises(error):
+            call("UpdateFunctionEventInvokeConfig", FunctionName="worker", AsyncTriggerConfig=config)
+
+    def test_reserved_concurrency_is_memory_for_instances(self, rt, call):
+        stays = "import time\ndef main_handler(event, context):\n    time.sleep(3600)\n"
+        fn = rt.deploy(stays, name="stays", async_run=True, memory=128)
+        assert call("GetReservedConcurrencyConfig", FunctionName="stays")["ReservedMem"] is None
+        call("PutReservedConcurrencyConfig", FunctionName="stays", ReservedConcurrencyMem=256)
+        assert call("GetReservedConcurrencyConfig", FunctionName="stays")["ReservedMem"] == 256
+        events = [fn.invoke_async(), fn.invoke_async()]
+        refused = r"Function \[ stays \] concurrency exceeded reserved quota 256MB"
+        with pytest.raises(api_errors.LimitExceededFunctionReservedConcurrencyMemory, match=refused):
+            fn.invoke_async()
+        call("DeleteReservedConcurrencyConfig", FunctionName="stays")
+        events.append(fn.invoke_async())
+        for event in events:
+            event.terminate()
+        call("PutReservedConcurrencyConfig", FunctionName="stays", ReservedConcurrencyMem=0)
+        with pytest.raises(api_errors.LimitExceededFunctionReservedConcurrencyMemory):
+            fn.invoke_async()
+
+    def test_an_idle_instance_of_another_version_makes_room(self, rt, create, call, run):
+        create("first")
+        call("PublishVersion", FunctionName="worker")
+        call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="second")))
+        call("PutReservedConcurrencyConfig", FunctionName="worker", ReservedConcurrencyMem=128)
+        assert [run(each)[0] for each in ("1", "$LATEST", "1")] == ["first", "second", "first"]
