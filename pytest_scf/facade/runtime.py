@@ -187,6 +187,7 @@ class ScfRuntime:
         command: Sequence[str | os.PathLike[str]] | None = None,
         *,
         cwd: str | os.PathLike[str] | None = None,
+        image: str | None = None,
         dockerfile: str | os.PathLike[str] | None = None,
         ignored: Sequence[str] = (),
         port: int = limits.IMAGE_PORT,
@@ -206,6 +207,9 @@ class ScfRuntime:
         Its container is a process: ``command``, run in the directory ``cwd`` as both are on this machine, in a network
         of its own. Or what a ``dockerfile`` says with CMD, ENTRYPOINT, ENV, ARG, WORKDIR and COPY; instructions that
         it may do without are named in ``ignored`` (RUN, where what it installs is installed beside the tests).
+
+        With a ``launcher`` it is a container: of ``image``, by name, or of the one that is built of ``dockerfile``;
+        ``command`` and ``cwd`` then replace those of the image.
 
         It is ready when the port accepts connections, within ``init_timeout`` seconds (90). Services of the test
         on the ports ``host_ports`` are found on 127.0.0.1 inside, too. PYTHONUNBUFFERED=1 is set unless
@@ -227,9 +231,31 @@ class ScfRuntime:
             trace=trace,
             max_instances=max_instances,
         )
-        if (command is None) == (dockerfile is None):
+        if self._platform.runs_containers:
+            if dockerfile is not None and isinstance(dockerfile, (str, os.PathLike)):
+                default_name = Path(dockerfile).resolve().parent.name
+            else:
+                default_name = str(image).rpartition("/")[2].partition(":")[0].partition("@")[0]
+            server = servers.image_of_launcher(
+                self._platform.containers.launcher,
+                name or next(_names(default_name)),
+                image,
+                command,
+                cwd,
+                dockerfile,
+                ignored,
+                port=port,
+                host_ports=host_ports,
+                base_dirs=self.base_dirs,
+            )
+        elif image is not None:
+            raise UsageError(
+                "image= is for a launcher that runs images, such as --scf-launcher=docker (the setting launcher); "
+                "a container that is a process is made of command= or dockerfile="
+            )
+        elif (command is None) == (dockerfile is None):
             raise UsageError("deploy_image takes command= or dockerfile=, and one of them")
-        if dockerfile is None:
+        elif dockerfile is None:
             server = servers.image_of_command(command, cwd, port=port, host_ports=host_ports, base_dirs=self.base_dirs)
             default_name = Path(str(server.cwd)).name
         else:
@@ -246,7 +272,7 @@ class ScfRuntime:
             )
             config["environment"] = {**variables, **config["environment"]}
             default_name = file.parent.name
-        code_root = Path(server.places[0][0] if server.places else str(server.cwd))
+        code_root = Path(server.places[0][0] if server.places else server.cwd or os.curdir)
         record = self._added(
             [name] if name is not None else _names(default_name),
             code_root=code_root,

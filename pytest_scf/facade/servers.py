@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_scf.errors import UsageError
+from pytest_scf.launchers import Launcher
 from pytest_scf.platform.functions import Server
 
 
@@ -14,6 +15,16 @@ def image_of_command(
     command: object, cwd: object, *, port: object, host_ports: object, base_dirs: Sequence[str | os.PathLike[str]]
 ) -> Server:
     """A server that is a command in a directory, each as it is on this machine. Raises UsageError."""
+    return Server(
+        kind="image",
+        command=_command(command),
+        cwd=str(_directory(cwd, base_dirs)),
+        port=_port("port", port),
+        host_ports=ports(host_ports, port),
+    )
+
+
+def _command(command: object) -> tuple[str, ...]:
     if isinstance(command, str) or not isinstance(command, Sequence) or not command:
         raise UsageError(
             f"command must be a list of a program and its arguments, like ['python', 'app.py']; got {command!r}"
@@ -23,13 +34,23 @@ def image_of_command(
         if not isinstance(word, (str, os.PathLike)) or "\0" in os.fspath(word):
             raise UsageError(f"command must hold str and paths only; got {word!r} in {command!r}")
         words.append(os.fspath(word))
-    return Server(
-        kind="image",
-        command=tuple(words),
-        cwd=str(_directory(cwd, base_dirs)),
-        port=_port("port", port),
-        host_ports=ports(host_ports, port),
-    )
+    return tuple(words)
+
+
+def _dockerfile(dockerfile: object, base_dirs: Sequence[str | os.PathLike[str]]) -> Path:
+    if not isinstance(dockerfile, (str, os.PathLike)):
+        raise UsageError(f"dockerfile must be the path of a Dockerfile; got {dockerfile!r}")
+    looked_in = [Path(base) for base in base_dirs] or [Path()]
+    found = [path for path in (base / dockerfile for base in looked_in) if path.exists()]
+    if not found:
+        raise UsageError(f"there is no {os.fspath(dockerfile)!r} in {', '.join(str(b.resolve()) for b in looked_in)}")
+    return (found[0] / "Dockerfile" if found[0].is_dir() else found[0]).resolve()
+
+
+def _ignored(ignored: Sequence[str]) -> frozenset[str]:
+    if isinstance(ignored, str):
+        raise UsageError(f"ignored must be a list of instructions, like ['RUN']; got {ignored!r}")
+    return frozenset(name.upper() for name in ignored)
 
 
 def image_of_dockerfile(
@@ -45,16 +66,8 @@ def image_of_dockerfile(
     """The Dockerfile that was meant, the server that it starts, and its variables. Raises UsageError."""
     from pytest_scf.facade import dockerfiles
 
-    if not isinstance(dockerfile, (str, os.PathLike)):
-        raise UsageError(f"dockerfile must be the path of a Dockerfile; got {dockerfile!r}")
-    looked_in = [Path(base) for base in base_dirs] or [Path()]
-    found = [path for path in (base / dockerfile for base in looked_in) if path.exists()]
-    if not found:
-        raise UsageError(f"there is no {os.fspath(dockerfile)!r} in {', '.join(str(b.resolve()) for b in looked_in)}")
-    file = (found[0] / "Dockerfile" if found[0].is_dir() else found[0]).resolve()
-    if isinstance(ignored, str):
-        raise UsageError(f"ignored must be a list of instructions, like ['RUN']; got {ignored!r}")
-    image = dockerfiles.read(file, staging, ignored=frozenset(name.upper() for name in ignored))
+    file = _dockerfile(dockerfile, base_dirs)
+    image = dockerfiles.read(file, staging, ignored=_ignored(ignored))
     if image.places and not can_mount:
         raise UsageError(
             f"{file} has a WORKDIR or a COPY, which need the namespaces level of isolation: "
@@ -69,6 +82,40 @@ def image_of_dockerfile(
         places=image.places,
     )
     return file, server, image.environment
+
+
+def image_of_launcher(
+    launcher: Launcher,
+    name: str,
+    image: object,
+    command: object,
+    cwd: object,
+    dockerfile: object,
+    ignored: Sequence[str],
+    *,
+    port: object,
+    host_ports: object,
+    base_dirs: Sequence[str | os.PathLike[str]],
+) -> Server:
+    """A server that is an image, which a launcher runs. Raises UsageError."""
+    if host_ports:
+        raise UsageError("host_ports is for containers that are processes: the launcher process runs those")
+    if (image is None) == (dockerfile is None):
+        raise UsageError("a launcher runs images: deploy_image takes image= or dockerfile= there, and one of them")
+    if image is not None and (not isinstance(image, str) or not image):
+        raise UsageError(f"image must be the name of an image; got {image!r}")
+    if cwd is not None and not isinstance(cwd, (str, os.PathLike)):
+        raise UsageError(f"cwd must be the path of a directory of the image; got {cwd!r}")
+    words = () if command is None else _command(command)
+    number = _port("port", port)
+    file = None if dockerfile is None else _dockerfile(dockerfile, base_dirs)
+    return Server(
+        kind="image",
+        command=words,
+        cwd=None if cwd is None else os.fspath(cwd),
+        port=number,
+        image=launcher.prepare(name, image, file, _ignored(ignored)),
+    )
 
 
 def _directory(cwd: object, base_dirs: Sequence[str | os.PathLike[str]]) -> Path:

@@ -27,6 +27,7 @@ from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
+    from pytest_scf.instances.containers import ContainerHost
     from pytest_scf.instances.interpreters import Interpreter
 
 _CREDENTIALS = struct.Struct("3i")
@@ -46,6 +47,8 @@ class ProcessExit:
 
     wait_status: int
     peak_bytes: int
+    #: its memory limit ended it, where that is not the platform's to keep
+    out_of_memory: bool = False
 
     @property
     def signal(self) -> int | None:
@@ -68,7 +71,7 @@ class Observer(Protocol):
     """Whom an instance tells what happens in it. Called in the reactor's thread."""
 
     def on_message(self, kind: int, payload: bytes) -> None:
-        """A frame of the runtime: READY, RETURNED, RAISED, LOAD_FAILED, TOO_LARGE, SIGNAL_HANDLER, SHARED_TMP."""
+        """A frame of the runtime, as ``wire`` lists them, or BORN when a launcher has started a container."""
 
     def on_output(self) -> None:
         """Output can be taken with ``drain``."""
@@ -92,6 +95,8 @@ class ServerSpec:
     host_ports: list[int]
     #: directories, each as a pair of where it is and where the process sees it
     places: list[tuple[str, str]]
+    #: what a launcher runs, if it is one that does
+    image: str | None = None
 
 
 @dataclass
@@ -122,7 +127,7 @@ class Spec:
 class InstanceProcess:
     """Made by ``launch``; everything of it has ended when ``on_gone`` has been called."""
 
-    def __init__(self, spec: Spec, server: ForkServer, reactor: Reactor, observer: Observer) -> None:
+    def __init__(self, spec: Spec, server: ForkServer | ContainerHost, reactor: Reactor, observer: Observer) -> None:
         self.id = spec.id
         self.level = server.level
         self.init_pid: int | None = None
@@ -145,6 +150,7 @@ class InstanceProcess:
         self._init_reader = wire.Reader()
         self._signalled = threading.Semaphore(0)
         self._signal_answer = False
+        self._out_of_memory = False
         #: held by whoever waits for an answer, of which there is one for each question
         self._asking = threading.Lock()
         self._paused = False
@@ -200,6 +206,14 @@ class InstanceProcess:
 
     def _message(self, sockets: int) -> dict[str, Any]:
         spec = self._spec
+        if self.level == "container" and spec.server is not None:
+            return {
+                "id": spec.id,
+                "environ": spec.environ,
+                "context": spec.context,
+                "tmp_bytes": spec.tmp_bytes,
+                "server": vars(spec.server),
+            }
         path = self._server.path if spec.interpreter is None else []
         places = (*_interpreter_places(), *self._server.path)
         command = [sys.executable, "-B", _PYTHON_RUNTIME]
@@ -341,7 +355,7 @@ class InstanceProcess:
     def signal_now(self, signum: int) -> bool | None:
         """Send a signal to the user's process alone: whether there was one. None where it takes the init to do so."""
         with self._lock:
-            if self.exit is not None or self.gone.is_set() or self.user_pid is None:
+            if self.exit is not None or self.gone.is_set() or not self._user_known.is_set():
                 return False
             if self._user_pidfd == -1:
                 return None
@@ -442,27 +456,36 @@ class InstanceProcess:
 
     def _obey(self, kind: int, payload: bytes, sender: int | None, fds: list[int]) -> None:
         if kind == wire.USER_PID:
-            self.user_pid = sender or int(payload)
+            self.user_pid = self._pid(sender, payload)
             self._know_user()
         elif kind == wire.BORN:
             with self._lock:
-                self.init_pid = sender or int(payload)
+                self.init_pid = self._pid(sender, payload)
                 if fds and self._spec.pidfd:
                     self._init_pidfd, self._user_pidfd = fds
                 if self._kill_wanted:
                     self._kill_now()
             self._know_user()
+            if self.level == "container":
+                self._user_known.set()  # even where its processes are out of sight
+                self._observer.on_message(wire.BORN, b"")
         elif kind == wire.USER_EXIT:
             status, peak_kib = wire.EXIT.unpack(payload)
-            self.exit = ProcessExit(status, peak_kib * 1024)
+            self.exit = ProcessExit(status, peak_kib * 1024, self._out_of_memory)
             self._signalled.release()
+        elif kind == wire.OUT_OF_MEMORY:
+            self._out_of_memory = True
         elif kind == wire.SIGNALLED:
-            self._signal_answer = True
+            self._signal_answer = payload == b"1"
             self._signalled.release()
         elif kind == wire.LISTENING and self._spec.server is not None:
             self._forwarder = Forwarder(self._spec.server.host_ports, fds)
         elif kind == wire.START_FAILED:
             self._error = payload.decode("utf-8", "replace")
+
+    def _pid(self, sender: int | None, payload: bytes) -> int | None:
+        """Who keeps a container is a thread here, whose number is not that of the container; 0 is said of none."""
+        return (sender if self.level != "container" else None) or int(payload) or None
 
     def _know_user(self) -> None:
         if self.user_pid is not None and self.init_pid is not None:
@@ -579,8 +602,10 @@ class InstanceProcess:
     def tmp(self) -> Path:
         """The instance's /tmp as the test can read it; the path exists exactly as long as the instance does."""
         path = self.directory / "tmp"
-        if self.level == "namespaces" and not self._tmp_link and not self.gone.is_set():
+        if self.level != "directory" and not self._tmp_link and not self.gone.is_set():
             self.wait_for_user_process(STUCK_DEADLINE)
+            if self.init_pid is None and not self.gone.is_set():
+                raise InstanceError(f"the /tmp of {self.id} cannot be seen: its container runs on another machine")
             with self._lock:
                 if not self.gone.is_set() and not self._tmp_link:
                     # A link, so that a path kept beyond the instance's end can never lead to another process's /tmp.

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pytest_scf.platform.spill import Spill
 
 LATEST = "$LATEST"
+#: variables that an image sets for itself
+_OF_AN_IMAGE = {"PATH", "SHELL", "HOSTNAME", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL"}
 #: what a function finds programs in, behind the directory of its interpreter
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 RETRY_NUM = 2
@@ -52,6 +54,8 @@ class Server:
     host_ports: tuple[int, ...] = ()
     #: directories, each as a pair of where it is and where the process sees it
     places: tuple[tuple[str, str], ...] = ()
+    #: the image that a launcher runs, whose command and directory are its own unless they are given; None: a process
+    image: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +131,9 @@ class FunctionConfig:
             # A container has a file system of its own making, and in it no code root.
             for name in ("USER_CODE_ROOT", "PYTHONPATH", "PWD"):
                 del environ[name]
+            if self.server.image is not None:
+                for name in _OF_AN_IMAGE - self.environment.keys():
+                    del environ[name]
         if self.server is not None:
             # SILENT: what a Python server prints would otherwise wait in a buffer that dies with it.
             environ.setdefault("PYTHONUNBUFFERED", "1")

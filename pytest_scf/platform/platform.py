@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_scf.api_errors import (
     FailedOperationAsyncEventStatus,
@@ -35,6 +35,9 @@ from pytest_scf.platform.renewal import LOOK_INTERVAL, Renewal
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.spill import Spill
 from pytest_scf.runtimes import wire
+
+if TYPE_CHECKING:
+    from pytest_scf.instances.containers import ContainerHost
 
 T = TypeVar("T")
 
@@ -76,6 +79,7 @@ class Platform:
         self._owner = os.getpid()
         self._watching_memory = False
         self._staging: list[Path] = []
+        self._containers: ContainerHost | None = None
         self._all_gone = threading.Condition(self._lock)
         self._starting_or_alive: set[InstanceRecord] = set()
         self.clock = Clock(self._reactor)
@@ -114,6 +118,21 @@ class Platform:
         """The directory of this process's fork server; it goes with that."""
         directory: Path = self._server.base_dir
         return directory
+
+    @property
+    def runs_containers(self) -> bool:
+        """Whether image functions are images that a launcher runs, and not processes."""
+        return self.settings.launcher != "process"
+
+    @property
+    def containers(self) -> ContainerHost:
+        """What starts containers. Raises UsageError where the launcher cannot be had."""
+        with self._lock:
+            if self._containers is None:
+                from pytest_scf.instances.containers import ContainerHost
+
+                self._containers = ContainerHost(self.settings.launcher, self._reactor, self.base_dir)
+            return self._containers
 
     def new_staging_dir(self) -> Path:
         """A new directory for code that was not given as a directory; it goes when the platform closes."""
@@ -298,7 +317,7 @@ class Platform:
             interpreter=config.interpreter,
             api_port=self.api_port() if config.server is None else 0,
         )
-        process = instance.process = InstanceProcess(spec, self._server, self._reactor, instance)
+        process = instance.process = InstanceProcess(spec, self._host_of(config), self._reactor, instance)
         if self.on_coverage is not None:
             report = self.on_coverage
             process.on_coverage = lambda found: report(instance, found)
@@ -311,7 +330,12 @@ class Platform:
         function.instances.append(instance)
         self._starting_or_alive.add(instance)
         event.payload = payload
-        self._limit(instance, config.init_timeout)
+        # What a launcher needs to start a container is none of the function's time.
+        starting = STUCK_DEADLINE if process.level == "container" else 0.0
+        self._limit(instance, config.init_timeout + starting)
+
+    def _host_of(self, config: FunctionConfig) -> Any:
+        return self._server if config.server is None or config.server.image is None else self.containers
 
     # -- what instances tell (reactor's thread) ------------------------------------------------------------------
 
@@ -321,6 +345,8 @@ class Platform:
                 self._answered(instance, kind, payload)
             elif kind == wire.READY:
                 self._ready(instance, payload)
+            elif kind == wire.BORN:
+                self._limit(instance, instance.config.init_timeout)
             elif kind == wire.ALIVE:
                 self._lives(instance)
             elif kind == wire.SIGNAL_HANDLER:
@@ -616,7 +642,10 @@ class Platform:
             server = instance.config.server
             is_container = server is not None and server.kind != "custom" and instance.init is None
             code = status.CONTAINER_STATE_EXITED if is_container else status.USER_PROCESS_EXIT
-            if event.decide(status.FAILED, code, f"the process {event.exit}{when}", now):
+            cause = f"the process {event.exit}{when}"
+            if event.exit.out_of_memory:
+                code, cause = status.MEMORY_LIMIT, f"the container held more than its {instance.config.memory} MB{when}"
+            if event.decide(status.FAILED, code, cause, now):
                 event.fail(code.text)
             event.memory_bytes = event.memory_bytes or event.exit.peak_bytes
         if not event.memory_bytes and instance.init is not None:
@@ -658,7 +687,7 @@ class Platform:
             seconds, code = instance.config.init_timeout, status.PORT_BINDING_FAILED.code
             from pytest_scf.instances import listening
 
-            found = listening.explain(instance.pid, server.port, own_network=instance.isolation == "namespaces")
+            found = listening.explain(instance.pid, server.port, own_network=instance.isolation != "directory")
             cause = f"no connection to port {server.port} within the InitTimeout of {seconds} s: {found}"
             message = f"{status.PORT_BINDING_FAILED.text} within {seconds} seconds: {found}"
         elif instance.init is None:
@@ -975,6 +1004,9 @@ class Platform:
                     raise InstanceError(f"not gone {STUCK_DEADLINE:g} s after being killed: {self._starting_or_alive}")
         finally:
             self._spill.close()
+            launcher = self.settings.launcher if self._containers is None else self._containers.launcher
+            if not isinstance(launcher, str):
+                launcher.close()
             for path in self._staging:
                 shutil.rmtree(path, ignore_errors=True)
             self._lease.release()
@@ -992,6 +1024,7 @@ def _server_spec(config: FunctionConfig) -> ServerSpec | None:
         port=server.port,
         host_ports=list(server.host_ports),
         places=list(server.places),
+        image=server.image,
     )
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from pytest_scf.errors import UsageError
 
+if TYPE_CHECKING:
+    from pytest_scf.launchers import Launcher
+
 ISOLATION = ("auto", "namespaces", "directory")
 START_METHODS = ("fork", "spawn")
+LAUNCHERS = ("process", "docker")
 MIB = 1024 * 1024
 
 
@@ -21,6 +26,8 @@ class Settings:
     pidfd: bool = True
     #: "fork" from a warm interpreter, or "spawn" a new one for each instance
     start_method: str = "fork"
+    #: what runs the containers of image functions: "process", "docker", or a ``pytest_scf.launchers.Launcher``
+    launcher: str | Launcher = "process"
     #: instances that one function may have at a time; above it an invocation is refused with 432
     max_instances: int = 100
     #: SILENT: seconds (of the clock) after which an idle instance is repossessed
@@ -51,6 +58,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         _among("isolation", self.isolation, ISOLATION)
+        if not isinstance(self.launcher, str):
+            from pytest_scf.launchers import Launcher
+
+            if not isinstance(self.launcher, Launcher):
+                raise UsageError(f"launcher must be a name or a Launcher, not {self.launcher!r}")
+        elif self.launcher not in LAUNCHERS:
+            raise UsageError(
+                f"launcher: {self.launcher!r} is neither {' nor '.join(LAUNCHERS)}, and no plugin knows it "
+                "(the hook pytest_scf_launcher)"
+            )
         _among("start_method", self.start_method, START_METHODS)
         _among("init_timeout_code", self.init_timeout_code, (433, 443, 450))
         _at_least("max_instances", self.max_instances, 1)

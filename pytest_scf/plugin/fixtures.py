@@ -67,6 +67,10 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
     settings.setdefault("isolation", options.ISOLATION.value(config))
     if options.RATE_LIMIT.value(config) == "on":
         settings.setdefault("rate_limit", options.CLOUDS_RATE)
+    settings.setdefault("launcher", options.LAUNCHER.value(config))
+    if isinstance(settings["launcher"], str):
+        found = config.hook.pytest_scf_launcher(name=settings["launcher"], config=config)
+        settings["launcher"] = settings["launcher"] if found is None else found
     watch.lease(config)
     try:
         return watch.add(config, ScfRuntime(**settings, base_dirs=watch.base_dirs(config)))

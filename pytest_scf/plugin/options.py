@@ -9,12 +9,16 @@ import pytest
 
 @dataclass(frozen=True)
 class Choice:
-    """One setting with a fixed set of values: ``--scf-NAME`` on the command line, ``scf_NAME`` in the ini file."""
+    """One setting with a fixed set of values: ``--scf-NAME`` on the command line, ``scf_NAME`` in the ini file.
+
+    Where it is ``open`` there may be other values, which somebody else knows.
+    """
 
     name: str
     values: tuple[str, ...]
     default: str
     help: str
+    open: bool = False
 
     @property
     def option(self) -> str:
@@ -38,7 +42,7 @@ class Choice:
 
     def check(self, config: pytest.Config) -> None:
         given = self.given(config)
-        if given and given[0] not in self.values:
+        if given and given[0] not in self.values and not self.open:
             value, source = given
             raise pytest.UsageError(f"{source}: {value!r} is not one of {', '.join(self.values)}")
 
@@ -49,6 +53,14 @@ ISOLATION = Choice(
     "auto",
     "how instances are isolated: namespaces (as in the cloud), directory (no privilege needed, less is isolated), "
     "auto (namespaces where the machine allows them, otherwise directory with a warning)",
+)
+LAUNCHER = Choice(
+    "launcher",
+    ("process", "docker", "NAME"),
+    "process",
+    "what runs the containers of image functions: process (a process in a network of its own), docker (containers of "
+    "the engine that DOCKER_HOST names), or another that a plugin provides",
+    open=True,
 )
 LEFT_RUNNING = Choice(
     "left_running",
@@ -66,7 +78,7 @@ RATE_LIMIT = Choice(
 )
 #: requests of one action within a second where the limit is on
 CLOUDS_RATE = 20
-_ALL = (ISOLATION, LEFT_RUNNING, RATE_LIMIT)
+_ALL = (ISOLATION, LAUNCHER, LEFT_RUNNING, RATE_LIMIT)
 
 
 def add(parser: pytest.Parser) -> None:

@@ -40,6 +40,7 @@ BORN = (
 USER_EXIT = 34  # raw wait status, then peak resident memory in KiB
 START_FAILED = 35  # text: what the init could not do
 LISTENING = 37  # carries sockets that listen inside, in the order of the host ports asked for
+OUT_OF_MEMORY = 38  # the user's process is ended by its memory limit
 SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to
 
 # platform -> init

@@ -63,6 +63,8 @@ def test_nothing_is_left_when_pytest_is_ended_by(worker, pytester, arguments, wa
             [sys.executable, "-m", "pytest", *arguments, *workers],
             stdout=output,
             stderr=output,
+            # What runs in the background of a shell ignores Ctrl-C, and hands that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             pids = told(fifo, process.pid)

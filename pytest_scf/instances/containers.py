@@ -1,0 +1,207 @@
+"""Instances that a launcher runs: what an init does for a process, threads of the test process do for a container.
+
+They speak with the platform as an init and a runtime do, over the same sockets, so that an instance of a launcher is
+an instance like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytest_scf.instances.reactor import Reactor
+from pytest_scf.launchers import Container, ContainerExit, ContainerSpec, Launcher
+from pytest_scf.runtimes import wire
+from pytest_scf.runtimes.main_process import MainProcess
+from pytest_scf.runtimes.server import ServerRuntime
+
+LEVEL = "container"
+#: seconds that output of a container that has ended is kept for somebody who does not take it
+OUTPUT_DEADLINE = 1.0
+_MIB = 1024 * 1024
+
+
+class ContainerHost:
+    """Stands where a fork server does for instances that are processes."""
+
+    level = LEVEL
+    #: what instances import from: nothing of the test's
+    path: tuple[str, ...] = ()
+
+    def __init__(self, launcher: str | Launcher, reactor: Reactor, base_dir: Path) -> None:
+        """``launcher`` may be "docker". Raises UsageError where that cannot be had."""
+        if isinstance(launcher, str):
+            from pytest_scf.instances.docker import DockerLauncher
+
+            launcher = DockerLauncher()
+        self.base_dir = base_dir
+        self.launcher = launcher
+        self._reactor = reactor
+
+    def launch(self, message: dict[str, Any], fds: list[int], reaped: Callable[[str], None]) -> None:
+        """Start a container for ``message``; ``reaped`` is called in the reactor's thread when nothing of it is left.
+
+        ``fds`` are those of an init: the runtime's socket, the init's, and the pipe for output.
+        """
+        mine = [os.dup(fd) for fd in fds]
+        keeper = _Keeper(self.launcher, message, mine, lambda: self._reactor.call_soon(lambda: reaped("")))
+        threading.Thread(target=keeper.run, name="pytest-scf-container", daemon=True).start()
+
+    def signal_init(self, instance_id: str, signum: int) -> None:
+        """There is no process above the container that could have been stopped."""
+
+
+class _Keeper:
+    """Keeps one container."""
+
+    def __init__(
+        self, launcher: Launcher, message: dict[str, Any], fds: list[int], finished: Callable[[], None]
+    ) -> None:
+        self._launcher = launcher
+        self._message = message
+        self._runtime = socket.socket(fileno=fds[0])
+        self._init = socket.socket(fileno=fds[1])
+        self._out = fds[2]
+        self._finished = finished
+        self._lock = threading.Lock()
+        self._container: Container | None = None
+        self._kill_wanted = False
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        listener = self._begin(self._obey)
+        try:
+            container = self._launcher.start(_spec(self._message))
+        except Exception as error:
+            self._refuse(error)
+        else:
+            try:
+                self._keep(container)
+            except Exception as error:  # of the launcher's: there is nobody else to be told
+                self._say(wire.START_FAILED, f"{type(error).__name__}: {error}".encode())
+                self._ended.set()
+        with contextlib.suppress(OSError):
+            self._init.shutdown(socket.SHUT_RD)
+        listener.join()
+        self._runtime.close()
+        self._init.close()
+        os.close(self._out)
+        self._finished()
+
+    def _keep(self, container: Container) -> None:
+        with self._lock:
+            self._container = container
+            kill = self._kill_wanted
+        if kill:
+            container.kill()
+        pid = container.pid
+        for kind in (wire.USER_PID, wire.BORN):
+            self._say(kind, str(pid or 0).encode())
+        process = _MainProcess(pid, self._ended)
+        runtime = ServerRuntime(self._runtime, self._message, process, container.connect)
+        threads = [self._begin(runtime.serve), self._begin(lambda: self._pass_output_on(container))]
+        try:
+            ended = container.wait()
+            if ended.out_of_memory:
+                self._say(wire.OUT_OF_MEMORY)
+        finally:
+            self._ended.set()
+            with contextlib.suppress(OSError):
+                self._runtime.shutdown(socket.SHUT_RD)  # which wakes the thread that waits for an event
+            for thread in threads:
+                thread.join()
+            container.remove()
+        self._say(wire.USER_EXIT, wire.EXIT.pack(_wait_status(ended), process.peak))
+
+    def _refuse(self, error: Exception) -> None:
+        facts = {"type": type(error).__name__, "message": str(error), "stack": "", "reason": "container"}
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._runtime.sendall(wire.frame(wire.LOAD_FAILED, wire.MEASURE.pack(0, 0) + json.dumps(facts).encode()))
+
+    def _begin(self, work: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=work, name="pytest-scf-container", daemon=True)
+        thread.start()
+        return thread
+
+    def _say(self, kind: int, payload: bytes = b"") -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who was to hear it does not listen any more
+            self._init.sendall(wire.frame(kind, payload))
+
+    def _obey(self) -> None:
+        reader = wire.Reader()
+        while data := self._init.recv(4096):
+            for kind, payload in reader.feed(data):
+                if kind == wire.KILL:
+                    self._kill()
+                elif kind == wire.SIGNAL and self._container is not None and self._container.signal(payload[0]):
+                    self._say(wire.SIGNALLED, b"1")
+                elif kind == wire.SIGNAL:
+                    self._say(wire.SIGNALLED, b"0")
+
+    def _kill(self) -> None:
+        with self._lock:
+            self._kill_wanted = True
+            container = self._container
+        if container is not None:
+            container.kill()
+
+    def _pass_output_on(self, container: Container) -> None:
+        os.set_blocking(self._out, False)
+        with contextlib.suppress(BrokenPipeError):
+            for data in container.output():
+                self._write(memoryview(data))
+
+    def _write(self, data: memoryview) -> None:
+        """Wait while the pipe is full, but not for ever for who does not take the output of what has ended."""
+        poll = select.poll()
+        poll.register(self._out, select.POLLOUT)
+        while data:
+            ended = self._ended.is_set()
+            if poll.poll(OUTPUT_DEADLINE * 1000):
+                with contextlib.suppress(BlockingIOError):
+                    data = data[os.write(self._out, data[: select.PIPE_BUF]) :]
+            elif ended:
+                return
+
+
+class _MainProcess(MainProcess):
+    """The main process of a container; not a child of anybody here, and maybe not to be seen."""
+
+    def __init__(self, pid: int | None, ended: threading.Event) -> None:
+        self.pid = pid or 0
+        self.peak = 0
+        self._ended = ended
+
+    def ended(self, timeout: float) -> bool:
+        return self._ended.wait(timeout)
+
+    def peak_kib(self) -> int:
+        # Asked for again and again: what it says last is what is known when it is not there any more.
+        self.peak = max(self.peak, super().peak_kib())
+        return self.peak
+
+
+def _spec(message: dict[str, Any]) -> ContainerSpec:
+    server = message["server"]
+    return ContainerSpec(
+        name=f"pytest-scf-{message['id']}",
+        image=server["image"],
+        command=tuple(server["command"]) or None,
+        cwd=server["cwd"],
+        environment=message["environ"],
+        port=server["port"],
+        memory_bytes=message["context"]["memory_limit_in_mb"] * _MIB,
+        tmp_bytes=message["tmp_bytes"],
+    )
+
+
+def _wait_status(exit: ContainerExit) -> int:
+    """As a parent would get it of its child."""
+    return exit.signal if exit.signal is not None else (exit.status or 0) << 8

@@ -1,0 +1,72 @@
+"""Launchers that plugins provide: the page that shows one is run, and what cannot be is refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_scf import ScfRuntime, UsageError
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "launchers.md").read_text()
+FILES = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("how", ["marker", "option", "ini"])
+def test_the_page_is_run(pytester, how):
+    for name, text in FILES.items():
+        (pytester.path / name).write_text(text if how == "marker" else text.replace("pytestmark =", "unused ="))
+    if how == "ini":
+        pytester.makeini("[pytest]\nscf_launcher = directory\n")
+    arguments = ["--scf-launcher=directory"] if how == "option" else []
+    result = pytester.runpytest_subprocess(
+        *arguments, "-W", "error", "-W", "ignore:instances are isolated", "--strict-markers", timeout=120
+    )
+    assert result.parseoutcomes() == {"passed": 3}
+
+
+def test_a_name_that_nobody_knows_is_refused(pytester):
+    pytester.makepyfile("def test_it(scf_runtime): pass")
+    result = pytester.runpytest_subprocess("--scf-launcher=nobodys", timeout=60)
+    result.stdout.fnmatch_lines(["*launcher: 'nobodys'*no plugin knows it*pytest_scf_launcher*"])
+    assert result.parseoutcomes() == {"errors": 1}
+
+
+def test_what_is_no_launcher_is_refused():
+    with pytest.raises(UsageError, match="a name or a Launcher"):
+        ScfRuntime(launcher=object())
+    with ScfRuntime() as rt, pytest.raises(UsageError, match="--scf-launcher=docker"):
+        rt.deploy_image(image="some/image")
+
+
+class Broken:
+    """A launcher whose containers do not start."""
+
+    closed = False
+
+    def prepare(self, name, image, dockerfile, ignored):
+        return image
+
+    def start(self, spec):
+        raise RuntimeError(f"no place for {spec.image} with {spec.memory_bytes} bytes")
+
+    def close(self):
+        self.closed = True
+
+
+def test_a_container_that_does_not_start_is_445_and_the_launcher_is_closed_with_its_runtime():
+    launcher = Broken()
+    with ScfRuntime(launcher=launcher) as rt:
+        result = rt.deploy_image(image="big", memory=256).invoke()
+        assert result.status_code == 445
+        assert f"no place for big with {256 << 20} bytes" in result.error_message
+        assert not rt.instances
+        assert not launcher.closed
+    assert launcher.closed
+
+
+def test_a_runtime_that_ran_no_container_closes_its_launcher_too():
+    launcher = Broken()
+    ScfRuntime(launcher=launcher).close()
+    assert launcher.closed
