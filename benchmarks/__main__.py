@@ -16,11 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import listing
 from benchmarks.peer import answer
+from benchmarks.timing import median
 from pytest_scf import ScfRuntime
 from pytest_scf.instances.lease import Lease
 
@@ -37,16 +37,6 @@ def wait(event, context):
         signal.pause()
 """
 JAVASCRIPT = "exports.main_handler = async (event) => event;\n"
-
-
-def median(call: Callable[[], float | None], runs: int) -> float:
-    """Median seconds; ``call`` may time itself and give the seconds."""
-    found = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        own = call()
-        found.append(time.perf_counter() - began if own is None else own)
-    return statistics.median(found)
 
 
 def bare_cold() -> float:

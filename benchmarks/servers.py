@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.timing import median
 from pytest_scf import ScfRuntime
 from pytest_scf.facade.handles import Event, Function
 
@@ -46,15 +47,6 @@ def main_handler(event, context):
     time.sleep(3600)
 """
 EVENT = {"job": 7}
-
-
-def median(call: Callable[[], float | None], runs: int) -> float:
-    found = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        own = call()
-        found.append(time.perf_counter() - began if own is None else own)
-    return statistics.median(found)
 
 
 @contextmanager

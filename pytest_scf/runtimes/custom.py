@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from pytest_scf.runtimes import wire
-from pytest_scf.runtimes.main_process import MainProcess
+from pytest_scf.runtimes.main_process import MainProcess, invocations
 
 #: bytes of a result
 BODY_LIMIT = 6 * 1024 * 1024
@@ -52,21 +52,11 @@ class CustomRuntime:
         server.runtime = self  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, name="scf-runtime-api", daemon=True).start()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self._take_events()
-
-    def _take_events(self) -> None:
-        reader = wire.Reader()
-        while data := self._sock.recv(1 << 18):
-            for kind, payload in reader.feed(data):
-                if kind == wire.ASK_ALIVE:
-                    if self._process.outlives_signals():
-                        self._sock.sendall(wire.frame(wire.ALIVE))
-                elif kind == wire.INVOKE:
-                    with self._changed:
-                        self._began = time.perf_counter()
-                        length = wire.REQUEST_ID_LENGTH
-                        self._event = payload[:length].decode("ascii"), payload[length:]
-                        self._changed.notify_all()
+            for event in invocations(self._sock, self._process):
+                with self._changed:
+                    self._began = time.perf_counter()
+                    self._event = event
+                    self._changed.notify_all()
 
     # What the bootstrap asks, each in a thread of its own.
 

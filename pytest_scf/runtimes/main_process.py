@@ -6,7 +6,11 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import time
+from collections.abc import Iterator
+
+from pytest_scf.runtimes import wire
 
 #: seconds between two looks at what nothing tells of: a socket that begins to listen, a signal that is taken
 INTERVAL = 0.002
@@ -46,3 +50,18 @@ class MainProcess:
                 if line.startswith(f"{name}:"):
                     return line.partition(":")[2].strip()
         return ""
+
+
+def invocations(sock: socket.socket, process: MainProcess) -> Iterator[tuple[str, bytes]]:
+    """Request id and payload of each event that the platform sends, until it closes the socket.
+
+    What it asks besides, whether the process is still alive, is answered here.
+    """
+    reader = wire.Reader()
+    while data := sock.recv(1 << 18):
+        for kind, payload in reader.feed(data):
+            if kind == wire.ASK_ALIVE:
+                if process.outlives_signals():
+                    sock.sendall(wire.frame(wire.ALIVE))
+            elif kind == wire.INVOKE:
+                yield payload[: wire.REQUEST_ID_LENGTH].decode("ascii"), payload[wire.REQUEST_ID_LENGTH :]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_scf.runtimes import wire
-from pytest_scf.runtimes.main_process import INTERVAL, MainProcess
+from pytest_scf.runtimes.main_process import INTERVAL, MainProcess, invocations
 
 #: A loopback address which a server that is bound to 127.0.0.1 alone does not hear, as nobody outside would reach it.
 #: Other systems than Linux have 127.0.0.1 only.
@@ -69,7 +69,8 @@ class ServerRuntime:
         """Wait for the server, then answer events until the platform closes the socket, or the server has ended."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             if self._wait_until_it_listens():
-                self._answer_events()
+                for request_id, payload in invocations(self._sock, self._process):
+                    self._answer(request_id, payload)
 
     def _wait_until_it_listens(self) -> bool:
         began = time.perf_counter()
@@ -82,16 +83,6 @@ class ServerRuntime:
             else:
                 self._send(wire.READY, time.perf_counter() - began)
                 return True
-
-    def _answer_events(self) -> None:
-        reader = wire.Reader()
-        while data := self._sock.recv(1 << 18):
-            for kind, payload in reader.feed(data):
-                if kind == wire.ASK_ALIVE:
-                    if self._process.outlives_signals():
-                        self._sock.sendall(wire.frame(wire.ALIVE))
-                elif kind == wire.INVOKE:
-                    self._answer(payload[: wire.REQUEST_ID_LENGTH].decode("ascii"), payload[wire.REQUEST_ID_LENGTH :])
 
     def _answer(self, request_id: str, payload: bytes) -> None:
         began = time.perf_counter()
