@@ -7,7 +7,6 @@ import os
 import random
 import re
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from pytest_scf.api_errors import (
     ResourceNotFoundNamespace,
     ResourceNotFoundQualifier,
 )
+from pytest_scf.instances.forkserver import OWN_PYTHON
 from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class FunctionConfig:
 
     def environ(self, settings: Settings) -> dict[str, str]:
         """The environment of the user's process (contract 5); nothing of the test's own is in it."""
-        interpreter = sys.executable if self.interpreter is None else self.interpreter.executable
+        interpreter = OWN_PYTHON if self.interpreter is None else self.interpreter.executable
         environ = {
             **self.environment,
             "TENCENTCLOUD_RUNENV": "SCF",

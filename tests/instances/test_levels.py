@@ -125,3 +125,28 @@ def test_where_the_system_allows_namespaces_they_are_used():
 def test_capabilities_that_are_kept_are_few():
     assert 21 not in linux.KEPT_CAPABILITIES, "CAP_SYS_ADMIN would allow everything"
     assert 19 not in linux.KEPT_CAPABILITIES, "CAP_SYS_PTRACE reaches into the init"
+
+
+def test_an_interpreter_that_is_called_by_a_roundabout_path_is_found_inside_too(script, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (tmp_path / "deep").mkdir()  # which an instance does not have below its /tmp
+    program = """
+        import json
+        from pytest_scf import ScfRuntime
+
+        HANDLER = '''
+        import subprocess, sys
+        def main_handler(event, context):
+            told = subprocess.run(["python", "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True)
+            return [sys.executable, told.stdout.strip() or told.stderr]
+        '''
+        with ScfRuntime() as rt:
+            print(json.dumps(rt.deploy(HANDLER).invoke().return_value))
+    """
+    packages = [place for place in sys.path if place.endswith("site-packages")]
+    found = script(
+        program,
+        command=(f"{tmp_path}/deep/../venv/bin/python", "-W", "ignore"),
+        PYTHONPATH=os.pathsep.join([str(Path(__file__).resolve().parents[2]), *packages]),
+    )
+    assert found == [f"{tmp_path}/venv/bin/python", f"{tmp_path}/venv"]
