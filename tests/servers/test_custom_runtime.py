@@ -17,12 +17,13 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is
 
 BASH = """\
 #!/bin/bash
+headers=${TMPDIR:-/tmp}/headers
 api=http://$SCF_RUNTIME_API:$SCF_RUNTIME_API_PORT
 count=0
 echo "starting $_HANDLER"
 curl -s -d " " $api/runtime/init/ready
 while true; do
-    event=$(curl -s -D /tmp/headers $api/runtime/invocation/next)
+    event=$(curl -s -D $headers $api/runtime/invocation/next)
     count=$((count + 1))
     echo "event $count: $event"
     source work.sh
@@ -93,13 +94,8 @@ class TestBashWithCurl:
         assert len(fn.instances) == 1
 
     def test_the_headers_tell_of_the_event(self, deploy, bootstrap):
-        work = "tr -d '\\r' < /tmp/headers | curl -s --data-binary @- $api/runtime/invocation/response\n"
-        rt_level_tmp = BASH.replace("/tmp/headers", "$TMPDIR/headers")
-        fn = deploy(
-            bootstrap("#!/bin/bash\n: ${TMPDIR:=/tmp}\n" + rt_level_tmp, work=work.replace("/tmp", "$TMPDIR")),
-            timeout=20,
-        )
-        result = fn.invoke()
+        work = "tr -d '\\r' < $headers | curl -s --data-binary @- $api/runtime/invocation/response\n"
+        result = deploy(bootstrap(BASH, work=work), timeout=20).invoke()
         assert f"Request_Id: {result.request_id}" in result.return_value
         assert "Memory_Limit_In_Mb: 128" in result.return_value
         assert "Time_Limit_In_Ms: 20000" in result.return_value
