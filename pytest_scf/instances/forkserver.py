@@ -26,9 +26,6 @@ from pytest_scf.runtimes import wire
 START_DEADLINE = 60.0
 STOP_DEADLINE = 60.0
 
-#: the test's interpreter, without what leads through directories that an instance may not have
-OWN_PYTHON = os.path.abspath(sys.executable)
-
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
 _PROGRAM = (
     "import sys; parent = sys.argv[1]; sys.path.insert(0, parent)\n"
@@ -38,6 +35,11 @@ _PROGRAM = (
 )
 
 Reaped = Callable[[str], None]
+
+
+def own_python() -> str:
+    """The test's interpreter, by a path that leads through no directory which an instance may not have."""
+    return os.path.abspath(sys.executable)
 
 
 class ForkServer:
@@ -71,7 +73,7 @@ class ForkServer:
         with tempfile.TemporaryFile() as stderr:
             try:
                 self._process = subprocess.Popen(
-                    [OWN_PYTHON, "-I", "-c", _PROGRAM, _PACKAGE_PARENT, *arguments],
+                    [own_python(), "-I", "-c", _PROGRAM, _PACKAGE_PARENT, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stderr,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_scf.errors import InstanceError
 from pytest_scf.instances import procstatus
-from pytest_scf.instances.forkserver import OWN_PYTHON, ForkServer
+from pytest_scf.instances.forkserver import ForkServer, own_python
 from pytest_scf.instances.forwarding import Forwarder
 from pytest_scf.instances.inside.files import remove_tree
 from pytest_scf.instances.reactor import Reactor
@@ -216,7 +216,7 @@ class InstanceProcess:
             }
         path = self._server.path if spec.interpreter is None else []
         places = (*_interpreter_places(), *self._server.path)
-        command = [OWN_PYTHON, "-B", _PYTHON_RUNTIME]
+        command = [own_python(), "-B", _PYTHON_RUNTIME]
         if spec.interpreter is not None:
             places += spec.interpreter.places
             command = list(spec.interpreter.command)
@@ -630,7 +630,7 @@ def _wait_readable(fd: int, deadline: float) -> bool:
 def _interpreter_places() -> list[str]:
     """Directories that every instance reads: the interpreter's, and those of the packages that the test has."""
     places = [getattr(sys, name) for name in _INTERPRETER_PLACES]
-    places += [_OUR_PLACE, *_places_on_the_way_to(OWN_PYTHON)]
+    places += [_OUR_PLACE, *_places_on_the_way_to(own_python())]
     places += [place for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))]
     return places
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_scf.errors import UsageError
-from pytest_scf.instances.forkserver import OWN_PYTHON
+from pytest_scf.instances.forkserver import own_python
 from pytest_scf.platform.functions import Server
 
 BOOTSTRAP = "scf_bootstrap"
@@ -76,7 +76,7 @@ def lay_out_languages(root: Path) -> None:
 
 def _at_hand(language: str, number: str) -> str | None:
     if language == "python":
-        return None if number.startswith("2") and not shutil.which("python2") else OWN_PYTHON
+        return None if number.startswith("2") and not shutil.which("python2") else own_python()
     return shutil.which(language)
 
 

@@ -20,7 +20,7 @@ from pytest_scf.api_errors import (
     ResourceNotFoundNamespace,
     ResourceNotFoundQualifier,
 )
-from pytest_scf.instances.forkserver import OWN_PYTHON
+from pytest_scf.instances.forkserver import own_python
 from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class FunctionConfig:
 
     def environ(self, settings: Settings) -> dict[str, str]:
         """The environment of the user's process (contract 5); nothing of the test's own is in it."""
-        interpreter = OWN_PYTHON if self.interpreter is None else self.interpreter.executable
+        interpreter = own_python() if self.interpreter is None else self.interpreter.executable
         environ = {
             **self.environment,
             "TENCENTCLOUD_RUNENV": "SCF",
