@@ -94,23 +94,22 @@ def cold(fn: Function) -> float:
 
 def cold_without(directory: Path) -> float:
     """As many of the servers as plain processes, started at once: until each answers."""
-    with tempfile.TemporaryDirectory():
-        began = time.perf_counter()
-        servers = []
-        for number in range(TOGETHER):
-            port = 21000 + number
-            command = [sys.executable, "app.py", str(port)]
-            quiet = subprocess.DEVNULL
-            servers.append((port, subprocess.Popen(command, cwd=directory, stdout=quiet, stderr=quiet)))
-        try:
-            for port, _server in servers:
-                wait_for(port)
-                post(port)
-            return time.perf_counter() - began
-        finally:
-            for _port, server in servers:
-                server.kill()
-                server.wait()
+    began = time.perf_counter()
+    servers = []
+    for number in range(TOGETHER):
+        port = 21000 + number
+        command = [sys.executable, "app.py", str(port)]
+        quiet = subprocess.DEVNULL
+        servers.append((port, subprocess.Popen(command, cwd=directory, stdout=quiet, stderr=quiet)))
+    try:
+        for port, _server in servers:
+            wait_for(port)
+            post(port)
+        return time.perf_counter() - began
+    finally:
+        for _port, server in servers:
+            server.kill()
+            server.wait()
 
 
 def forced(fn: Function) -> float:

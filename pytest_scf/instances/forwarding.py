@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 
 _PIECE = 1 << 16
 
@@ -35,8 +36,8 @@ class Forwarder:
         for thread in self._threads:
             thread.join()
 
-    def _start(self, work: object, *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments, name="pytest-scf-forwarder", daemon=True)  # type: ignore[arg-type]
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, name="pytest-scf-forwarder", daemon=True)
         self._threads.append(thread)
         thread.start()
 
