@@ -113,6 +113,7 @@ class _Keeper:
                 self._say(wire.OUT_OF_MEMORY)
         finally:
             self._ended.set()
+            runtime.stop()
             with contextlib.suppress(OSError):
                 self._runtime.shutdown(socket.SHUT_RD)  # which wakes the thread that waits for an event
             for thread in threads:

@@ -64,13 +64,27 @@ class ServerRuntime:
         context = spec["context"]
         self._headers = {header: str(context[name]) for name, header in _NAMES.items()}
         self._first: socket.socket | None = None
+        #: what the request under way goes over
+        self._current: socket.socket | None = None
+        self._stopped = False
 
     def serve(self) -> None:
         """Wait for the server, then answer events until the platform closes the socket, or the server has ended."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            if self._wait_until_it_listens():
-                for request_id, payload in invocations(self._sock, self._process):
-                    self._answer(request_id, payload)
+        try:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                if self._wait_until_it_listens():
+                    for request_id, payload in invocations(self._sock, self._process):
+                        self._answer(request_id, payload)
+        finally:
+            if self._first is not None:  # the end came before an event that it would have served
+                self._first.close()
+
+    def stop(self) -> None:
+        """Give up the request under way, whose server is gone even if the connection is not. For another thread."""
+        self._stopped = True
+        if self._current is not None:
+            with contextlib.suppress(OSError):
+                self._current.shutdown(socket.SHUT_RDWR)
 
     def _wait_until_it_listens(self) -> bool:
         began = time.perf_counter()
@@ -118,8 +132,10 @@ class ServerRuntime:
         # at a time would wait for something to come on it.
         sock, self._first = self._first or self._connect(), None
         connection = http.client.HTTPConnection(self._host)
-        connection.sock = sock
+        connection.sock = self._current = sock
         try:
+            if self._stopped:
+                raise ConnectionAbortedError("the server has ended")
             names = {name.lower() for name, _value in headers}
             connection.putrequest(method, path, skip_host="host" in names, skip_accept_encoding=True)
             for name, value in headers:

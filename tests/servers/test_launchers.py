@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 
 from pytest_scf import ScfRuntime, UsageError
+from pytest_scf.launchers import ContainerExit
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "launchers.md").read_text()
 FILES = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -70,3 +73,62 @@ def test_a_runtime_that_ran_no_container_closes_its_launcher_too():
     launcher = Broken()
     ScfRuntime(launcher=launcher).close()
     assert launcher.closed
+
+
+class Listening:
+    """A launcher whose container takes connections, answers nothing, and breaks none of them when it ends."""
+
+    pid = None
+
+    def __init__(self, ends_when_connected):
+        self.ends_when_connected = ends_when_connected
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.given = None
+        self.connected = threading.Event()
+        self.ended = threading.Event()
+
+    def prepare(self, name, image, dockerfile, ignored):
+        return image
+
+    def start(self, spec):
+        return self
+
+    def connect(self):
+        self.given = socket.create_connection(self.listener.getsockname())
+        if self.ends_when_connected:
+            self.ended.set()
+        self.connected.set()
+        return self.given
+
+    def output(self):
+        return iter(())
+
+    def signal(self, signum):
+        return False
+
+    def kill(self):
+        self.ended.set()
+
+    def wait(self):
+        self.ended.wait()
+        return ContainerExit(status=3)
+
+    def remove(self):
+        self.listener.close()
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("ends_when_connected", [True, False])
+def test_no_connection_stays_open_or_holds_up_the_end(ends_when_connected):
+    launcher = Listening(ends_when_connected)
+    with ScfRuntime(launcher=launcher) as rt:
+        event = rt.deploy_image(image="silent", async_run=True).invoke_async()
+        if ends_when_connected:
+            assert event.wait().status_code in (405, 439)
+        else:
+            assert launcher.connected.wait(30)
+            event.terminate()
+            event.assert_aborted()
+    assert launcher.given.fileno() == -1
