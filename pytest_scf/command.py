@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_scf.endpoint.connection import describe
-from pytest_scf.endpoint.gate import Answer
+from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.server import Endpoint
 from pytest_scf.errors import ScfError, UsageError
 from pytest_scf.facade.handles import Function

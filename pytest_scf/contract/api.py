@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.api_errors import InternalError, InvalidAction, UnsupportedOperation
-from pytest_scf.contract.flat import FlatParams
+from pytest_scf.contract.flattened import FlattenedParams
 from pytest_scf.contract.rate import RateLimit
 from pytest_scf.contract.request import Params, read_params
 from pytest_scf.contract.table import ACTIONS
@@ -27,7 +27,7 @@ class Api:
         most = platform.settings.rate_limit
         self._limit = RateLimit(most, platform.clock.now) if most else None
 
-    def call(self, action: str, params: Params | FlatParams = None) -> dict[str, Any]:
+    def call(self, action: str, params: Params | FlattenedParams = None) -> dict[str, Any]:
         """Do one action; gives what stands inside of the cloud's ``"Response"``, RequestId included.
 
         ``params`` is the mapping of the request's fields, or its JSON as text or bytes, or texts by flattened names.
@@ -43,7 +43,7 @@ class Api:
                 raise _not_there(action)
             if self._limit is not None:
                 self._limit.take(action)
-            if isinstance(params, FlatParams):
+            if isinstance(params, FlattenedParams):
                 params = params.nested(row.request_type)
             request = row.reader.read(read_params(params))
             answer = row.write(row.function(self._platform, request, request_id))

@@ -6,7 +6,7 @@ stands beside it in ``models``; the tables made of it here are made once per cla
 
 A field that is null is a field that was not sent: the vendor's clients do not agree on which of the two they send.
 
-Of the requests of a GET, where everything is text, ``flat`` makes the same mapping first.
+Of the requests of a GET, where everything is text, ``flattened`` makes the same mapping first.
 """
 
 from __future__ import annotations

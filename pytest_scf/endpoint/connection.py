@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 
 from pytest_scf.api_errors import InternalError, InvalidRequest, RequestSizeLimitExceeded, UnsupportedProtocol
-from pytest_scf.endpoint.gate import Answer, refusal
+from pytest_scf.endpoint.gateway import Answer, refusal
 from pytest_scf.endpoint.message import Message
 from pytest_scf.errors import ApiError
 

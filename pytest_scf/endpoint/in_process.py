@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_scf.contract.api import Api
-from pytest_scf.endpoint.gate import SERVICE, Answer, Gate
+from pytest_scf.endpoint.gateway import SERVICE, Answer, Gateway
 from pytest_scf.endpoint.message import Message
 from pytest_scf.errors import UsageError
 
@@ -38,16 +38,16 @@ def patched(api: Api) -> AbstractContextManager[None]:
         ) from error
     if not hasattr(request, "requests"):
         raise UsageError("the installed tencentcloud-sdk-python is too old: it sends in a way of its own; update it")
-    return _patched(Gate(api, None, None), request)
+    return _patched(Gateway(api, None, None), request)
 
 
 @contextlib.contextmanager
-def _patched(gate: Gate, request: ModuleType) -> Iterator[None]:
+def _patched(gateway: Gateway, request: ModuleType) -> Iterator[None]:
     def send_request(self: Any, sent: Any) -> Any:
         body = sent.data.encode() if isinstance(sent.data, str) else sent.data or b""
         in_query = sent.method == "GET"
         message = _message(sent.method, sent.uri, body.decode() if in_query else "", sent.header, body)
-        return _response(request.requests, _answer(gate, message, sent.host), sent)
+        return _response(request.requests, _answer(gateway, message, sent.host), sent)
 
     with contextlib.ExitStack() as stack:
         _replace(stack, request.ApiRequest, "send_request", send_request)
@@ -61,7 +61,7 @@ def _patched(gate: Gate, request: ModuleType) -> Iterator[None]:
                 url = sent.url
                 query = url.query.decode("ascii")
                 message = _message(sent.method, url.path, query, sent.headers, await sent.aread())
-                answer = await asyncio.to_thread(_answer, gate, message, url.host)
+                answer = await asyncio.to_thread(_answer, gateway, message, url.host)
                 return httpx.Response(200, headers=_HEADERS, content=answer.body, request=sent)
 
             _replace(stack, abstract_client_async.AbstractClient, "_inter_send_request", send)
@@ -79,7 +79,7 @@ def _message(method: str, path: str, query: str, headers: Mapping[str, Any], bod
     return Message(method, path, query, small, b"" if method == "GET" else body)
 
 
-def _answer(gate: Gate, message: Message, host: str) -> Answer:
+def _answer(gateway: Gateway, message: Message, host: str) -> Answer:
     service = _service(message, host)
     if service != SERVICE:
         action = message.headers.get("x-tc-action", "")
@@ -87,7 +87,7 @@ def _answer(gate: Gate, message: Message, host: str) -> Answer:
             f"the SDK called {service!r}{action and ' '}{action}: while scf_sdk is in use only {SERVICE!r} is "
             "answered, and nothing is sent to the network. Put something else in the place of that client"
         )
-    return gate.answer(message)
+    return gateway.answer(message)
 
 
 def _service(message: Message, host: str) -> str:

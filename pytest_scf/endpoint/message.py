@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pytest_scf.api_errors import InvalidParameter, InvalidRequest
-from pytest_scf.contract.flat import FlatParams
+from pytest_scf.contract.flattened import FlattenedParams
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -54,12 +54,12 @@ class Message:
                 raise InvalidRequest(f"The body is no form: {why}.") from why
         return None
 
-    def params(self, pairs: list[tuple[str, str]] | None) -> FlatParams | bytes:
+    def params(self, pairs: list[tuple[str, str]] | None) -> FlattenedParams | bytes:
         """What ``Api.call`` takes. Raises InvalidRequest and InvalidParameter."""
         if pairs is not None:
-            return FlatParams(pair for pair in pairs if pair[0] not in COMMON)
+            return FlattenedParams(pair for pair in pairs if pair[0] not in COMMON)
         if self.content_type == MULTIPART:
-            return FlatParams(_parts(self.body, self.headers["content-type"]))
+            return FlattenedParams(_parts(self.body, self.headers["content-type"]))
         return self.body
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.connection import Connection, Limits
-from pytest_scf.endpoint.gate import Answer, Gate
-from pytest_scf.endpoint.listening import listen
+from pytest_scf.endpoint.gateway import Answer, Gateway
+from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.message import Message
 from pytest_scf.endpoint.signature import Credential
 
@@ -145,13 +145,13 @@ class Endpoint:
         self.secret_id = secret_id or made_up.secret_id
         self.secret_key = secret_key or made_up.secret_key
         self.region = region
-        gate = Gate(api, [Credential(self.secret_id, self.secret_key)], region, now=now)
+        gateway = Gateway(api, [Credential(self.secret_id, self.secret_key)], region, now=now)
         listener = listen(host, port)
         address = listener.getsockname()
         self.port: int = address[1]
         #: what the SDKs call the endpoint: ``HttpProfile(endpoint=..., protocol="http")``
         self.host = f"[{address[0]}]:{self.port}" if ":" in address[0] else f"{address[0]}:{self.port}"
-        self._server = Server(listener, gate.answer, limits=limits, log=log)
+        self._server = Server(listener, gateway.answer, limits=limits, log=log)
 
     @property
     def url(self) -> str:

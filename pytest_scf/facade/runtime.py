@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_scf.api_errors import ResourceInUseFunction
 from pytest_scf.contract import languages, limits
 from pytest_scf.contract.api import Api
-from pytest_scf.endpoint.door import Door
+from pytest_scf.endpoint.loopback import LoopbackEndpoint
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
@@ -48,8 +48,8 @@ class ScfRuntime:
         self._closed = False
         self._platform = Platform(Settings.from_keywords(settings))
         self._session = Session(self._platform, Api(self._platform))
-        self._door = Door(self._session.api, self._platform.credential, self._platform.when_readable)
-        self._platform.api_port = self._door.port
+        self._loopback = LoopbackEndpoint(self._session.api, self._platform.credential, self._platform.when_readable)
+        self._platform.api_port = self._loopback.port
         self._coverage = bridge(self._session)
         if self._coverage is not None:
             self._coverage.attach()
@@ -387,7 +387,7 @@ class ScfRuntime:
             return []
         self._closed = True
         try:
-            self._door.close()
+            self._loopback.close()
             left = self._platform.close()
         finally:
             if self._coverage is not None:

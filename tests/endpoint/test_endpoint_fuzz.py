@@ -14,7 +14,7 @@ from wiring import Running, answers_in, connect, read_answer, read_to_the_end, s
 from pytest_scf import ScfRuntime
 from pytest_scf.contract.table import ACTIONS
 from pytest_scf.endpoint.connection import Limits
-from pytest_scf.endpoint.gate import Gate
+from pytest_scf.endpoint.gateway import Gateway
 from pytest_scf.endpoint.message import FORM, Message
 from pytest_scf.endpoint.server import Endpoint
 from pytest_scf.endpoint.signature import Credential
@@ -60,7 +60,7 @@ def mangled(draw: st.DrawFn) -> bytes:
 def server() -> Iterator[Running]:
     limits = Limits(body_bytes=100_000)
     with ScfRuntime(isolation="directory") as runtime:
-        running = Running(Gate(runtime.api, [Credential.new()], "r").answer, limits)
+        running = Running(Gateway(runtime.api, [Credential.new()], "r").answer, limits)
         try:
             yield running
         finally:
@@ -97,9 +97,9 @@ MULTIPART = st.lists(st.binary(max_size=30) | st.sampled_from([b'Content-Disposi
 
 
 @pytest.fixture(scope="module")
-def gates() -> Iterator[list[Gate]]:
+def gateways() -> Iterator[list[Gateway]]:
     with ScfRuntime(isolation="directory") as runtime:
-        yield [Gate(runtime.api, None, None), Gate(runtime.api, [Credential("me", "mine")], "r")]
+        yield [Gateway(runtime.api, None, None), Gateway(runtime.api, [Credential("me", "mine")], "r")]
 
 
 @settings(max_examples=200, deadline=None)
@@ -111,15 +111,15 @@ def gates() -> Iterator[list[Gate]]:
     headers=HEADERS,
 )
 def test_messages(
-    gates: list[Gate], action: str, method: str, flat: list[tuple[str, str]], body: bytes, headers: dict[str, str]
+    gateways: list[Gateway], action: str, method: str, flat: list[tuple[str, str]], body: bytes, headers: dict[str, str]
 ) -> None:
     pairs = [(name, value.encode(errors="replace")) for name, value in flat]
     query = urlencode(pairs, errors="replace")
     if headers.get("content-type") == FORM:
         body = query.encode()
     told = {"x-tc-action": action, "x-tc-version": "2018-04-16", "x-tc-region": "r", **headers}
-    for gate in gates:
-        answer = gate.answer(Message(method, "/", query if method == "GET" else "", told, body))
+    for gateway in gateways:
+        answer = gateway.answer(Message(method, "/", query if method == "GET" else "", told, body))
         found = json.loads(answer.body)["Response"]
         assert found["RequestId"]
         assert found.get("Error", {}).get("Code") != "InternalError", found

@@ -12,7 +12,7 @@ from wiring import DEADLINE, GOOD, Running, answers_in, connect, mirror, read_an
 
 from pytest_scf import ScfRuntime
 from pytest_scf.endpoint.connection import Limits
-from pytest_scf.endpoint.gate import Answer
+from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.message import Message
 from pytest_scf.endpoint.server import Endpoint
 from pytest_scf.errors import UsageError
@@ -159,7 +159,7 @@ def test_clients_that_say_nothing_are_in_nobody_s_way(run: Run) -> None:
     assert [read_to_the_end(sock) for sock in running.sockets[:-1]] == [b""] * 120
 
 
-class Gate:
+class Held:
     """Answers when it is told to."""
 
     def __init__(self) -> None:
@@ -175,15 +175,15 @@ class Gate:
 
 
 def test_requests_in_flight_are_answered_before_the_end(run: Run) -> None:
-    gate = Gate()
-    running = run(gate)
+    held = Held()
+    running = run(held)
     sockets = [running.connect() for _ in range(20)]
     for sock in sockets:
         sock.sendall(GOOD)
-        assert gate.arrived.acquire(timeout=DEADLINE)
+        assert held.arrived.acquire(timeout=DEADLINE)
     closing = threading.Thread(target=running.server.close, kwargs={"grace": DEADLINE})
     closing.start()
-    gate.go_on.set()
+    held.go_on.set()
     closing.join(DEADLINE)
     assert [len(answers_in(read_to_the_end(sock))) for sock in sockets] == [1] * 20
     with pytest.raises(ConnectionRefusedError):
@@ -191,17 +191,17 @@ def test_requests_in_flight_are_answered_before_the_end(run: Run) -> None:
 
 
 def test_requests_that_take_too_long_are_answered_by_an_error(run: Run) -> None:
-    gate = Gate()
-    running = run(gate)
+    held = Held()
+    running = run(held)
     sock = running.connect()
     sock.sendall(GOOD)
-    assert gate.arrived.acquire(timeout=DEADLINE)
+    assert held.arrived.acquire(timeout=DEADLINE)
     running.server.close(grace=0)
     (answer,) = answers_in(read_to_the_end(sock))
     assert answer["Error"]["Code"] == "InternalError"
     assert "closed" in answer["Error"]["Message"]
-    gate.go_on.set()
-    assert gate.left.acquire(timeout=DEADLINE)
+    held.go_on.set()
+    assert held.left.acquire(timeout=DEADLINE)
 
 
 def test_a_client_that_does_not_read_delays_the_end_no_longer_than_the_grace(run: Run) -> None:
@@ -218,13 +218,13 @@ def test_a_client_that_does_not_read_delays_the_end_no_longer_than_the_grace(run
 
 
 def test_a_client_that_is_gone_when_its_answer_comes(run: Run) -> None:
-    gate = Gate()
-    running = run(gate)
+    held = Held()
+    running = run(held)
     sock = running.connect()
     sock.sendall(GOOD)
-    assert gate.arrived.acquire(timeout=DEADLINE)
+    assert held.arrived.acquire(timeout=DEADLINE)
     sock.close()
-    gate.go_on.set()
+    held.go_on.set()
     assert running.is_well()
 
 

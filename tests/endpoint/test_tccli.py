@@ -21,7 +21,7 @@ import pytest
 
 from pytest_scf import ScfRuntime
 from pytest_scf.contract.table import ACTIONS
-from pytest_scf.endpoint.gate import Answer
+from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.server import Endpoint
 
 if importlib.util.find_spec("tccli") is None:

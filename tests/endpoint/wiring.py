@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_scf.endpoint.connection import Limits
-from pytest_scf.endpoint.gate import Answer
-from pytest_scf.endpoint.listening import listen
+from pytest_scf.endpoint.gateway import Answer
+from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.message import Message
 from pytest_scf.endpoint.server import Server
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_scf.endpoint.listening import listen
+from pytest_scf.endpoint.listener import listen
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WhenReadable = Callable[[int, Callable[[], object]], Callable[[], None]]
 
 
-class Door:
+class LoopbackEndpoint:
     """``credential`` (id, key and token) is what the functions have in their environment. Any region is served."""
 
     def __init__(self, api: Api, credential: tuple[str, str, str], when_readable: WhenReadable) -> None:
@@ -50,7 +50,7 @@ class Door:
             return self._port
 
     def _open(self) -> None:
-        from pytest_scf.endpoint.gate import Gate
+        from pytest_scf.endpoint.gateway import Gateway
         from pytest_scf.endpoint.server import Server
         from pytest_scf.endpoint.signature import Credential
 
@@ -59,7 +59,7 @@ class Door:
                 return
             self._forget()
             self._forget = None
-            self._server = Server(self._listener, Gate(self._api, [Credential(*self._credential)], None).answer)
+            self._server = Server(self._listener, Gateway(self._api, [Credential(*self._credential)], None).answer)
 
     def close(self) -> None:
         """Requests in flight are answered by an error at once: who sent them is about to be ended."""

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?", re.ASCII)
 _FLAGS = {"true": True, "True": True, "false": False, "False": False}
 
 
-class FlatParams:
+class FlattenedParams:
     """Raises InvalidParameter for names that contradict each other. Values that are no texts are left as they are."""
 
     __slots__ = ("_tree",)

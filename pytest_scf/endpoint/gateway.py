@@ -37,7 +37,7 @@ class Answer:
     request_id: str
 
 
-class Gate:
+class Gateway:
     """``credentials`` are those that are known here, ``region`` is the only one served; None: whatever is sent."""
 
     def __init__(
