@@ -22,7 +22,7 @@ from benchmarks import listing
 from benchmarks.peer import answer
 from benchmarks.timing import median
 from pytest_scf import ScfRuntime
-from pytest_scf.instances.lease import Lease
+from pytest_scf.instances.host import HostLease
 
 RUNS = 200
 MANY = 3000
@@ -46,7 +46,7 @@ def bare_cold() -> float:
     """
     program = (
         "import os, sys, time, statistics\n"
-        "from pytest_scf.instances.inside import linux\n"
+        "from pytest_scf.instances.forkserver import linux\n"
         "uid, gid = os.geteuid(), os.getegid()\n"
         "linux.unshare(linux.CLONE_NEWNS | (linux.CLONE_NEWUSER if uid else 0))\n"
         "if uid:\n"
@@ -179,7 +179,7 @@ def main() -> None:
 
     trip, kill, sent = bare_round_trip(), bare_kill(), bare_signal()
     cold = bare_cold()
-    with Lease(), tempfile.TemporaryDirectory() as scratch:
+    with HostLease(), tempfile.TemporaryDirectory() as scratch:
         with ScfRuntime() as rt:
             level = rt.isolation
             echo = rt.deploy(SOURCE, handler="index.echo")

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_scf import ScfRuntime
 from pytest_scf.errors import IsolationUnavailable
-from pytest_scf.instances.lease import LEVELS, Lease
+from pytest_scf.instances.host import LEVELS, HostLease
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,7 +27,7 @@ def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture(scope="session", autouse=True)
 def warm_fork_servers(own_temporary_directory: None) -> Iterator[None]:
     """The fork servers stay for the whole run; started here, no single test seems to leave them behind."""
-    with Lease() as lease:
+    with HostLease() as lease:
         for level in LEVELS:
             with contextlib.suppress(IsolationUnavailable):
                 lease.host.fork_server(level)

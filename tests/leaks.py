@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from pytest_scf.instances import lease
-from pytest_scf.instances.inside.zygote import SPARE_NAME
+from pytest_scf.instances.forkserver.zygote import SPARE_NAME
+from pytest_scf.instances.host import current
 
 _NUMBER = re.compile(r"\[\d+\]$")
 
@@ -49,14 +49,14 @@ class Snapshot:
 
 
 def _descendants() -> frozenset[psutil.Process]:
-    """All of them but the fork servers of the process, which stay warm: a keeper, the zygote below it, and a spare."""
+    """All but the fork servers of this process, which stay warm: each a supervisor, a zygote below it, and a spare."""
     found = set(psutil.Process().children(recursive=True))
-    host = lease.current()
+    host = current()
     for pid in host.pids if host else ():
         with contextlib.suppress(psutil.NoSuchProcess):
-            keeper = psutil.Process(pid)
-            zygotes = keeper.children()
-            found -= {keeper, *zygotes}
+            supervisor = psutil.Process(pid)
+            zygotes = supervisor.children()
+            found -= {supervisor, *zygotes}
             for zygote in zygotes:
                 found -= {spare for spare in zygote.children(recursive=True) if _is_spare(spare)}
     return frozenset(found)

@@ -51,14 +51,16 @@ class ContainerHost:
         ``fds`` are those of an init: the runtime's socket, the init's, and the pipe for output.
         """
         mine = [os.dup(fd) for fd in fds]
-        keeper = _Keeper(self.launcher, message, mine, lambda: self._reactor.call_soon(lambda: reaped("")))
-        threading.Thread(target=keeper.run, name="pytest-scf-container", daemon=True).start()
+        supervisor = _ContainerSupervisor(
+            self.launcher, message, mine, lambda: self._reactor.call_soon(lambda: reaped(""))
+        )
+        threading.Thread(target=supervisor.run, name="pytest-scf-container", daemon=True).start()
 
     def signal_init(self, instance_id: str, signum: int) -> None:
         """There is no process above the container that could have been stopped."""
 
 
-class _Keeper:
+class _ContainerSupervisor:
     """Keeps one container."""
 
     def __init__(
@@ -76,7 +78,7 @@ class _Keeper:
         self._ended = threading.Event()
 
     def run(self) -> None:
-        listener = self._begin(self._obey)
+        listener = self._begin(self._handle_message)
         try:
             container = self._launcher.start(_spec(self._message))
         except Exception as error:
@@ -102,7 +104,7 @@ class _Keeper:
         if kill:
             container.kill()
         pid = container.pid
-        for kind in (wire.USER_PID, wire.BORN):
+        for kind in (wire.USER_PID, wire.INIT_STARTED):
             self._say(kind, str(pid or 0).encode())
         process = _MainProcess(pid, self._ended)
         runtime = ServerRuntime(self._runtime, self._message, process, container.connect)
@@ -135,7 +137,7 @@ class _Keeper:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who was to hear it does not listen any more
             self._init.sendall(wire.frame(kind, payload))
 
-    def _obey(self) -> None:
+    def _handle_message(self) -> None:
         reader = wire.Reader()
         while data := self._init.recv(4096):
             for kind, payload in reader.feed(data):

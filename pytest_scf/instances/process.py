@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_scf.errors import InstanceError
 from pytest_scf.instances import procstatus
-from pytest_scf.instances.forkserver import ForkServer, own_python
+from pytest_scf.instances.forkserver.client import ForkServer, own_python
+from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.forwarding import Forwarder
-from pytest_scf.instances.inside.files import remove_tree
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
 
@@ -71,7 +71,7 @@ class Observer(Protocol):
     """Whom an instance tells what happens in it. Called in the reactor's thread."""
 
     def on_message(self, kind: int, payload: bytes) -> None:
-        """A frame of the runtime, as ``wire`` lists them, or BORN when a launcher has started a container."""
+        """A frame of the runtime, as ``wire`` lists them, or INIT_STARTED when a launcher has started a container."""
 
     def on_output(self) -> None:
         """Output can be taken with ``drain``."""
@@ -94,7 +94,7 @@ class ServerSpec:
     #: ports of services of the test, which the process finds on 127.0.0.1 of a network of its own
     host_ports: list[int]
     #: directories, each as a pair of where it is and where the process sees it
-    places: list[tuple[str, str]]
+    bind_mounts: list[tuple[str, str]]
     #: what a launcher runs, if it is one that does
     image: str | None = None
 
@@ -192,7 +192,7 @@ class InstanceProcess:
                 watch(self._coverage.fileno(), self._coverage_readable)
             message = self._message(len(handed))
             if self._spec.executes:
-                self._send(wire.frame(0, _json(message)))
+                self._send(wire.frame(wire.SPEC, _json(message)))
             self._server.launch(message, handed, self._reaped)
         except BaseException:
             self._release()
@@ -239,7 +239,7 @@ class InstanceProcess:
             "context": spec.context,
             "tmp": tmp,
             "tmp_bytes": spec.tmp_bytes,
-            "readable": _below_tmp(*places) if namespaces else _by_all_names(*places),
+            "keep_visible": _below_tmp(*places) if namespaces else _by_all_names(*places),
             "path": path,
             "watch_tmp": not namespaces,
             "command": command if spec.executes else None,
@@ -253,13 +253,13 @@ class InstanceProcess:
             server = spec.server
             cwd = server.cwd or code_root
             message["server"] = {**vars(server), "cwd": cwd}
-            message["places"] = server.places
+            message["bind_mounts"] = server.bind_mounts
             if server.cwd is not None:
                 message["code_source"] = ""
                 environ.update(PWD=cwd)
                 if namespaces:
                     below = [place for place in (cwd, os.path.dirname(server.command[0])) if place.startswith("/tmp/")]
-                    message["readable"] = _below_tmp(*places, *below)
+                    message["keep_visible"] = _below_tmp(*places, *below)
         return message
 
     # -- speaking ------------------------------------------------------------------------------------------------
@@ -268,9 +268,9 @@ class InstanceProcess:
         """Hand an event to the runtime, which takes it when it is ready for one. Does not block."""
         self._send(wire.HEADER.pack(len(payload) + wire.REQUEST_ID_LENGTH, wire.INVOKE) + request_id.encode() + payload)
 
-    def ask_for_life(self) -> None:
-        """Have the runtime answer ALIVE once it waits for an event."""
-        self._send(wire.frame(wire.ASK_ALIVE))
+    def ping(self) -> None:
+        """Have the runtime answer PONG once it waits for an event."""
+        self._send(wire.frame(wire.PING))
 
     def _send(self, data: bytes) -> None:
         with self._lock:
@@ -328,7 +328,7 @@ class InstanceProcess:
         with self._lock:  # or the instance could be gone between the look and the deed
             if not self._paused and not self.gone.is_set():
                 self._paused = True
-                self._reactor.forget(self._out)
+                self._reactor.unregister(self._out)
 
     def resume_output(self) -> None:
         with self._lock:
@@ -422,7 +422,7 @@ class InstanceProcess:
             with self._lock:
                 if not self._runtime_closed:
                     self._runtime_closed = True
-                    self._reactor.forget(self._runtime.fileno())
+                    self._reactor.unregister(self._runtime.fileno())
             return False
         for kind, payload in self._runtime_reader.feed(data):
             self._observer.on_message(kind, payload)
@@ -448,17 +448,17 @@ class InstanceProcess:
         if not data:
             if not self._init_closed:
                 self._init_closed = True
-                self._reactor.forget(self._init.fileno())
+                self._reactor.unregister(self._init.fileno())
             return False
         for kind, payload in self._init_reader.feed(data):
-            self._obey(kind, payload, sender, list(fds))
+            self._handle_message(kind, payload, sender, list(fds))
         return True
 
-    def _obey(self, kind: int, payload: bytes, sender: int | None, fds: list[int]) -> None:
+    def _handle_message(self, kind: int, payload: bytes, sender: int | None, fds: list[int]) -> None:
         if kind == wire.USER_PID:
             self.user_pid = self._pid(sender, payload)
             self._know_user()
-        elif kind == wire.BORN:
+        elif kind == wire.INIT_STARTED:
             with self._lock:
                 self.init_pid = self._pid(sender, payload)
                 if fds and self._spec.pidfd:
@@ -468,7 +468,7 @@ class InstanceProcess:
             self._know_user()
             if self.level == "container":
                 self._user_known.set()  # even where its processes are out of sight
-                self._observer.on_message(wire.BORN, b"")
+                self._observer.on_message(wire.INIT_STARTED, b"")
         elif kind == wire.USER_EXIT:
             status, peak_kib = wire.EXIT.unpack(payload)
             self.exit = ProcessExit(status, peak_kib * 1024, self._out_of_memory)
@@ -501,7 +501,7 @@ class InstanceProcess:
         except OSError:
             data = b""
         if not data:
-            self._reactor.forget(self._coverage.fileno())
+            self._reactor.unregister(self._coverage.fileno())
             self._coverage.close()
             self._coverage = None
             self._coverage_saved.release()
@@ -528,7 +528,7 @@ class InstanceProcess:
 
         self._when_saved = saved
         with contextlib.suppress(OSError):
-            self._coverage.send(b"x")
+            self._coverage.send(wire.COVERAGE_REQUEST)
 
     def save_coverage(self, timeout: float) -> None:
         """Have the runtime hand out the lines counted so far; returns when it has, or cannot any more."""
@@ -538,7 +538,7 @@ class InstanceProcess:
         while self._coverage_saved.acquire(blocking=False):
             pass
         with contextlib.suppress(OSError):
-            self._coverage.send(b"x")
+            self._coverage.send(wire.COVERAGE_REQUEST)
             self._coverage_saved.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
     def _reaped(self, error: str) -> None:
@@ -581,14 +581,14 @@ class InstanceProcess:
             for sock, closed in ((self._runtime, self._runtime_closed), (self._init, self._init_closed)):
                 if not closed:
                     with contextlib.suppress(KeyError, ValueError):
-                        self._reactor.forget(sock.fileno())
+                        self._reactor.unregister(sock.fileno())
                 sock.close()
             with contextlib.suppress(KeyError, ValueError):
-                self._reactor.forget(self._out)
+                self._reactor.unregister(self._out)
             os.close(self._out)
             if self._coverage is not None:
                 with contextlib.suppress(KeyError, ValueError):
-                    self._reactor.forget(self._coverage.fileno())
+                    self._reactor.unregister(self._coverage.fileno())
                 self._coverage.close()
                 self._coverage = None
             for fd in (self._init_pidfd, self._user_pidfd):

@@ -79,7 +79,7 @@ class Reactor:
     def watch_reading(self, fd: int, readable: Callback) -> None:
         self._selector.modify(fd, selectors.EVENT_READ, readable)
 
-    def forget(self, fd: int) -> None:
+    def unregister(self, fd: int) -> None:
         """Must be called before the descriptor is closed."""
         self._selector.unregister(fd)
 

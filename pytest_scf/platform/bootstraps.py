@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_scf.errors import UsageError
-from pytest_scf.instances.forkserver import own_python
+from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.platform.functions import Server
 
 BOOTSTRAP = "scf_bootstrap"

@@ -20,7 +20,7 @@ from pytest_scf.api_errors import (
     ResourceNotFoundNamespace,
     ResourceNotFoundQualifier,
 )
-from pytest_scf.instances.forkserver import own_python
+from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:

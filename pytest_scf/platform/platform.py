@@ -22,9 +22,10 @@ from pytest_scf.api_errors import (
     UnsupportedOperation,
 )
 from pytest_scf.errors import EventEnded, InstanceError, IsolationUnavailable, ScfError, WaitTimeout
-from pytest_scf.instances.lease import Lease
+from pytest_scf.instances import memory
+from pytest_scf.instances.host import HostLease
 from pytest_scf.instances.process import STUCK_DEADLINE, InstanceProcess, ServerSpec, Spec
-from pytest_scf.platform import memory, status
+from pytest_scf.platform import status
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.diagnosis import diagnose
 from pytest_scf.platform.events import EventRecord, EventStore, Registration, SignalNote, Waiter, new_request_id
@@ -67,7 +68,7 @@ class Platform:
         self.settings = settings
         #: why a better isolation than the one in force was refused, where it was
         self.refused = ""
-        self._lease = Lease()
+        self._lease = HostLease()
         try:
             self._reactor = self._lease.host.reactor
             self._server = self._choose_server()
@@ -291,7 +292,7 @@ class Platform:
     def when_readable(self, fd: int, call: Callable[[], object]) -> Callable[[], None]:
         """Have ``call`` called in the background while ``fd`` is readable; gives what ends that."""
         self._reactor.watch(fd, call)
-        return lambda: self._reactor.forget(fd)
+        return lambda: self._reactor.unregister(fd)
 
     def _begin(self, instance: InstanceRecord) -> None:
         """The handler is about to run: its time limit counts from here."""
@@ -345,9 +346,9 @@ class Platform:
                 self._answered(instance, kind, payload)
             elif kind == wire.READY:
                 self._ready(instance, payload)
-            elif kind == wire.BORN:
+            elif kind == wire.INIT_STARTED:
                 self._limit(instance, instance.config.init_timeout)
-            elif kind == wire.ALIVE:
+            elif kind == wire.PONG:
                 self._lives(instance)
             elif kind == wire.SIGNAL_HANDLER:
                 self._registered(instance, json.loads(payload))
@@ -509,7 +510,7 @@ class Platform:
             return
         instance.settling = True
         self._limit(instance, SETTLE_DEADLINE)
-        instance.process.ask_for_life()
+        instance.process.ping()
 
     def _lives(self, instance: InstanceRecord) -> None:
         event = instance.event
@@ -685,9 +686,9 @@ class Platform:
         server = instance.config.server
         if instance.init is None and server is not None and server.kind != "custom" and instance.pid is not None:
             seconds, code = instance.config.init_timeout, status.PORT_BINDING_FAILED.code
-            from pytest_scf.instances import listening
+            from pytest_scf.instances import netstat
 
-            found = listening.explain(instance.pid, server.port, own_network=instance.isolation != "directory")
+            found = netstat.explain(instance.pid, server.port, own_network=instance.isolation != "directory")
             cause = f"no connection to port {server.port} within the InitTimeout of {seconds} s: {found}"
             message = f"{status.PORT_BINDING_FAILED.text} within {seconds} seconds: {found}"
         elif instance.init is None:
@@ -1023,7 +1024,7 @@ def _server_spec(config: FunctionConfig) -> ServerSpec | None:
         cwd=server.cwd,
         port=server.port,
         host_ports=list(server.host_ports),
-        places=list(server.places),
+        bind_mounts=list(server.places),
         image=server.image,
     )
 

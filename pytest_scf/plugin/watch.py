@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event
     from pytest_scf.facade.runtime import ScfRuntime
-    from pytest_scf.instances.lease import Lease
+    from pytest_scf.instances.host import HostLease
 
 
 class Watched:
@@ -50,7 +50,7 @@ class State:
         self.item: pytest.Item | None = None
         #: the run is being ended, perhaps in the middle of a test: there is no report left to be made
         self.ending = False
-        self.lease: Lease | None = None
+        self.lease: HostLease | None = None
 
 
 _STATE = pytest.StashKey[State]()
@@ -87,13 +87,13 @@ def add(config: pytest.Config, runtime: ScfRuntime) -> Watched:
     return watched
 
 
-def lease(config: pytest.Config) -> Lease:
+def lease(config: pytest.Config) -> HostLease:
     """The run's share in the fork server: taken at first use and kept to the end, so that each test finds it warm."""
     known = state(config)
     if known.lease is None:
-        from pytest_scf.instances.lease import Lease
+        from pytest_scf.instances.host import HostLease
 
-        known.lease = Lease()
+        known.lease = HostLease()
     return known.lease
 
 

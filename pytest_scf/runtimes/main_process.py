@@ -60,8 +60,8 @@ def invocations(sock: socket.socket, process: MainProcess) -> Iterator[tuple[str
     reader = wire.Reader()
     while data := sock.recv(1 << 18):
         for kind, payload in reader.feed(data):
-            if kind == wire.ASK_ALIVE:
+            if kind == wire.PING:
                 if process.outlives_signals():
-                    sock.sendall(wire.frame(wire.ALIVE))
+                    sock.sendall(wire.frame(wire.PONG))
             elif kind == wire.INVOKE:
                 yield payload[: wire.REQUEST_ID_LENGTH].decode("ascii"), payload[wire.REQUEST_ID_LENGTH :]

@@ -15,14 +15,14 @@ const { pathToFileURL, fileURLToPath } = require("url");
 const util = require("util");
 
 const INVOKE = 1;
-const ASK_ALIVE = 2;
+const PING = 2;
 const READY = 16;
 const RETURNED = 17;
 const RAISED = 18;
 const LOAD_FAILED = 19;
 const TOO_LARGE = 20;
 const SIGNAL_HANDLER = 21;
-const ALIVE = 23;
+const PONG = 23;
 const UNCAUGHT = 27;
 
 const HEADER_LENGTH = 5;
@@ -299,9 +299,9 @@ function take(kind, payload) {
   } else if (kind === INVOKE) {
     const requestId = payload.toString("latin1", 0, REQUEST_ID_LENGTH);
     answer(requestId, payload.toString("utf8", REQUEST_ID_LENGTH), handler, spec.context);
-  } else if (kind === ASK_ALIVE) {
+  } else if (kind === PING) {
     // A signal that came before is taken from its own pipe last in each turn of the loop.
-    immediately(() => immediately(() => send(ALIVE)));
+    immediately(() => immediately(() => send(PONG)));
   }
 }
 

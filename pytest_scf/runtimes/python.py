@@ -338,7 +338,7 @@ def serve(sock, spec, coverage_socket=None):
     _watch_signal_handlers(channel)
     code_root = str(spec["code_root"])
     if spec.get("watch_tmp"):
-        _watch_shared_tmp(channel, str(spec["tmp"]), [code_root, *list(spec["readable"])])  # type: ignore[call-overload]
+        _watch_shared_tmp(channel, str(spec["tmp"]), [code_root, *list(spec["keep_visible"])])  # type: ignore[call-overload]
     began = time.perf_counter()
     recorder = None
     if coverage_socket is not None:
@@ -364,8 +364,8 @@ def serve(sock, spec, coverage_socket=None):
         if message is None:
             return
         kind, payload = message
-        if kind == wire.ASK_ALIVE:
-            channel.send(wire.ALIVE, b"")
+        if kind == wire.PING:
+            channel.send(wire.PONG, b"")
             continue
         try:
             kind, answer = _call(channel, handler, payload[:length].decode("ascii"), payload[length:], context)
@@ -409,7 +409,7 @@ class _Coverage:
         if os.getpid() != self._pid:
             return  # a fork has copies of the lock and of the socket, and may speak through neither
         with self._lock:
-            self._sock.sendall(wire.frame(0, json.dumps(self._counter.found()).encode()))
+            self._sock.sendall(wire.frame(wire.COVERAGE, json.dumps(self._counter.found()).encode()))
 
     def _answer(self):
         # type: () -> None

@@ -15,7 +15,8 @@ REQUEST_ID_LENGTH = 36
 
 # platform -> user process
 INVOKE = 1  # request id (36 ASCII characters), then the event as JSON
-ASK_ALIVE = 2  # answered by ALIVE: what was signalled before has died of it, or has run its signal handler
+PING = 2  # answered by PONG once every signal sent before it has ended the process or run its signal handler
+SPEC = 3  # the launch specification as JSON, to a runtime that is a new program; the first frame
 
 # user process -> platform
 READY = 16  # MEASURE of the init phase
@@ -24,35 +25,38 @@ RAISED = 18  # MEASURE, then JSON {type, message, stack}
 LOAD_FAILED = 19  # MEASURE, then JSON {type, message, stack, reason: "handler", "code", "container" or "port"}
 TOO_LARGE = 20  # MEASURE, then the length of the response in bytes, as text
 SIGNAL_HANDLER = 21  # JSON {disposition, name, file, line}: what the process does with SIGTERM from now on
-ALIVE = 23
 SHARED_TMP = 22  # JSON {path, operation}: the shared temporary directory was touched
-
+PONG = 23  # answer to PING
 RETURNED_TEXT = 24  # MEASURE, then the body of a server's answer that is not JSON
 ERROR_ANSWER = 25  # MEASURE, then JSON {message}: a server answered with an error, or not at all
-UNCAUGHT = 27  # JSON {type, message, stack}: an error that nothing caught is about to end the process
 RESPONDED = 26  # MEASURE, then what ``pack_message`` makes of a web function's response
+UNCAUGHT = 27  # JSON {type, message, stack}: an error that nothing caught is about to end the process
 
 # init -> platform
 USER_PID = 32  # PID of the user's process in its own numbering; credentials carry it in the platform's
-BORN = (
-    33  # PID of the init in its own numbering; carries pidfds of the init and of the user's process where there are any
-)
-USER_EXIT = 34  # raw wait status, then peak resident memory in KiB
+INIT_STARTED = 33  # PID of the init in its own numbering; carries pidfds of the init and of the user's process, if any
+USER_EXIT = 34  # EXIT: raw wait status, then peak resident memory in KiB
 START_FAILED = 35  # text: what the init could not do
+SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to
 LISTENING = 37  # carries sockets that listen inside, in the order of the host ports asked for
 OUT_OF_MEMORY = 38  # the user's process is ended by its memory limit
-SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to
 
 # platform -> init
 SIGNAL = 48  # signal number as one byte
 KILL = 49  # end every process of the instance, then leave
 
-# platform -> fork server and back
-LAUNCH = 64  # JSON spec; carries the instance's sockets
+# platform -> fork server
+LAUNCH = 64  # the launch specification as JSON; carries the instance's sockets
+SIGNAL_INIT = 68  # JSON {id, signal}
+
+# fork server -> platform
 HELLO = 65  # JSON {level, error, path}
 REAPED = 66  # JSON {id}: the init and all below it are gone
 LAUNCH_FAILED = 67  # JSON {id, error}
-SIGNAL_INIT = 68  # JSON {id, signal}
+
+# user process -> platform, on the socket for coverage; sent when COVERAGE_REQUEST is received, and after each event
+COVERAGE = 80  # JSON {file: [line] or [[line, line]]}
+COVERAGE_REQUEST = b"x"  # platform -> user process: one byte, no frame
 
 EXIT = struct.Struct("<iI")
 

@@ -21,7 +21,7 @@ from pytest_scf.contract.api import Api
 from pytest_scf.contract.request import RequestReader
 from pytest_scf.contract.table import ACTIONS
 from pytest_scf.errors import ApiError
-from pytest_scf.instances.lease import Lease
+from pytest_scf.instances.host import HostLease
 from pytest_scf.platform.functions import FunctionConfig
 from pytest_scf.platform.platform import Platform
 from pytest_scf.platform.settings import Settings
@@ -104,7 +104,7 @@ BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=[Healt
 
 @pytest.fixture(scope="module", autouse=True)
 def lease() -> Iterator[None]:
-    with Lease():  # so that each platform finds the fork server there
+    with HostLease():  # so that each platform finds the fork server there
         yield
 
 

@@ -398,7 +398,7 @@ def test_representations(rt):
 
 def refuse_namespaces(monkeypatch):
     from pytest_scf.facade import runtime
-    from pytest_scf.instances.lease import Host
+    from pytest_scf.instances.host import Host
 
     real = Host.fork_server
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pytest_scf.instances.inside import linux
+from pytest_scf.instances.forkserver import linux
 
 
 def enter_user_namespace(flags: int) -> None:

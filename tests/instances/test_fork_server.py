@@ -13,8 +13,8 @@ import psutil
 import pytest
 from kinds import LEVELS, only
 
-from pytest_scf.instances import lease
-from pytest_scf.instances.inside.zygote import SPARE_NAME
+from pytest_scf.instances.forkserver.zygote import SPARE_NAME
+from pytest_scf.instances.host import current
 
 WITNESS = str(Path(__file__).with_name("witness.py"))
 
@@ -46,11 +46,11 @@ KILLS = """
 import json, os, signal, sys
 import psutil
 from pytest_scf import ScfError, ScfRuntime
-from pytest_scf.instances import lease
+from pytest_scf.instances.host import HostLease
 
 level, whom, code = sys.argv[1:]
 said = {}
-with lease.Lease() as held, ScfRuntime(isolation=level) as rt:
+with HostLease() as held, ScfRuntime(isolation=level) as rt:
     fn = rt.deploy(code, async_run=True)
     assert fn.invoke_async({"quick": 1}).wait().return_value == "answer"
     event = fn.invoke_async({})
@@ -58,9 +58,9 @@ with lease.Lease() as held, ScfRuntime(isolation=level) as rt:
     other = fn.invoke_async({})
     other.wait_for_log("stays")
     instance = event.instance
-    (keeper,) = held.host.pids
-    (zygote,) = psutil.Process(keeper).children()
-    for pid in {"keeper": [keeper], "zygote": [zygote.pid], "both": [keeper, zygote.pid]}[whom]:
+    (supervisor,) = held.host.pids
+    (zygote,) = psutil.Process(supervisor).children()
+    for pid in {"supervisor": [supervisor], "zygote": [zygote.pid], "both": [supervisor, zygote.pid]}[whom]:
         os.kill(pid, signal.SIGKILL)
     for each in (event, other):
         each.wait()
@@ -78,7 +78,7 @@ print(json.dumps(said))
 """
 
 
-@pytest.mark.parametrize("whom", ["keeper", "zygote", "both"])
+@pytest.mark.parametrize("whom", ["supervisor", "zygote", "both"])
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_fork_server_that_was_killed_takes_all_along_and_the_next_runtime_gets_another(tmp_path, need, level, whom):
     need(level)
@@ -248,7 +248,7 @@ def test_an_event_whose_spare_process_was_killed_says_so_and_the_next_has_anothe
 
 def test_the_fork_server_ignores_what_asks_it_to_leave(rt):
     """As it comes to every process when a job is cancelled: it leaves when the test process does, and not before."""
-    host = lease.current()
+    host = current()
     assert host is not None
     for pid in host.pids:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -258,7 +258,7 @@ def test_the_fork_server_ignores_what_asks_it_to_leave(rt):
 
 def test_an_interpreter_that_does_not_start_says_why(monkeypatch, tmp_path):
     from pytest_scf.errors import ForkServerError
-    from pytest_scf.instances.forkserver import ForkServer
+    from pytest_scf.instances.forkserver.client import ForkServer
     from pytest_scf.instances.reactor import Reactor
 
     broken = tmp_path / "python"

@@ -14,7 +14,7 @@ import pytest
 from kinds import only
 
 from pytest_scf import ApiError
-from pytest_scf.instances.inside.zygote import SPARE_NAME
+from pytest_scf.instances.forkserver.zygote import SPARE_NAME
 
 #: goes on in a child after each of: leaving the session, ignoring SIGTERM, both by way of two forks, being stopped
 DESCENDANTS = """

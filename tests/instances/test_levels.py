@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pytest_scf import ScfRuntime
-from pytest_scf.instances.inside import linux
+from pytest_scf.instances.forkserver import linux
 
 LESSER = str(Path(__file__).with_name("lesser.py"))
 

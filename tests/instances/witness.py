@@ -27,7 +27,7 @@ from typing import Any
 
 import psutil
 
-from pytest_scf.instances.inside import linux, reaping
+from pytest_scf.instances.forkserver import linux, reaping
 
 DEADLINE = 60
 
@@ -111,7 +111,7 @@ def main(case: dict[str, Any]) -> dict[str, Any]:
                 os.wait()
     except TooLong:
         left = [describe(each) for each in descendants()]
-        reaping.end_all_children()
+        reaping.kill_all_children()
     signal.alarm(0)
     return {"status": process.returncode, "left": left, "mounts": sorted(set(mounts()) - set(before))}
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pytest_scf import ScfRuntime
-from pytest_scf.instances import lease
+from pytest_scf.instances.host import current
 
 
 @pytest.fixture(autouse=True)
 def nothing_went_wrong_in_the_background() -> Iterator[None]:
     """What the reactor's callbacks raise is a bug of ours; they have nobody to raise it to."""
     yield
-    host = lease.current()
+    host = current()
     assert host is None or host.reactor.errors == []
 
 

@@ -116,7 +116,7 @@ def test_settings_on_a_test_of_the_shared_runtime_are_refused(run, pytester):
 REQUIRES = """
     import pytest
     from pytest_scf.errors import IsolationUnavailable
-    from pytest_scf.instances.lease import Host
+    from pytest_scf.instances.host import Host
 
     @pytest.fixture(autouse=True, scope="session")
     def refusing_machine():

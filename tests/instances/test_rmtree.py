@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from pytest_scf.instances.inside.files import remove_tree
+from pytest_scf.instances.forkserver.rmtree import remove_tree
 
 
 @pytest.fixture

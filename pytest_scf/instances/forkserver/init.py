@@ -22,7 +22,7 @@ import threading
 import traceback
 from typing import Any
 
-from pytest_scf.instances.inside import files, linux, mounts, orders, reaping
+from pytest_scf.instances.forkserver import fdpassing, linux, mounts, reaping, rmtree
 from pytest_scf.runtimes import python, wire
 
 
@@ -59,8 +59,8 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
             user, to_user = _fork_user_process(level, name, [*lifelines, channel.fileno()])
         except OSError as error:
             failure = error
-        reaping.outlive_requests()
-        message = _wait_for_orders(channel, lifelines)
+        reaping.ignore_termination_signals()
+        message = _wait_for_spec(channel, lifelines)
         if message is None:
             return
         order, fds = message
@@ -69,8 +69,8 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
         sockets = Sockets(fds)
         if failure is not None:
             raise failure
-        be_called(name)
-        _furnish(level, spec)
+        set_process_name(name)
+        _mount_instance_tree(level, spec)
         listener = None
         if "server" in spec and spec["server"]["kind"] == "custom":
             listener = socket.create_server(("127.0.0.1", 0))
@@ -86,7 +86,7 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
         _announce(sockets.init, user, pidfds=spec["pidfd"])
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
-            orders.send(to_user, order, fds)
+            fdpassing.send(to_user, order, fds)
         to_user.close()
         _watch(spec, sockets, lifelines, user, listener)
     except BaseException as error:
@@ -128,7 +128,7 @@ def _enter_network(channel: socket.socket, host_ports: list[int]) -> None:
         each.close()
 
 
-def _wait_for_orders(channel: socket.socket, lifelines: list[int]) -> tuple[bytes, list[int]] | None:
+def _wait_for_spec(channel: socket.socket, lifelines: list[int]) -> tuple[bytes, list[int]] | None:
     """None when there will be no orders any more."""
     poll = select.poll()
     for fd in (channel.fileno(), *lifelines):
@@ -136,7 +136,7 @@ def _wait_for_orders(channel: socket.socket, lifelines: list[int]) -> tuple[byte
     ready = dict(poll.poll())
     if any(lifeline in ready for lifeline in lifelines):
         return None
-    return orders.receive(channel)
+    return fdpassing.receive(channel)
 
 
 def _prepare(level: str) -> None:
@@ -149,16 +149,16 @@ def _prepare(level: str) -> None:
         linux.become_subreaper()
 
 
-def _furnish(level: str, spec: dict[str, Any]) -> None:
+def _mount_instance_tree(level: str, spec: dict[str, Any]) -> None:
     """What this instance has of its own."""
     if level == "namespaces":
-        mounts.add_places(spec.get("places", []))
-        mounts.enter_instance_tree(spec["code_source"], spec["tmp_bytes"], spec["readable"])
+        mounts.add_bind_mounts(spec.get("bind_mounts", []))
+        mounts.enter_instance_tree(spec["code_source"], spec["tmp_bytes"], spec["keep_visible"])
     else:
         os.makedirs(spec["tmp"], mode=0o700, exist_ok=True)
 
 
-def be_called(name: str) -> None:
+def set_process_name(name: str) -> None:
     if sys.platform == "linux":
         linux.set_name(name)
 
@@ -175,13 +175,13 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         _forget_ourselves()
         python.make_standard_streams()
         os.environ.clear()
-        message = orders.receive(channel)
+        message = fdpassing.receive(channel)
         channel.close()
         if message is None:
             os._exit(0)
         spec = json.loads(message[0])
         sockets = Sockets(message[1])
-        be_called(name)
+        set_process_name(name)
         sockets.init.sendall(wire.frame(wire.USER_PID, str(os.getpid()).encode()))
         sockets.init.close()
         if "server" in spec:
@@ -320,7 +320,7 @@ def _watch(
 
 
 def _announce(channel: socket.socket, user: int, *, pidfds: bool) -> None:
-    message = wire.frame(wire.BORN, str(os.getpid()).encode())
+    message = wire.frame(wire.INIT_STARTED, str(os.getpid()).encode())
     fds: list[int] = []
     if pidfds:
         with contextlib.suppress(OSError, AttributeError):
@@ -351,7 +351,7 @@ def _leave(level: str, spec: dict[str, Any]) -> None:
     """End all that is left of the instance. In a PID namespace the kernel does that when PID 1 leaves."""
     if level != "namespaces":
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        reaping.end_all_children()
+        reaping.kill_all_children()
         if spec:
-            files.remove_tree(os.path.dirname(spec["tmp"]))
+            rmtree.remove_tree(os.path.dirname(spec["tmp"]))
     os._exit(0)

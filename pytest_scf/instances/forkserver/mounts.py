@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pytest_scf.instances.inside import linux
+from pytest_scf.instances.forkserver import linux
 
 CODE_ROOT = "/var/user"
 #: made below /var, which the cloud's code root needs and a test machine does not have
@@ -46,15 +46,15 @@ def _show(source: str, target: str, names: list[str]) -> None:
         linux.mount(old, new, None, linux.MS_BIND | linux.MS_REC)
 
 
-def add_places(places: list[list[str]]) -> None:
+def add_bind_mounts(bind_mounts: list[list[str]]) -> None:
     """In a new mount namespace: have directories seen at other paths, each a pair of where it is and where it is seen.
 
     A path whose parent is not there either gets it: on a tree that cannot be written to, as part of a new root.
     """
-    if not places:
+    if not bind_mounts:
         return
-    opened = [(os.open(source, os.O_PATH | os.O_DIRECTORY), target) for source, target in places]
-    missing = [target for _source, target in places if not os.path.isdir(target)]
+    opened = [(os.open(source, os.O_PATH | os.O_DIRECTORY), target) for source, target in bind_mounts]
+    missing = [target for _source, target in bind_mounts if not os.path.isdir(target)]
     if missing:
         _enter_new_root(missing)
     for source, target in opened:
@@ -97,15 +97,15 @@ def mount_proc() -> None:
     linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_RDONLY)
 
 
-def enter_instance_tree(code_root: str, tmp_bytes: int, readable: list[str]) -> None:
+def enter_instance_tree(code_root: str, tmp_bytes: int, keep_visible: list[str]) -> None:
     """In a new mount namespace: code, where there is any, at /var/user, an empty /tmp of its own.
 
-    ``readable`` are directories below /tmp (an interpreter, site-packages) that must stay where they are.
+    ``keep_visible`` are directories below /tmp (an interpreter, site-packages) that must stay where they are.
     """
     # With what is mounted below it: a user namespace may not look under that.
     if code_root:
         linux.mount(code_root, CODE_ROOT, None, linux.MS_BIND | linux.MS_REC)
-    kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in readable]
+    kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in keep_visible]
     linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777,size={tmp_bytes}")
     for path, fd in kept:
         os.makedirs(path, exist_ok=True)

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_scf.errors import ForkServerError, IsolationUnavailable
-from pytest_scf.instances.inside import orders
-from pytest_scf.instances.inside.files import remove_tree
+from pytest_scf.instances.forkserver import fdpassing
+from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.runtimes import wire
 
@@ -26,12 +26,12 @@ from pytest_scf.runtimes import wire
 START_DEADLINE = 60.0
 STOP_DEADLINE = 60.0
 
-_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
 _PROGRAM = (
     "import sys; parent = sys.argv[1]; sys.path.insert(0, parent)\n"
-    "from pytest_scf.instances.inside import keeper\n"
+    "from pytest_scf.instances.forkserver import supervisor\n"
     "sys.path.remove(parent)\n"
-    "keeper.main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6], sys.argv[7:])\n"
+    "supervisor.main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6], sys.argv[7:])\n"
 )
 
 Reaped = Callable[[str], None]
@@ -43,7 +43,7 @@ def own_python() -> str:
 
 
 class ForkServer:
-    """Forks instances. Its processes end when this process ends, however that happens: see ``keeper``.
+    """Forks instances. Its processes end when this process ends, however that happens: see ``supervisor``.
 
     Raises IsolationUnavailable where the machine refuses the level, ForkServerError when it does not start.
     """
@@ -128,7 +128,7 @@ class ForkServer:
                 raise ForkServerError(f"the fork server is gone: {self._dead}")
             self._gone[spec["id"]] = gone
             try:
-                orders.send(self._control, message, fds)
+                fdpassing.send(self._control, message, fds)
             except OSError as error:
                 del self._gone[spec["id"]]
                 raise ForkServerError(f"the fork server cannot be spoken to: {error}") from error
@@ -152,7 +152,7 @@ class ForkServer:
         if os.getpid() != self._owner:
             return
         if self._dead is None:
-            self._reactor.forget(self._control.fileno())
+            self._reactor.unregister(self._control.fileno())
             self._dead = "it was closed"
         self._abandon()
 
@@ -165,7 +165,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        # What the keeper did not live to remove, and what was put there after its end.
+        # What the supervisor did not live to remove, and what was put there after its end.
         remove_tree(str(self.base_dir))
 
     def _readable(self) -> None:
@@ -178,9 +178,9 @@ class ForkServer:
         except OSError:
             data = b""
         if not data:
-            self._reactor.forget(self._control.fileno())
+            self._reactor.unregister(self._control.fileno())
             self._dead = "its process ended unexpectedly"
-            # The keeper ends what the zygote left before it leaves itself.
+            # The supervisor ends what the zygote left before it leaves itself.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_DEADLINE)
             for instance_id in list(self._gone):

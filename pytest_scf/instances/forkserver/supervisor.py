@@ -1,4 +1,4 @@
-"""The keeper: the first process of a fork server, and the last to leave.
+"""The supervisor: the first process of a fork server, and the last to leave.
 
 It owns the base directory. It forks the zygote, waits until that is gone, and removes the directory: the zygote itself
 lives in a read-only mount tree, and the test process may have been killed at any moment.
@@ -15,7 +15,7 @@ import socket
 import sys
 import traceback
 
-from pytest_scf.instances.inside import files, linux, reaping, zygote
+from pytest_scf.instances.forkserver import linux, reaping, rmtree, zygote
 
 
 def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str, sites: list[str]) -> None:
@@ -33,7 +33,7 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         linux.become_subreaper()
     os.mkdir(base_dir, mode=0o700)
     # The zygote learns of our end as we learn of its own; a parent-death signal would leave it no time to clean up.
-    keeper_alive, _held_to_the_end = os.pipe()
+    supervisor_alive, _held_to_the_end = os.pipe()
     status = 1
     try:
         gc.collect()
@@ -41,19 +41,19 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         pid = os.fork()
         if pid == 0:
             os.close(_held_to_the_end)
-            zygote.main(socket.socket(fileno=control_fd), [alive_fd, keeper_alive], level)
-        reaping.outlive_requests()
+            zygote.main(socket.socket(fileno=control_fd), [alive_fd, supervisor_alive], level)
+        reaping.ignore_termination_signals()
         os.close(control_fd)
         os.close(alive_fd)
-        os.close(keeper_alive)
+        os.close(supervisor_alive)
         status = os.waitpid(pid, 0)[1] and 1
         if level != "namespaces":
-            reaping.let_children_leave()
-        reaping.end_all_children()
+            reaping.wait_for_children()
+        reaping.kill_all_children()
     except BaseException:
         traceback.print_exc()
     finally:
-        files.remove_tree(base_dir)
+        rmtree.remove_tree(base_dir)
         os._exit(status)
 
 

@@ -12,7 +12,7 @@ import sys
 import traceback
 from typing import Any, NamedTuple
 
-from pytest_scf.instances.inside import files, init, linux, mounts, orders, reaping
+from pytest_scf.instances.forkserver import fdpassing, init, linux, mounts, reaping, rmtree
 from pytest_scf.runtimes import wire
 
 
@@ -20,7 +20,7 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
     """Never returns. Ends, with all instances, when the other end of ``control`` or of a lifeline closes.
 
     A lifeline is the reading end of a pipe to which nobody writes: one is held open by the test process alone, one by
-    the keeper.
+    the supervisor.
     """
     status = 0
     zygote = None
@@ -42,8 +42,8 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if zygote is not None and level != "namespaces":
             os.close(zygote.held_to_the_end)
-            reaping.let_children_leave()
-        reaping.end_all_children()
+            reaping.wait_for_children()
+        reaping.kill_all_children()
         os._exit(status)
 
 
@@ -168,12 +168,12 @@ class Zygote:
                     os.read(woken, 512)
                 self._reap()
             if self.control.fileno() in ready:
-                data, fds = orders.receive_some(self.control)
+                data, fds = fdpassing.receive_some(self.control)
                 if not data:
                     return
                 self.received_fds += fds
                 for kind, payload in reader.feed(data):
-                    self._obey(kind, payload)
+                    self._handle_message(kind, payload)
 
     def _make_ready(self) -> None:
         self.spare_wanted = False  # until the next launch, whatever comes of it
@@ -181,7 +181,7 @@ class Zygote:
             with contextlib.suppress(OSError):  # of which the next launch will have to speak
                 self.spare = self._make_spare()
 
-    def _obey(self, kind: int, payload: bytes) -> None:
+    def _handle_message(self, kind: int, payload: bytes) -> None:
         message = json.loads(payload)
         if kind == wire.LAUNCH:
             self._launch(message, payload)
@@ -210,7 +210,7 @@ class Zygote:
         spare, self.spare = self.spare, None
         if spare is not None:
             try:
-                orders.send(spare.channel, spec, fds)
+                fdpassing.send(spare.channel, spec, fds)
                 return spare.pid
             except OSError:
                 pass  # somebody killed it
@@ -218,7 +218,7 @@ class Zygote:
                 spare.channel.close()
         spare = self._make_spare()
         try:
-            orders.send(spare.channel, spec, fds)
+            fdpassing.send(spare.channel, spec, fds)
         finally:
             spare.channel.close()
         return spare.pid
@@ -226,19 +226,19 @@ class Zygote:
     def _make_spare(self) -> Spare:
         ours, theirs = socket.socketpair()
         # Called so from its first moment on.
-        init.be_called(SPARE_NAME)
+        init.set_process_name(SPARE_NAME)
         try:
             pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID) if self.level == "namespaces" else os.fork()
         except OSError:
             ours.close()
             theirs.close()
-            init.be_called(self.name)
+            init.set_process_name(self.name)
             raise
         if pid == 0:
             ours.close()
             self._become_child()
             init.main(self.level, theirs, [self.lifelines[0], self.zygote_alive], self.name)
-        init.be_called(self.name)
+        init.set_process_name(self.name)
         theirs.close()
         return Spare(pid, ours)
 
@@ -247,7 +247,7 @@ class Zygote:
         self.control.close()
         if self.spare is not None:
             self.spare.channel.close()
-        reaping.forget_watch()
+        reaping.stop_watching_children()
         for fd in (*self.lifelines[1:], self.held_to_the_end, *self.received_fds):
             os.close(fd)
 
@@ -278,7 +278,7 @@ class Zygote:
         self._end_strays()
         directory = os.path.dirname(spec["tmp"])
         if os.path.lexists(directory):
-            files.remove_tree(directory)
+            rmtree.remove_tree(directory)
 
     def _end_strays(self) -> None:
         known = {*self.inits, self.spare.pid} if self.spare is not None else set(self.inits)

@@ -27,7 +27,7 @@ def children(*, and_theirs: bool = False) -> list[int]:
 PATIENCE = 5.0
 
 
-def let_children_leave() -> None:
+def wait_for_children() -> None:
     """Wait for the children, which know that they have to leave, and return when none is left or patience is at an end.
 
     An init that is killed instead cannot end what is below it, which might then escape if this process were killed too.
@@ -49,7 +49,7 @@ def let_children_leave() -> None:
             return
 
 
-def end_all_children() -> None:
+def kill_all_children() -> None:
     """SIGKILL every child until none is left.
 
     The caller is a subreaper, so the children of a killed child become its own before that child can be reaped: the
@@ -79,7 +79,7 @@ def watch_children() -> int:
     return reading
 
 
-def forget_watch() -> None:
+def stop_watching_children() -> None:
     """In a forked child: give SIGCHLD back as a fresh process has it."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -87,7 +87,7 @@ def forget_watch() -> None:
         os.close(_watching.pop())
 
 
-def outlive_requests() -> None:
+def ignore_termination_signals() -> None:
     """Ignore what asks a process to leave: this one leaves when its work is done, and has to do it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)

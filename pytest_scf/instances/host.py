@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 
 from pytest_scf.errors import IsolationUnavailable
-from pytest_scf.instances.forkserver import ForkServer
+from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.reactor import Reactor
 
 LEVELS = ("namespaces", "directory")
@@ -62,7 +62,7 @@ _host: Host | None = None
 _leases = 0
 
 
-class Lease:
+class HostLease:
     """A share in the host; ``release()`` it once. Also a context manager."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Lease:
             host, _host = _host, None
         host.close()
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> HostLease:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
