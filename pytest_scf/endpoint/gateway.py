@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,9 @@ from pytest_scf.api_errors import (
 )
 from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.message import Message
-from pytest_scf.endpoint.signature import Authorization, Credential, verify_tc3, verify_v1
+from pytest_scf.endpoint.signature import SERVICE, Credential, verify
 from pytest_scf.errors import ApiError, ScfError
 
-SERVICE = "scf"
 VERSION = "2018-04-16"
 #: the end of the hosts of the cloud, of which each service has its own
 CLOUD = ".tencentcloudapi.com"
@@ -57,35 +56,22 @@ class Gateway:
         """Does what is asked. Whatever goes wrong is in the answer."""
         action = ""
         try:
-            pairs = message.pairs()
-            asked = dict(pairs) if pairs else {}
-            # The name first, so that a refusal can tell it.
-            action = message.headers.get("x-tc-action") or asked.get("Action", "")
-            self._check_who(message, pairs, asked)
-            self._check_where(message.headers, asked)
+            request = message.parse()
+            action = request.action
+            if self._known is not None:
+                check_service(verify(message, request, self._known, self._now()), message.headers.get("host", ""))
+            check_version(request.version)
+            self._check_region(request.region)
             if not action:
                 raise MissingParameter("The parameter `Action` is required, and is missing.", field="Action")
-            found = self._api.call(action, message.params(pairs))
+            found = self._api.call(action, request.params)
             return Answer(_encode(found), action, None, found["RequestId"])
         except (ApiError, ScfError) as error:
             return refusal(error, action)
         except Exception as cause:
             return refusal(InternalError(f"{type(cause).__name__}: {cause}"), action)
 
-    def _check_who(self, message: Message, pairs: list[tuple[str, str]] | None, asked: Mapping[str, str]) -> None:
-        if self._known is None:
-            return
-        header = message.headers.get("authorization", "")
-        if pairs is not None and not header and "Signature" in asked:
-            verify_v1(message, pairs, self._known, self._now())
-            return
-        authorization = Authorization.read(header)
-        verify_tc3(message, authorization, self._known, self._now())
-        check_service(authorization.service, message.headers.get("host", ""))
-
-    def _check_where(self, headers: Mapping[str, str], asked: Mapping[str, str]) -> None:
-        check_version(headers.get("x-tc-version") or asked.get("Version"))
-        region = headers.get("x-tc-region") or asked.get("Region")
+    def _check_region(self, region: str) -> None:
         if not region:
             raise MissingParameter("The parameter `Region` is required, and is missing.", field="Region")
         if region != self._region and self._region is not None:
@@ -100,7 +86,7 @@ def check_service(service: str, host: str) -> None:
         raise NoSuchProduct(f"The service {service!r} is not served here, only {SERVICE!r}.")
 
 
-def check_version(version: str | None) -> None:
+def check_version(version: str) -> None:
     """Raises NoSuchVersion, and MissingParameter."""
     if not version:
         raise MissingParameter("The parameter `Version` is required, and is missing.", field="Version")
@@ -110,8 +96,11 @@ def check_version(version: str | None) -> None:
 
 def refusal(error: ApiError | ScfError, action: str = "") -> Answer:
     """An error as the cloud says it. What pytest-scf itself has to say comes as InternalError."""
-    request_id = (error.request_id if isinstance(error, ApiError) else None) or str(uuid.uuid4())
-    code, message = (error.code, error.message) if isinstance(error, ApiError) else ("InternalError", str(error))
+    code, message, request_id = "InternalError", str(error), None
+    if isinstance(error, ApiError):
+        code, message, request_id = error.code, error.message, error.request_id
+        action = action or error.action or ""
+    request_id = request_id or str(uuid.uuid4())
     found = {"Error": {"Code": code, "Message": message}, "RequestId": request_id}
     return Answer(_encode(found), action, error, request_id)
 

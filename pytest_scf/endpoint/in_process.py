@@ -17,8 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_scf.contract.api import Api
-from pytest_scf.endpoint.gateway import SERVICE, Answer, Gateway
+from pytest_scf.endpoint.gateway import Answer, Gateway
 from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.signature import SERVICE
 from pytest_scf.errors import UsageError
 
 _SCOPE = re.compile(r"/([^/,\s]+)/tc3_request")

@@ -1,15 +1,19 @@
-"""One request as a client sent it: what the signature is computed from, and where the parameters stand."""
+"""One request as a client sent it, and what it asks for."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message as Part
+from email.parser import BytesParser
+from email.utils import collapse_rfc2231_value
 from typing import Any
 from urllib.parse import parse_qsl
 
 from pytest_scf.api_errors import InvalidParameter, InvalidRequest
 from pytest_scf.contract.flattened import FlattenedParams
+from pytest_scf.errors import ApiError
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -25,6 +29,22 @@ _MOST_PARAMETERS = 2000
 
 
 @dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """What a message asks for. Only its form is known to be good."""
+
+    action: str
+    """"" where it is missing, as with the next two."""
+    version: str
+    region: str
+    authorization: str
+    """The Authorization header, for TC3."""
+    signed: Mapping[str, str] | None
+    """All parameters of a message that is signed by version 1; None where it is not."""
+    params: FlattenedParams | bytes
+    """What ``Api.call`` takes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     method: str
     """"GET" or "POST"."""
@@ -35,30 +55,47 @@ class Message:
     """By their names in small letters, values without the white space around them."""
     body: bytes
 
+    def parse(self) -> ApiRequest:
+        """Raises InvalidRequest and InvalidParameter, with the action where it is known."""
+        headers = self.headers
+        action = headers.get("x-tc-action", "")
+        try:
+            pairs = self._pairs()
+            common = {} if pairs is None else dict(pairs)
+            action = action or common.get("Action", "")
+            authorization = headers.get("authorization", "")
+            return ApiRequest(
+                action=action,
+                version=headers.get("x-tc-version") or common.get("Version", ""),
+                region=headers.get("x-tc-region") or common.get("Region", ""),
+                authorization=authorization,
+                signed=common if "Signature" in common and not authorization else None,
+                params=self._params(pairs),
+            )
+        except ApiError as error:
+            error.action = action
+            raise
+
     @property
-    def content_type(self) -> str:
+    def _content_type(self) -> str:
         """Without its parameters, in small letters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def pairs(self) -> list[tuple[str, str]] | None:
-        """The parameters as they stand in the query of a GET or in a form; None where they come as JSON or in parts.
-
-        Raises InvalidRequest.
-        """
+    def _pairs(self) -> list[tuple[str, str]] | None:
+        """The parameters as they stand in the query of a GET or in a form; None where they come as JSON or in parts."""
         if self.method == "GET":
             return _pairs(self.query)
-        if self.content_type == FORM:
+        if self._content_type == FORM:
             try:
                 return _pairs(self.body.decode("ascii"))
             except UnicodeDecodeError as why:
                 raise InvalidRequest(f"The body is no form: {why}.") from why
         return None
 
-    def params(self, pairs: list[tuple[str, str]] | None) -> FlattenedParams | bytes:
-        """What ``Api.call`` takes. Raises InvalidRequest and InvalidParameter."""
+    def _params(self, pairs: list[tuple[str, str]] | None) -> FlattenedParams | bytes:
         if pairs is not None:
             return FlattenedParams(pair for pair in pairs if pair[0] not in COMMON)
-        if self.content_type == MULTIPART:
+        if self._content_type == MULTIPART:
             return FlattenedParams(_parts(self.body, self.headers["content-type"]))
         return self.body
 
@@ -71,37 +108,28 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _parts(body: bytes, content_type: str) -> list[tuple[str, Any]]:
-    boundary = _option(content_type, "boundary")
-    if not boundary:
-        raise InvalidRequest(f"The Content-Type {content_type!r} names no boundary.")
-    delimiter = b"--" + boundary.encode("latin-1")
-    pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, _MOST_PARAMETERS)
-    if body and not pieces[-1].startswith(b"--"):
-        raise InvalidRequest("The multipart body is not complete: its last boundary is missing.")
-    return [_part(piece) for piece in pieces[1:-1]]
-
-
-def _part(piece: bytes) -> tuple[str, Any]:
-    head, found, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    headers = {}
-    for line in head.decode("latin-1").split("\r\n"):
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    name = _option(headers.get("content-disposition", ""), "name")
-    if not found or not name:
-        raise InvalidRequest("A part of the multipart body has no name.")
+    if not body:
+        return []
     try:
-        if headers.get("content-type", "").startswith("application/json"):
-            return name, json.loads(content)
-        return name, content.decode()
+        message = BytesParser().parsebytes(b"Content-Type: " + content_type.encode("latin-1") + b"\r\n\r\n" + body)
+    except RecursionError as error:  # parts within parts
+        raise InvalidRequest("The multipart body is nested too deeply.") from error
+    parts = message.get_payload()
+    if message.defects or not isinstance(parts, list):
+        why = ", ".join(type(defect).__name__ for defect in message.defects) or "it has no parts"
+        raise InvalidRequest(f"The multipart body cannot be read: {why}.")
+    if len(parts) > _MOST_PARAMETERS:
+        raise InvalidRequest(f"The multipart body has more than {_MOST_PARAMETERS} parts.")
+    return [_part(part) for part in parts if isinstance(part, Part)]
+
+
+def _part(part: Part) -> tuple[str, Any]:
+    found = part.get_param("name", header="content-disposition")
+    name = collapse_rfc2231_value(found) if found else ""
+    content = part.get_payload(decode=True)
+    if not name or not isinstance(content, bytes):
+        raise InvalidRequest("A part of the multipart body has no name, or has parts of its own.")
+    try:
+        return name, json.loads(content) if part.get_content_type() == "application/json" else content.decode()
     except (ValueError, RecursionError) as why:
         raise InvalidParameter(f"The parameter `{name}` cannot be read: {why}.", field=name) from why
-
-
-def _option(header: str, name: str) -> str:
-    """``name="value"`` or ``name=value`` out of a header."""
-    for option in header.split(";")[1:]:
-        key, _, value = option.strip().partition("=")
-        if key.strip().lower() == name:
-            return value.strip().strip('"')
-    return ""

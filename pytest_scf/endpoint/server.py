@@ -1,7 +1,7 @@
 """The API over HTTP on an address of this machine: a thread that accepts, and one for each connection.
 
-The standard library's HTTP parser is used, without its servers: those look for the end by polling, and cannot tell a
-request in flight from an idle connection. A library would bring nothing that is needed beyond that; see ``connection``.
+Servers of libraries look for the end by polling, or cannot tell a request in flight from an idle connection; what they
+share, the reading of HTTP, is h11's: see ``request_reader``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from types import TracebackType
 from typing import Any
 
 from pytest_scf.contract.api import Api
-from pytest_scf.endpoint.connection import Connection, Limits
+from pytest_scf.endpoint.connection import Connection
 from pytest_scf.endpoint.gateway import Answer, Gateway
 from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.request_reader import Limits
 from pytest_scf.endpoint.signature import Credential
 
 Log = Callable[[Any, Answer, float], None]

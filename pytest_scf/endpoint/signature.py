@@ -26,14 +26,15 @@ from pytest_scf.api_errors import (
     InvalidParameterValue,
     MissingParameter,
 )
-from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.message import ApiRequest, Message
 
 #: seconds that a client's clock may be from ours
 TOLERANCE = 300
+SERVICE = "scf"
 TC3 = "TC3-HMAC-SHA256"
 _AUTHORIZATION = re.compile(
-    r"Credential=([^/\s,]+)/(\d{4}-\d\d-\d\d)/([^/\s,]+)/tc3_request,\s*"
-    r"SignedHeaders=([a-z0-9_;-]+),\s*Signature=([0-9a-f]{64})",
+    r"Credential\s*=\s*([^/\s,]+)/(\d{4}-\d\d-\d\d)/([^/\s,]+)/tc3_request\s*,\s*"
+    r"SignedHeaders\s*=\s*([a-z0-9_;-]+)\s*,\s*Signature\s*=\s*([0-9a-f]{64})",
     re.ASCII,
 )
 _V1 = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
@@ -76,8 +77,20 @@ class Authorization:
         return cls(secret_id, date, service, tuple(names.split(";")), signature)
 
 
-def verify_tc3(message: Message, given: Authorization, known: Mapping[str, Credential], now: float) -> None:
-    """``now`` in seconds since the epoch. Raises the kinds of AuthFailure, and MissingParameter."""
+def verify(message: Message, request: ApiRequest, known: Mapping[str, Credential], now: float) -> str:
+    """Check who asks; the service that the request is signed for.
+
+    ``now`` in seconds since the epoch. Raises the kinds of AuthFailure, MissingParameter and InvalidParameterValue.
+    """
+    if request.signed is not None:
+        _verify_v1(message, dict(request.signed), known, now)
+        return SERVICE
+    authorization = Authorization.read(request.authorization)
+    _verify_tc3(message, authorization, known, now)
+    return authorization.service
+
+
+def _verify_tc3(message: Message, given: Authorization, known: Mapping[str, Credential], now: float) -> None:
     headers = message.headers
     timestamp = _timestamp(headers.get("x-tc-timestamp"), "X-TC-Timestamp", now)
     if given.date != datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%d"):
@@ -132,9 +145,7 @@ def _signing_key(secret_key: str, date: str, service: str) -> bytes:
     return hmac.digest(hmac.digest(key, service.encode(), "sha256"), b"tc3_request", "sha256")
 
 
-def verify_v1(message: Message, pairs: list[tuple[str, str]], known: Mapping[str, Credential], now: float) -> None:
-    """Raises the kinds of AuthFailure, MissingParameter and InvalidParameterValue."""
-    params = dict(pairs)
+def _verify_v1(message: Message, params: dict[str, str], known: Mapping[str, Credential], now: float) -> None:
     for name in ("SecretId", "Nonce"):
         if not params.get(name):
             raise MissingParameter(f"The parameter `{name}` is required, and is missing.", field=name)
@@ -144,7 +155,7 @@ def verify_v1(message: Message, pairs: list[tuple[str, str]], known: Mapping[str
         raise InvalidParameterValue(field="SignatureMethod", value=method, expected=f"one of {', '.join(_V1)}")
     _timestamp(params.get("Timestamp"), "Timestamp", now)
     credential = _known(known, params["SecretId"], params.get("Token", ""))
-    given = params.pop("Signature")
+    given = params.pop("Signature").strip()  # encoders of base64 end it with a newline
     listed = "&".join([f"{name}={params[name]}" for name in sorted(params)])
     text = f"{message.method}{message.headers.get('host', '')}{message.path}?{listed}"
     signature = base64.b64encode(hmac.digest(credential.secret_key.encode(), text.encode(), algorithm)).decode()

@@ -13,9 +13,9 @@ from wiring import Running, answers_in, connect, read_answer, read_to_the_end, s
 
 from pytest_scf import ScfRuntime
 from pytest_scf.contract.table import ACTIONS
-from pytest_scf.endpoint.connection import Limits
 from pytest_scf.endpoint.gateway import Gateway
 from pytest_scf.endpoint.message import FORM, Message
+from pytest_scf.endpoint.request_reader import Limits
 from pytest_scf.endpoint.server import Endpoint
 from pytest_scf.endpoint.signature import Credential
 
@@ -24,8 +24,8 @@ BASE = [
     b"Authorization: TC3-HMAC-SHA256 Credential=a/2024-01-01/scf/tc3_request, SignedHeaders=host, Signature=00\r\n"
     b'Content-Length: 20\r\n\r\n{"FunctionName":"f"}',
     b"GET /?Action=Invoke&Status.0=RUNNING&Nonce=1&Signature=x HTTP/1.1\r\nHost: here\r\n\r\n",
-    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
-    b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\n{}\n",
+    b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\n{}\n",
 ]
 PIECES = st.sampled_from(
     [

@@ -11,9 +11,9 @@ import pytest
 from wiring import DEADLINE, GOOD, Running, answers_in, connect, mirror, read_answer, read_to_the_end, signed
 
 from pytest_scf import ScfRuntime
-from pytest_scf.endpoint.connection import Limits
 from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.request_reader import Limits
 from pytest_scf.endpoint.server import Endpoint
 from pytest_scf.errors import UsageError
 
@@ -34,6 +34,8 @@ def run() -> Iterator[Callable[..., Running]]:
 
 
 Run = Callable[..., Running]
+POST = b"POST / HTTP/1.1\r\nHost: here\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def test_a_connection_serves_one_request_after_the_other(run: Run) -> None:
@@ -59,13 +61,13 @@ def test_a_connection_ends_where_that_is_asked_for(run: Run, head: bytes) -> Non
 
 
 def test_a_body_in_chunks(run: Run) -> None:
-    chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nbod\r\n1\r\ny\r\n0\r\nTrailer: 1\r\n\r\n"
+    chunked = CHUNKED + b"3;x=y\r\nbod\r\n1\r\ny\r\n0\r\nTrailer: 1\r\n\r\n"
     assert [answer["Body"] for answer in answers_in(run().send(chunked + GOOD))] == ["body", "body"]
 
 
 def test_a_body_that_waits_to_be_asked_for(run: Run) -> None:
     sock = run().connect()
-    sock.sendall(b"POST / HTTP/1.1\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+    sock.sendall(POST + b"Content-Length: 4\r\nExpect: 100-continue\r\n\r\n")
     assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
     sock.sendall(b"body")
     assert read_answer(sock)["Body"] == "body"
@@ -76,36 +78,87 @@ def test_a_target_as_it_is_sent_to_a_proxy(run: Run) -> None:
     assert (answer["Path"], answer["Query"]) == ("/", "Action=A")
 
 
+#: what RFC 9112 refuses, or this server does, and what the answer says
 MALFORMED = {
-    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) + b"\n",
-    "a version that is none": b"POST / HTTP/one\r\n\r\n",
-    "HTTP 2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "another method": b"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n",
-    "a first line too long": b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
-    "a header too long": b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000 + b"\r\n\r\n",
-    "too many headers": b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n",
-    "a length that is none": b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
-    "a length below 0": b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-    "two lengths": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-    "a length and chunks": b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "a coding that is not known": b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
-    "a chunk without a size": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    "a chunk of another size": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n",
-    "a trailer without an end": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 200,
+    "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) + b"\n", "illegal request line"),
+    "a version that is none": (b"POST / HTTP/one\r\n\r\n", "illegal request line"),
+    "HTTP 2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2.0 is not HTTP/1.1"),
+    "another method": (POST.replace(b"POST", b"DELETE") + b"\r\n", "The method 'DELETE' is not GET or POST"),
+    "a switch of protocols": (b"CONNECT here:80 HTTP/1.1\r\nHost: here\r\n\r\n", "The method 'CONNECT'"),
+    "no host": (b"POST / HTTP/1.1\r\n\r\n", "Host"),
+    "two hosts": (POST + b"Host: there\r\n\r\n", "Host"),
+    "a first line too long": (b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\n\r\n", "too long"),
+    "a header too long": (POST + b"A: " + b"x" * 200_000 + b"\r\n\r\n", "too long"),
+    "a space before a colon": (POST + b"Content-Length : 4\r\n\r\nbody", "illegal header line"),
+    "a header without a name": (POST + b": 4\r\n\r\n", "illegal header line"),
+    "a continued line without a first one": (b"POST / HTTP/1.1\r\n Host: here\r\n\r\n", "continuation line"),
+    "a NUL in a header": (POST + b"A: \0\r\n\r\n", "illegal header line"),
+    "a length that is none": (POST + b"Content-Length: many\r\n\r\n", "Content-Length"),
+    "a length below 0": (POST + b"Content-Length: -1\r\n\r\n", "Content-Length"),
+    "a length with a sign": (POST + b"Content-Length: +4\r\n\r\nbody", "Content-Length"),
+    "two lengths": (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "Content-Length"),
+    "a length and chunks": (
+        POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "send one of them",
+    ),
+    "a coding that is not known": (POST + b"Transfer-Encoding: gzip\r\n\r\n", "Transfer-Encoding"),
+    "two codings": (POST + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n", "Transfer-Encoding"),
+    "two codings in one": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "Transfer-Encoding"),
+    "a chunk without a size": (CHUNKED + b"zz\r\n", "illegal chunk header"),
+    "a chunk size with a prefix": (CHUNKED + b"0x2\r\nab\r\n0\r\n\r\n", "illegal chunk header"),
+    "a chunk size with a sign": (CHUNKED + b"+2\r\nab\r\n0\r\n\r\n", "illegal chunk header"),
+    "a chunk of another size": (CHUNKED + b"2\r\nabcd\r\n", "malformed chunk footer"),
+    "a trailer without an end": (CHUNKED + b"0\r\n" + b"A: b\r\n" * 200, "illegal header line"),
 }
 
 
-@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
-def test_malformed_requests_are_answered_in_the_cloud_s_shape(run: Run, data: bytes) -> None:
+@pytest.mark.parametrize(("data", "words"), MALFORMED.values(), ids=MALFORMED)
+def test_malformed_requests_are_answered_in_the_cloud_s_shape(run: Run, data: bytes, words: str) -> None:
     running = run()
     (answer,) = answers_in(running.send(data + GOOD))
     assert answer["Error"]["Code"] in ("InvalidRequest", "UnsupportedProtocol")
+    assert words in answer["Error"]["Message"]
     assert running.is_well()
+
+
+def test_the_answer_to_a_head_request_has_no_body(run: Run) -> None:
+    found = run().send(b"HEAD / HTTP/1.1\r\nHost: here\r\n\r\n")
+    assert found.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert found.endswith(b"\r\n\r\n")
+
+
+def test_empty_lines_before_a_request_are_passed_over(run: Run) -> None:
+    assert [answer["Body"] for answer in answers_in(run().send(b"\r\n\n" + GOOD + b"\r\n" + GOOD))] == ["body", "body"]
+
+
+def test_empty_lines_do_not_keep_a_connection_open(run: Run) -> None:
+    sock = run(idle_seconds=0.3).connect()
+    done = threading.Event()
+
+    def drip() -> None:
+        while not done.wait(0.01):
+            try:
+                sock.sendall(b"\r\n")
+            except OSError:
+                return
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        assert read_to_the_end(sock) == b""
+    finally:
+        done.set()
+        dripping.join()
+
+
+def test_headers_that_come_more_than_once_are_one_list(run: Run) -> None:
+    (answer,) = answers_in(run().send(POST + b"A: 1\r\na:  2 \r\n\r\n"))
+    assert answer["Headers"]["a"] == "1, 2"
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\r\n\r\n", b"GET", GOOD[:-1], GOOD[:30], b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nab"],
+    [b"", b"\r\n\r\n", b"GET", GOOD[:-1], GOOD[:30], CHUNKED + b"9\r\nab"],
 )
 def test_a_client_that_leaves_in_the_middle_of_a_request(run: Run, data: bytes) -> None:
     running = run()
@@ -118,14 +171,20 @@ def test_a_body_over_the_limit(run: Run, chunked: bool) -> None:
     running = run(body_bytes=1000)
     assert answers_in(running.send(GOOD.replace(b"4", b"1000").replace(b"body", b"x" * 1000)))[0]["Body"] == "x" * 1000
     how = b"Transfer-Encoding: chunked\r\n\r\n3e9\r\n" if chunked else b"Content-Length: 1001\r\n\r\n"
-    (answer,) = answers_in(running.send(b"POST / HTTP/1.1\r\n" + how + b"x" * 1001 + b"\r\n0\r\n\r\n"))
+    (answer,) = answers_in(running.send(POST + how + b"x" * 1001 + b"\r\n0\r\n\r\n"))
     assert answer["Error"]["Code"] == "RequestSizeLimitExceeded"
     assert "1000 bytes" in answer["Error"]["Message"]
 
 
+def test_a_body_over_the_limit_is_not_asked_for(run: Run) -> None:
+    sock = run(body_bytes=1000).connect()
+    sock.sendall(POST + b"Content-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
+    assert read_answer(sock)["Error"]["Code"] == "RequestSizeLimitExceeded"
+
+
 def test_a_client_that_is_refused_reads_the_answer_although_it_goes_on_sending(run: Run) -> None:
     running = run(body_bytes=1_000_000)
-    (answer,) = answers_in(running.send(b"POST / HTTP/1.1\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000))
+    (answer,) = answers_in(running.send(POST + b"Content-Length: 3000000\r\n\r\n" + b"x" * 3_000_000))
     assert answer["Error"]["Code"] == "RequestSizeLimitExceeded"
 
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pytest_scf.endpoint.connection import Limits
 from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.request_reader import Limits
 from pytest_scf.endpoint.server import Server
 
 #: seconds that an answer may take on a machine under heavy load
