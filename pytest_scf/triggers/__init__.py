@@ -1,0 +1,1 @@
+"""What triggers are: the schedules of timers, and the rules of the other kinds. Nothing here runs a function."""
