@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pytest_scf import facts
 from pytest_scf.endpoint.connection import describe
 from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.server import Endpoint
@@ -20,7 +21,6 @@ from pytest_scf.facade.handles import Function
 from pytest_scf.facade.runtime import ScfRuntime
 from pytest_scf.platform.settings import ISOLATION
 
-_DEFAULT_HANDLER = "index.main_handler"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--runtime", metavar="NAME", help="of all functions (default: Python; Nodejs18.15 where the file is JavaScript)"
     )
-    add("--handler", default=_DEFAULT_HANDLER, help=f"of all functions (default: {_DEFAULT_HANDLER})")
+    add("--handler", default=facts.DEFAULT_HANDLER, help=f"of all functions (default: {facts.DEFAULT_HANDLER})")
     add(
         "--timeout",
         metavar="SECONDS",

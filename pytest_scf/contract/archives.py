@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from pytest_scf.contract import limits
+from pytest_scf import facts
 from pytest_scf.errors import UsageError
 
 _ENCRYPTED = 0x1
@@ -43,8 +43,8 @@ def _refuse(path: Path, entries: list[zipfile.ZipInfo]) -> None:
                 "a zip of code may hold files and directories below its own root only"
             )
         total += entry.file_size
-    if total > limits.CODE_BYTES:
-        raise UsageError(f"{path} would unpack to {total} bytes; code may take {limits.CODE_BYTES} bytes")
+    if total > facts.CODE_BYTES:
+        raise UsageError(f"{path} would unpack to {total} bytes; code may take {facts.CODE_BYTES} bytes")
 
 
 def _name_problem(name: str) -> str | None:

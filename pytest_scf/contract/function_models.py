@@ -7,7 +7,7 @@ those that would change what it sees, and do not here, are refused.
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pytest_scf import api_errors
+from pytest_scf import api_errors, facts
 from pytest_scf.api_errors import InvalidParameter, UnsupportedOperation
 from pytest_scf.contract.checks import ListOf, OneOf, Text, Whole
 from pytest_scf.contract.models import FunctionName_, Namespace_, Qualifier_
@@ -96,15 +96,15 @@ Code_ = Annotated[Code | None, RequestReader(Code)]
 class CreateFunctionRequest:
     FunctionName: Annotated[str, text]
     Code: Code_ = None
-    Handler: Annotated[str, text] = "index.main_handler"
+    Handler: Annotated[str, text] = facts.DEFAULT_HANDLER
     Description: Annotated[str, text] = ""
-    MemorySize: Annotated[Any, anything] = 128
+    MemorySize: Annotated[Any, anything] = facts.MEMORY_DEFAULT
     Timeout: Whole_ = None
     Environment: Environment_ = None
     Runtime: Text_ = None
     Namespace: Namespace_ = "default"
     Type: Annotated[str, OneOf("Event", "HTTP", error=api_errors.InvalidParameterValueFunctionType)] = "Event"
-    InitTimeout: Annotated[Any, anything] = 65
+    InitTimeout: Annotated[Any, anything] = facts.INIT_TIMEOUT_DEFAULT
     AsyncRunEnable: Annotated[str, OneOf("TRUE", "FALSE", error=api_errors.InvalidParameterValueAsyncRunEnable)] = (
         "FALSE"
     )

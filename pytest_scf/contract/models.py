@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from pytest_scf import api_errors
+from pytest_scf import api_errors, facts
 from pytest_scf.contract.checks import EventText, Flag, ListOf, OneOf, RoutingKeyText, Text, WallTime, Whole
 from pytest_scf.contract.request import RequestReader
-from pytest_scf.platform.status import STATUSES
 
-SYNC_EVENT_BYTES = 6 * 1024 * 1024
-ASYNC_EVENT_BYTES = 128 * 1024
 INVOKE_TYPES = ("CMQ", "CKAFKA_TRIGGER", "APIGW", "COS", "TRIGGER_TIMER", "MPS_TRIGGER", "CLS_TRIGGER", "OTHERS")
 
 # With an underscore behind: in a class, the field hides whatever else has its name.
@@ -24,7 +21,7 @@ FunctionName_ = Annotated[str, Text(error=api_errors.InvalidParameterValueFuncti
 Namespace_ = Annotated[str, Text(error=api_errors.InvalidParameterValueNamespace)]
 Qualifier_ = Annotated[str, Text(error=api_errors.InvalidParameterValueQualifier)]
 LogType_ = Annotated[str, OneOf("None", "Tail")]
-RoutingKey_ = Annotated[str, RoutingKeyText(most_bytes=1024)]
+RoutingKey_ = Annotated[str, RoutingKeyText(most_bytes=facts.ROUTING_KEY_BYTES)]
 InvokeRequestId_ = Annotated[str, Text()]
 
 # Invoke, InvokeFunction --------------------------------------------------------------------------------------------
@@ -36,7 +33,9 @@ class InvokeRequest:
     InvocationType: Annotated[str, OneOf("RequestResponse", "Event")] = "RequestResponse"
     Qualifier: Qualifier_ = "$LATEST"
     # SILENT what the handler gets where no event is sent; here it is the empty object.
-    ClientContext: Annotated[bytes, EventText(SYNC_EVENT_BYTES, api_errors.InvalidParameterValueClientContext)] = b"{}"
+    ClientContext: Annotated[
+        bytes, EventText(facts.SYNC_EVENT_BYTES, api_errors.InvalidParameterValueClientContext)
+    ] = b"{}"
     LogType: LogType_ = "None"
     Namespace: Namespace_ = "default"
     RoutingKey: RoutingKey_ = ""
@@ -46,7 +45,7 @@ class InvokeRequest:
 class InvokeFunctionRequest:
     FunctionName: FunctionName_
     Qualifier: Qualifier_ = "$LATEST"
-    Event: Annotated[bytes, EventText(SYNC_EVENT_BYTES, api_errors.InvalidParameterPayload)] = b"{}"
+    Event: Annotated[bytes, EventText(facts.SYNC_EVENT_BYTES, api_errors.InvalidParameterPayload)] = b"{}"
     LogType: LogType_ = "None"
     Namespace: Namespace_ = "default"
     RoutingKey: RoutingKey_ = ""
@@ -101,7 +100,9 @@ class ListAsyncEventsRequest:
     InvokeType: Annotated[
         tuple[str, ...], ListOf(OneOf(*INVOKE_TYPES, error=api_errors.InvalidParameterValueInvokeType))
     ] = ()
-    Status: Annotated[tuple[str, ...], ListOf(OneOf(*STATUSES, error=api_errors.InvalidParameterValueStatus))] = ()
+    Status: Annotated[
+        tuple[str, ...], ListOf(OneOf(*facts.STATUSES, error=api_errors.InvalidParameterValueStatus))
+    ] = ()
     StartTimeInterval: Interval_ = None
     EndTimeInterval: Interval_ = None
     Order: Annotated[str, OneOf("ASC", "DESC", error=api_errors.InvalidParameterValueOrder)] = "DESC"

@@ -17,13 +17,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_scf import facts
+
 if TYPE_CHECKING:
     from coverage import Coverage
 
     from pytest_scf.facade.handles import Session
     from pytest_scf.platform.instance import InstanceRecord
 
-_INSIDE = "/var/user/"
+_INSIDE = f"{facts.CODE_ROOT}/"
 
 
 class CoverageBridge:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from pytest_scf import facts
 from pytest_scf.api_errors import ResourceInUseFunction
 from pytest_scf.contract import languages, limits
 from pytest_scf.contract.api import Api
@@ -19,7 +20,7 @@ from pytest_scf.endpoint.loopback import LoopbackEndpoint
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
-from pytest_scf.facade.sources import DEFAULT_HANDLER, NODE, PYTHON, code_directory, prepare
+from pytest_scf.facade.sources import NODE, PYTHON, code_directory, prepare
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.platform import Platform
@@ -97,15 +98,15 @@ class ScfRuntime:
         python: str | os.PathLike[str] | None = None,
         runtime: str | None = None,
         timeout: int | None = None,
-        init_timeout: int = limits.INIT_TIMEOUT_DEFAULT,
-        memory: int = limits.MEMORY_DEFAULT,
+        init_timeout: int = facts.INIT_TIMEOUT_DEFAULT,
+        memory: int = facts.MEMORY_DEFAULT,
         environment: Mapping[str, str] | None = None,
-        namespace: str = "default",
+        namespace: str = facts.DEFAULT_NAMESPACE,
         async_run: bool = False,
         trace: bool = True,
         max_instances: int | None = None,
-        retry_num: int = limits.RETRY_NUM_DEFAULT,
-        msg_ttl: int = limits.MSG_TTL_DEFAULT,
+        retry_num: int = facts.RETRY_NUM_DEFAULT,
+        msg_ttl: int = facts.MSG_TTL_DEFAULT,
     ) -> Function:
         """Make a function of a directory, a .py file, a .zip file, source text or a Python function.
 
@@ -175,7 +176,7 @@ class ScfRuntime:
         record = self._added(
             [name] if name is not None else _names(default_name),
             code_root=code_root,
-            handler=handler or DEFAULT_HANDLER,
+            handler=handler or facts.DEFAULT_HANDLER,
             runtime=languages.CUSTOM,
             server=bootstraps.custom_runtime(code_root),
             **config,
@@ -190,14 +191,14 @@ class ScfRuntime:
         image: str | None = None,
         dockerfile: str | os.PathLike[str] | None = None,
         ignored: Sequence[str] = (),
-        port: int = limits.IMAGE_PORT,
+        port: int = facts.SERVER_PORT,
         host_ports: Sequence[int] = (),
         name: str | None = None,
         timeout: int | None = None,
-        init_timeout: int = limits.IMAGE_INIT_TIMEOUT_DEFAULT,
-        memory: int = limits.MEMORY_DEFAULT,
+        init_timeout: int = facts.IMAGE_INIT_TIMEOUT_DEFAULT,
+        memory: int = facts.MEMORY_DEFAULT,
         environment: Mapping[str, str] | None = None,
-        namespace: str = "default",
+        namespace: str = facts.DEFAULT_NAMESPACE,
         async_run: bool = False,
         trace: bool = True,
         max_instances: int | None = None,
@@ -289,10 +290,10 @@ class ScfRuntime:
         host_ports: Sequence[int] = (),
         name: str | None = None,
         timeout: int | None = None,
-        init_timeout: int = limits.INIT_TIMEOUT_DEFAULT,
-        memory: int = limits.MEMORY_DEFAULT,
+        init_timeout: int = facts.INIT_TIMEOUT_DEFAULT,
+        memory: int = facts.MEMORY_DEFAULT,
         environment: Mapping[str, str] | None = None,
-        namespace: str = "default",
+        namespace: str = facts.DEFAULT_NAMESPACE,
         max_instances: int | None = None,
     ) -> Function:
         """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap`` (contract 6).
@@ -322,7 +323,7 @@ class ScfRuntime:
         code_root, default_name = code_directory(source, base_dirs=self.base_dirs, staging=staging)
         server = bootstraps.web_server(
             code_root,
-            host_ports=servers.ports(host_ports, 9000),
+            host_ports=servers.ports(host_ports, facts.SERVER_PORT),
             staging=staging,
             can_mount=self.isolation == "namespaces",
         )
@@ -489,11 +490,11 @@ def _refuse(field: str, problem: str | None) -> None:
 
 def _names(wanted: str) -> Iterator[str]:
     """Names that the cloud allows, made of one that it may not: itself, then with -2, -3, ..."""
-    longest = limits.NAME_LENGTH[1]
+    longest = facts.NAME_LENGTH[1]
     name = re.sub(r"[^a-zA-Z0-9_-]+", "-", wanted)
     name = re.sub(r"^[^a-zA-Z]+", "", name)[: longest - 6]
     name = re.sub(r"[^a-zA-Z0-9]+$", "", name)
-    if len(name) < limits.NAME_LENGTH[0]:
+    if len(name) < facts.NAME_LENGTH[0]:
         name = f"function-{name}" if name else "function"
     yield name
     for number in itertools.count(2):

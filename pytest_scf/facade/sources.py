@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from pytest_scf import facts
 from pytest_scf.contract import limits
 from pytest_scf.contract.archives import unpack
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.function_source import extract
 
 ACCEPTED = "a directory, a .py file, a .zip file, source text (with a line break in it) or a Python function"
-DEFAULT_FUNCTION = "main_handler"
-DEFAULT_HANDLER = f"index.{DEFAULT_FUNCTION}"
 
 # How many names an error lists of what is there.
 _LISTED = 12
@@ -107,7 +106,7 @@ def _from_text(text: str, handler: str | None, staging: Callable[[], Path], lang
     text = textwrap.dedent(text)
     encoded = _encoded(text) if language is PYTHON else text.encode()
     file = f"index{language.suffixes[0]}"
-    handler = handler or DEFAULT_HANDLER
+    handler = handler or facts.DEFAULT_HANDLER
     if handler.rpartition(".")[0] != "index":
         raise UsageError(f"source text is deployed as {file}, so its handler is 'index.NAME'; got {handler!r}")
     root = staging()
@@ -138,7 +137,7 @@ def _from_path(
     name = Path(os.path.abspath(path)).stem if path.is_file() else Path(os.path.abspath(path)).name
     path = path.resolve()
     if path.is_dir():
-        handler = handler or DEFAULT_HANDLER
+        handler = handler or facts.DEFAULT_HANDLER
         _refuse_missing_module(path, handler, f"directory {path}", language)
         return Prepared(path, handler, name, path, {})
     if not path.is_file():
@@ -148,11 +147,11 @@ def _from_path(
     suffix = path.suffix.lower()
     if suffix == ".zip":
         root = unpack(path, staging)
-        handler = handler or DEFAULT_HANDLER
+        handler = handler or facts.DEFAULT_HANDLER
         _refuse_missing_module(root, handler, f"zip {path}", language)
         return Prepared(root, handler, name, path, {})
     if suffix in language.suffixes:
-        handler = handler or f"{path.stem}.{DEFAULT_FUNCTION}"
+        handler = handler or f"{path.stem}.{facts.DEFAULT_FUNCTION}"
         if handler.rpartition(".")[0] != path.stem or "." in path.stem:
             wanted = "a file name with one dot" if "." in path.stem else f"a handler '{path.stem}.NAME'"
             raise UsageError(

@@ -8,15 +8,13 @@ from http.client import HTTPMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from pytest_scf import facts
 from pytest_scf.contract.checks import too_large
 from pytest_scf.errors import UsageError
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import InvokeResult
-
-#: bytes of the body of a request
-BODY_LIMIT = 6 * 1024 * 1024
 
 
 def pack_request(method: object, path: object, headers: Mapping[str, str] | None, body: object, json_: object) -> bytes:
@@ -38,8 +36,8 @@ def pack_request(method: object, path: object, headers: Mapping[str, str] | None
             sent.append(("Content-Type", "application/json"))
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise UsageError(f"body must be bytes or str; got {type(body).__name__}")
-    if len(data) > BODY_LIMIT:
-        raise too_large("body", len(data), BODY_LIMIT)
+    if len(data) > facts.WEB_BODY_BYTES:
+        raise too_large("body", len(data), facts.WEB_BODY_BYTES)
     safe = quote(path, safe="/?&=#%:@!$'()*+,;[]~-._")
     return wire.pack_message({"method": method.upper(), "path": safe, "headers": sent}, bytes(data))
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_scf import facts
 from pytest_scf.errors import InstanceError
 from pytest_scf.instances import procstatus
 from pytest_scf.instances.forkserver.client import ForkServer, own_python
@@ -222,13 +223,13 @@ class InstanceProcess:
             command = list(spec.interpreter.command)
         namespaces = self.level == "namespaces"
         tmp = "/tmp" if namespaces else str(self.directory / "tmp")
-        code_root = "/var/user" if namespaces else str(spec.code_source)
+        code_root = facts.CODE_ROOT if namespaces else str(spec.code_source)
         environ = dict(spec.environ)
         if not namespaces:
             environ.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), tmp))
             for name in ("PWD", "USER_CODE_ROOT", "PYTHONPATH", "NODE_PATH"):
                 if name in environ:
-                    environ[name] = environ[name].replace("/var/user", code_root)
+                    environ[name] = environ[name].replace(facts.CODE_ROOT, code_root)
         message: dict[str, Any] = {
             "id": spec.id,
             "sockets": sockets,

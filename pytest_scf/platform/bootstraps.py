@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from pytest_scf import facts
 from pytest_scf.errors import UsageError
 from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.platform.functions import Server
@@ -33,10 +34,12 @@ def web_server(
     if can_mount:
         languages = staging()
         lay_out_languages(languages)
-        places = ((str(languages), "/var/lang"),)
-    elif "/var/lang" in bootstrap.read_text(encoding="utf-8", errors="replace"):
-        raise UsageError(f"{bootstrap} names /var/lang, which is there at the namespaces level of isolation only")
-    return Server(kind="web", command=(f"./{BOOTSTRAP}",), port=9000, host_ports=host_ports, places=places)
+        places = ((str(languages), facts.LANGUAGES_ROOT),)
+    elif facts.LANGUAGES_ROOT in bootstrap.read_text(encoding="utf-8", errors="replace"):
+        raise UsageError(
+            f"{bootstrap} names {facts.LANGUAGES_ROOT}, which is there at the namespaces level of isolation only"
+        )
+    return Server(kind="web", command=(f"./{BOOTSTRAP}",), port=facts.SERVER_PORT, host_ports=host_ports, places=places)
 
 
 def custom_runtime(code_root: Path) -> Server:

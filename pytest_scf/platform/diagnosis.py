@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from pytest_scf import facts
 from pytest_scf.platform.events import EventRecord, SignalNote
 from pytest_scf.platform.status import ABORTED, FINISHED, RUNNING
 
@@ -54,4 +55,4 @@ def _end(event: EventRecord) -> str:
 
 
 def _short(file: str, event: EventRecord) -> str:
-    return file.removeprefix("/var/user/").removeprefix(f"{event.config.code_root}/")
+    return file.removeprefix(f"{facts.CODE_ROOT}/").removeprefix(f"{event.config.code_root}/")

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_scf import facts
 from pytest_scf.api_errors import (
     ResourceInUseFunction,
     ResourceNotFoundFunction,
     ResourceNotFoundNamespace,
     ResourceNotFoundQualifier,
 )
+from pytest_scf.facts import LATEST
 from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.platform.settings import Settings
 
@@ -30,13 +32,10 @@ if TYPE_CHECKING:
     from pytest_scf.platform.instance import InstanceRecord
     from pytest_scf.platform.spill import Spill
 
-LATEST = "$LATEST"
 #: variables that an image sets for itself
 _OF_AN_IMAGE = {"PATH", "SHELL", "HOSTNAME", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL"}
 #: what a function finds programs in, behind the directory of its interpreter
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-RETRY_NUM = 2
-MSG_TTL = 6 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,7 @@ class Server:
     command: tuple[str, ...]
     #: the working directory as the process sees it; None: the code root
     cwd: str | None = None
-    port: int = 9000
+    port: int = facts.SERVER_PORT
     host_ports: tuple[int, ...] = ()
     #: directories, each as a pair of where it is and where the process sees it
     places: tuple[tuple[str, str], ...] = ()
@@ -65,11 +64,11 @@ class FunctionConfig:
     name: str
     handler: str
     code_root: Path
-    namespace: str = "default"
+    namespace: str = facts.DEFAULT_NAMESPACE
     runtime: str = "Python3.10"
-    memory: int = 128
-    timeout: int = 3
-    init_timeout: int = 65
+    memory: int = facts.MEMORY_DEFAULT
+    timeout: int = facts.TIMEOUT_DEFAULT
+    init_timeout: int = facts.INIT_TIMEOUT_DEFAULT
     environment: Mapping[str, str] = field(default_factory=dict)
     async_run: bool = False
     trace: bool = True
@@ -108,7 +107,7 @@ class FunctionConfig:
             "SCF_FUNCTIONNAME": self.name,
             "SCF_FUNCTIONVERSION": self.version,
             "SCF_NAMESPACE": self.namespace,
-            "USER_CODE_ROOT": "/var/user/",
+            "USER_CODE_ROOT": f"{facts.CODE_ROOT}/",
             "TRIGGER_SRC": "",
             "_SCF_SERVER_PORT": "28902",
             "USER": "qcloud",
@@ -119,14 +118,16 @@ class FunctionConfig:
             "PATH": os.pathsep.join([os.path.dirname(interpreter), *_PATH]),
             "SHELL": "/bin/bash",
             "HOSTNAME": "scf",
-            "PWD": "/var/user",
-            "PYTHONPATH": "/var/user:/opt",
+            "PWD": facts.CODE_ROOT,
+            "PYTHONPATH": f"{facts.CODE_ROOT}:{facts.LAYERS_ROOT}",
             "PYTHONDONTWRITEBYTECODE": "x",
         }
         if self.interpreter is not None and self.interpreter.language == "node":
             for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
                 del environ[name]
-            environ["NODE_PATH"] = "/var/user:/var/user/node_modules:/opt:/opt/node_modules"
+            environ["NODE_PATH"] = ":".join(
+                f"{root}{below}" for root in (facts.CODE_ROOT, facts.LAYERS_ROOT) for below in ("", "/node_modules")
+            )
         if self.server is not None and self.server.kind == "image":
             # A container has a file system of its own making, and in it no code root.
             for name in ("USER_CODE_ROOT", "PYTHONPATH", "PWD"):
@@ -261,9 +262,9 @@ class FunctionRecord:
         #: asynchronous executions as they are listed
         self.index: EventIndex | None = None
         #: how often an asynchronous invocation that failed is tried again, where it is no asynchronous execution
-        self.retry_num = RETRY_NUM
+        self.retry_num = facts.RETRY_NUM_DEFAULT
         #: seconds (of the clock) that such an invocation is kept for its attempts
-        self.msg_ttl = MSG_TTL
+        self.msg_ttl = facts.MSG_TTL_DEFAULT
         #: when the next idle instance is looked at for repossession
         self.idle_due: Due | None = None
         #: where long logs go; without one each log makes its own
@@ -320,7 +321,7 @@ class Registry:
         self._now = now
         self._functions: dict[tuple[str, str], FunctionRecord] = {}
         self.namespaces: dict[str, Namespace] = {}
-        self.add_namespace("default", "")
+        self.add_namespace(facts.DEFAULT_NAMESPACE, "")
 
     def add(self, config: FunctionConfig) -> FunctionRecord:
         """Raises ResourceInUse.Function when the name is taken in its namespace. The namespace is made if need be."""

@@ -22,6 +22,7 @@ from pytest_scf.api_errors import (
     UnsupportedOperation,
 )
 from pytest_scf.errors import EventEnded, InstanceError, IsolationUnavailable, ScfError, WaitTimeout
+from pytest_scf.facts import LATEST
 from pytest_scf.instances import memory
 from pytest_scf.instances.host import HostLease
 from pytest_scf.instances.process import STUCK_DEADLINE, InstanceProcess, ServerSpec, Spec
@@ -29,7 +30,7 @@ from pytest_scf.platform import status
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.diagnosis import diagnose
 from pytest_scf.platform.events import EventRecord, EventStore, Registration, SignalNote, Waiter, new_request_id
-from pytest_scf.platform.functions import LATEST, FunctionConfig, FunctionRecord, Registry, Version
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Registry, Version
 from pytest_scf.platform.instance import InitReport, InstanceRecord
 from pytest_scf.platform.queue import Queue
 from pytest_scf.platform.renewal import LOOK_INTERVAL, Renewal

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from pytest_scf import facts
 from pytest_scf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 ISOLATION = ("auto", "namespaces", "directory")
 START_METHODS = ("fork", "spawn")
 LAUNCHERS = ("process", "docker")
-MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +33,16 @@ class Settings:
     #: SILENT: seconds (of the clock) after which an idle instance is repossessed
     idle_seconds: float = 300.0
     #: size of an instance's /tmp in bytes, at the ``namespaces`` level
-    tmp_bytes: int = 512 * MIB
+    tmp_bytes: int = facts.TMP_BYTES
     #: SILENT: the zone of times in requests and answers, in hours east of UTC
     utc_offset_hours: float = 8.0
     region: str = "ap-guangzhou"
     appid: str = "1250000000"
     uin: str = "100000000000"
     #: an event's status can be asked for this long after its end
-    retention_hours: float = 72.0
+    retention_hours: float = facts.RETENTION_HOURS
     #: the list of events reaches back this far
-    window_hours: float = 72.0
+    window_hours: float = facts.RETENTION_HOURS
     #: SILENT: seconds (of the clock) from an attempt of an asynchronous invocation that failed to the next one
     retry_seconds: float = 60.0
     #: asynchronous invocations that may wait, for an instance or their next attempt; one more is refused with 429

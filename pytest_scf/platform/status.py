@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RUNNING = "RUNNING"
-FINISHED = "FINISHED"
-FAILED = "FAILED"
-ABORTED = "ABORTED"
-STATUSES = (RUNNING, FINISHED, FAILED, ABORTED)
+from pytest_scf.facts import ABORTED as ABORTED
+from pytest_scf.facts import FAILED as FAILED
+from pytest_scf.facts import FINISHED as FINISHED
+from pytest_scf.facts import RUNNING as RUNNING
 
 
 @dataclass(frozen=True)
@@ -33,5 +32,3 @@ PORT_BINDING_FAILED = StatusCode(446, "PortBindingFailed", "The port cannot be r
 INIT_TIMEOUT = StatusCode(450, "InitContainerTimeout", "Initialization timed out")
 CANCELLED = StatusCode(499, "RequestCanceled", "Request canceled by the user")
 INTERNAL_ERROR = StatusCode(500, "InternalError", "Internal error")
-
-BY_CODE = {each.code: each for each in list(globals().values()) if isinstance(each, StatusCode)}

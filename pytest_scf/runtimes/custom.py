@@ -14,11 +14,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from pytest_scf import facts
 from pytest_scf.runtimes import wire
 from pytest_scf.runtimes.main_process import MainProcess, invocations
-
-#: bytes of a result
-BODY_LIMIT = 6 * 1024 * 1024
 
 
 class CustomRuntime:
@@ -89,7 +87,7 @@ class CustomRuntime:
             self._fetched = False
             if failed:
                 self._send(wire.RAISED, _failure(body))
-            elif len(body) > BODY_LIMIT:
+            elif len(body) > facts.RESPONSE_BYTES:
                 self._send(wire.TOO_LARGE, str(len(body)).encode())
             else:
                 self._send(wire.RETURNED if _is_json(body) else wire.RETURNED_TEXT, body)

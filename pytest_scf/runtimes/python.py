@@ -20,13 +20,14 @@ if MYPY:  # for the type comments only
     from typing import Any  # noqa: F401
 
 if __package__:
+    from pytest_scf import facts
     from pytest_scf.runtimes import sdk, wire
 else:  # started as a script, by an interpreter that need not have this package
     import importlib.util
 
-    def _beside(name):
+    def _load(file):
         # type: (str) -> Any
-        file = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+        name = os.path.basename(file)[: -len(".py")]
         spec = importlib.util.spec_from_file_location(name, file)
         assert spec is not None
         assert spec.loader is not None
@@ -34,15 +35,16 @@ else:  # started as a script, by an interpreter that need not have this package
         spec.loader.exec_module(module)
         return module
 
-    wire = _beside("wire")
-    sdk = _beside("sdk")
+    _here = os.path.dirname(os.path.abspath(__file__))
+    wire = _load(os.path.join(_here, "wire.py"))
+    sdk = _load(os.path.join(_here, "sdk.py"))
+    facts = _load(os.path.join(os.path.dirname(_here), "facts.py"))
 
 try:
     import resource
 except ImportError:  # pragma: no cover
     resource = None  # type: ignore[assignment]
 
-_RESPONSE_LIMIT = 6 * 1024 * 1024
 _OUR_FILES = {__file__, wire.__file__, sdk.__file__}
 
 
@@ -320,7 +322,7 @@ def _call(channel, handler, request_id, payload, context):
         # All that follows belongs in here: a signal handler may still raise.
         body = json.dumps(value).encode("utf-8", "backslashreplace")
         kind = wire.RETURNED
-        if len(body) > _RESPONSE_LIMIT:
+        if len(body) > facts.RESPONSE_BYTES:
             kind, body = wire.TOO_LARGE, str(len(body)).encode()
         return kind, wire.MEASURE.pack(time.perf_counter() - began, _peak_kib()) + body
     except SystemExit:
@@ -563,7 +565,7 @@ def prepare_interpreter(spec):
     sys.argv = [""]
     sys.dont_write_bytecode = True
     here = os.path.dirname(os.path.abspath(__file__))
-    first = [code_root, "/opt"]
+    first = [code_root, facts.LAYERS_ROOT]
     sys.path[:] = first + [place for place in sys.path if place and place not in first and place != here]
     sys.path_importer_cache.clear()
     if spec.get("api_port"):

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from pytest_scf import facts
 from pytest_scf.runtimes import wire
 from pytest_scf.runtimes.main_process import INTERVAL, MainProcess, invocations
 
@@ -22,10 +23,6 @@ from pytest_scf.runtimes.main_process import INTERVAL, MainProcess, invocations
 #: Other systems than Linux have 127.0.0.1 only.
 ADDRESS = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 EVENT_PATH = "/event-invoke"
-#: bytes of a body, of a request and of a response
-BODY_LIMIT = 6 * 1024 * 1024
-#: bytes of the headers of a web function's response, in all
-HEADERS_LIMIT = 4 * 1024
 #: seconds that a process which has dropped a connection is given to end: its end is then what is reported
 END_DEADLINE = 2.0
 
@@ -108,7 +105,7 @@ class ServerRuntime:
                 self._fail(began, f"the server gave no answer that is HTTP: {what}")
             return
         seconds = time.perf_counter() - began
-        if len(body) > BODY_LIMIT:
+        if len(body) > facts.WEB_BODY_BYTES:
             length = response.getheader("Content-Length") or str(len(body))
             self._send(wire.TOO_LARGE, seconds, length.encode())
         elif self._web:
@@ -150,15 +147,15 @@ class ServerRuntime:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all
                 connection.send(body)
             response = connection.getresponse()
-            return response, response.read(BODY_LIMIT + 1)
+            return response, response.read(facts.WEB_BODY_BYTES + 1)
         finally:
             connection.close()
 
     def _respond(self, began: float, response: http.client.HTTPResponse, body: bytes) -> None:
         headers = [[name, value] for name, value in response.getheaders() if name.lower() not in _OF_THE_CONNECTION]
         length = sum(len(name) + len(value) + 4 for name, value in headers)
-        if length > HEADERS_LIMIT:
-            self._fail(began, f"the headers of the response have {length} bytes, more than {HEADERS_LIMIT}")
+        if length > facts.WEB_HEADERS_BYTES:
+            self._fail(began, f"the headers of the response have {length} bytes, more than {facts.WEB_HEADERS_BYTES}")
             return
         head = {"status": response.status, "reason": response.reason, "headers": headers}
         self._send(wire.RESPONDED, time.perf_counter() - began, wire.pack_message(head, body))

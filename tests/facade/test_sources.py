@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scf import UsageError
-from pytest_scf.contract import limits
+from pytest_scf import UsageError, facts
 from pytest_scf.facade.sources import prepare
 
 HANDLER = "def main_handler(event, context):\n    return 1\n"
@@ -274,7 +273,7 @@ class TestZips:
         assert "is encrypted" in refusal(deploy, path)
 
     def test_more_than_code_may_take(self, deploy, tmp_path, staged, monkeypatch):
-        monkeypatch.setattr(limits, "CODE_BYTES", 1000)
+        monkeypatch.setattr(facts, "CODE_BYTES", 1000)
         path = self.made(tmp_path / "code.zip", [("index.py", HANDLER), ("data", b"\0" * 1001)])
         assert "code may take 1000 bytes" in refusal(deploy, path)
         assert staged.made == []

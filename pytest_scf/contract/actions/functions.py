@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_scf import facts
 from pytest_scf.api_errors import (
     InvalidParameterFunctionName,
     InvalidParameterValue,
@@ -50,13 +51,13 @@ from pytest_scf.contract.function_models import (
 )
 from pytest_scf.contract.times import write_seconds
 from pytest_scf.errors import UsageError
+from pytest_scf.facts import LATEST
 from pytest_scf.platform import bootstraps
-from pytest_scf.platform.functions import LATEST, FunctionConfig, FunctionRecord, Server
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Server
 
 if TYPE_CHECKING:
     from pytest_scf.platform.platform import Platform
 
-DESCRIPTION_LENGTH = 1000
 _REMEMBERED = {field.name for field in fields(GetFunctionResponse)} & {
     "VpcConfig",
     "Role",
@@ -113,8 +114,8 @@ def _check(field: str, problem: str | None, error: type[Any] = InvalidParameterV
 
 
 def _check_description(description: str) -> None:
-    if len(description) > DESCRIPTION_LENGTH:
-        problem = f"has {len(description)} characters, and at most {DESCRIPTION_LENGTH} are accepted"
+    if len(description) > facts.DESCRIPTION_LENGTH:
+        problem = f"has {len(description)} characters, and at most {facts.DESCRIPTION_LENGTH} are accepted"
         _check("Description", problem, InvalidParameterValueDescription)
 
 
@@ -136,7 +137,7 @@ def _environment(environment: Environment | None) -> dict[str, str]:
     for variable in environment.Variables if environment is not None else ():
         problem = limits.environment_key_problem(variable.Key)
         if problem is not None:
-            reserved = variable.Key.startswith(limits.RESERVED_PREFIXES)
+            reserved = variable.Key.startswith(facts.RESERVED_PREFIXES)
             error = InvalidParameterValueEnvironmentSystemProtect if reserved else InvalidParameterValueEnvironment
             _check("Environment", problem, error)
         if variable.Key in found:

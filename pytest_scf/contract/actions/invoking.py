@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_scf import facts
 from pytest_scf.contract.checks import too_large
 from pytest_scf.contract.models import (
-    ASYNC_EVENT_BYTES,
     InvokeFunctionRequest,
     InvokeFunctionResponse,
     InvokeRequest,
@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.platform import Platform
 
-_LOG_TAIL_BYTES = 4096
-
 
 def invoke(platform: Platform, request: InvokeRequest, request_id: str) -> InvokeResponse:
     payload = request.ClientContext
     if request.InvocationType == "Event":
-        if len(payload) > ASYNC_EVENT_BYTES:
-            raise too_large("ClientContext", len(payload), ASYNC_EVENT_BYTES)
+        if len(payload) > facts.ASYNC_EVENT_BYTES:
+            raise too_large("ClientContext", len(payload), facts.ASYNC_EVENT_BYTES)
         function = platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
         platform.invoke(
             function,
@@ -64,7 +62,7 @@ def _invoke_and_wait(
 
 def _result_of(event: EventRecord, log_type: str) -> Result:
     # The first character of a tail may have lost bytes to the cut: it is left out.
-    log = event.log.tail(_LOG_TAIL_BYTES).decode(errors="ignore") if log_type == "Tail" else ""
+    log = event.log.tail(facts.LOG_TAIL_BYTES).decode(errors="ignore") if log_type == "Tail" else ""
     return Result(
         log,
         event.ret_msg,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pytest_scf import facts
 from pytest_scf.api_errors import InvalidParameterValueLimit, InvalidParameterValueStartTimeOrEndTime
 from pytest_scf.contract.log_models import (
     LOGS_REACH,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _QUARTER = 15 * 60 * 1_000_000
 _DAY = 24 * 3600 * 1_000_000
-_MIB = 1024 * 1024
 #: BillDuration is rounded up to it (ms)
 _BILLED = 100
 
@@ -86,7 +86,7 @@ def _status(event: EventRecord, offset_hours: float) -> RequestStatus:
         write_seconds(event.began, offset_hours),
         1 if state == status.RUNNING else 0 if state == status.FINISHED else -1,
         event.duration_ms,
-        round(event.memory_bytes / _MIB, 3),
+        round(event.memory_bytes / facts.MIB, 3),
         event.retry_num,
     )
 

@@ -17,7 +17,8 @@ from pytest_scf.api_errors import (
 from pytest_scf.contract import function_models as models
 from pytest_scf.contract.actions.functions import code_size
 from pytest_scf.contract.times import write_seconds
-from pytest_scf.platform.functions import LATEST, Alias, FunctionRecord, Match
+from pytest_scf.facts import LATEST
+from pytest_scf.platform.functions import Alias, FunctionRecord, Match
 
 if TYPE_CHECKING:
     from pytest_scf.platform.platform import Platform

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from pytest_scf import facts
 from pytest_scf.instances.forkserver import linux
 
-CODE_ROOT = "/var/user"
 #: made below /var, which the cloud's code root needs and a test machine does not have
 _NEW_BELOW_VAR = ("user", "lang")
 
@@ -67,7 +67,7 @@ def _enter_new_root(missing: list[str]) -> None:
 
     What is not at the top covers a directory of the old root, entry by entry, down to where it is missing.
     """
-    root = "/var/lang"  # any mount point that is nobody's
+    root = facts.LANGUAGES_ROOT  # any mount point that is nobody's
     linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=1m")
     covered = {""}
     for target in missing:
@@ -104,7 +104,7 @@ def enter_instance_tree(code_root: str, tmp_bytes: int, keep_visible: list[str])
     """
     # With what is mounted below it: a user namespace may not look under that.
     if code_root:
-        linux.mount(code_root, CODE_ROOT, None, linux.MS_BIND | linux.MS_REC)
+        linux.mount(code_root, facts.CODE_ROOT, None, linux.MS_BIND | linux.MS_REC)
     kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in keep_visible]
     linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777,size={tmp_bytes}")
     for path, fd in kept:

@@ -12,6 +12,7 @@ import sys
 import traceback
 from typing import Any, NamedTuple
 
+from pytest_scf import facts
 from pytest_scf.instances.forkserver import fdpassing, init, linux, mounts, reaping, rmtree
 from pytest_scf.runtimes import wire
 
@@ -88,7 +89,7 @@ def _try_one() -> None:
     if pid == 0:
         try:
             mounts.mount_proc()
-            mounts.enter_instance_tree(mounts.CODE_ROOT, 4096, [])
+            mounts.enter_instance_tree(facts.CODE_ROOT, 4096, [])
         except BaseException as error:
             os.write(writing, str(error).encode()[:4096])
         finally:

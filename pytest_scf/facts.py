@@ -1,0 +1,81 @@
+"""The cloud's numbers and words, once: limits, defaults, paths, ports and status words of the API 2018-04-16.
+
+Every room reads them here. A leaf: it imports nothing, and Python 3.6 and later can load it, since the runtimes inside
+instances do.
+"""
+
+MIB = 1024 * 1024
+
+# An event and its answer ---------------------------------------------------------------------------------------------
+
+#: bytes of the event of a synchronous invocation
+SYNC_EVENT_BYTES = 6 * MIB
+#: bytes of the event of an asynchronous invocation
+ASYNC_EVENT_BYTES = 128 * 1024
+#: bytes of what a function answers
+RESPONSE_BYTES = 6 * MIB
+#: bytes of the body of a web function's request and of its response
+WEB_BODY_BYTES = 6 * MIB
+#: bytes of the headers of a web function's response, in all
+WEB_HEADERS_BYTES = 4 * 1024
+#: bytes of RoutingKey
+ROUTING_KEY_BYTES = 1024
+#: bytes of the log that LogType Tail returns, from its end
+LOG_TAIL_BYTES = 4096
+
+# The file system and the network of an instance ----------------------------------------------------------------------
+
+CODE_ROOT = "/var/user"
+LANGUAGES_ROOT = "/var/lang"
+LAYERS_ROOT = "/opt"
+#: the port on which image and web functions listen
+SERVER_PORT = 9000
+#: bytes of /tmp
+TMP_BYTES = 512 * MIB
+
+# A function ----------------------------------------------------------------------------------------------------------
+
+DEFAULT_NAMESPACE = "default"
+LATEST = "$LATEST"
+DEFAULT_ALIAS = "$DEFAULT"
+DEFAULT_FUNCTION = "main_handler"
+DEFAULT_HANDLER = "index.main_handler"
+#: the shortest and the longest, in characters
+NAME_LENGTH = (2, 60)
+NAMESPACE_LENGTH = (1, 60)
+ALIAS_LENGTH = (1, 64)
+DESCRIPTION_LENGTH = 1000
+RESERVED_PREFIXES = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")
+#: bytes of a function's code, unpacked
+CODE_BYTES = 500 * MIB
+
+# In MB.
+MEMORY_DEFAULT = 128
+MEMORY_SMALLEST = 64
+MEMORY_STEP = 128
+MEMORY_LARGEST = 3072
+
+# In seconds.
+TIMEOUT_DEFAULT = 3
+TIMEOUT_LARGEST = 900
+ASYNC_TIMEOUT_DEFAULT = ASYNC_TIMEOUT_LARGEST = 86400
+INIT_TIMEOUT_DEFAULT = 65
+IMAGE_INIT_TIMEOUT_DEFAULT = 90
+# Choice: the documents give the defaults but no range; 300 s leaves room for both.
+INIT_TIMEOUT_LARGEST = 300
+
+# Asynchronous invocations of a function without asynchronous execution.
+RETRY_NUM_DEFAULT = RETRY_NUM_LARGEST = 2
+#: seconds
+MSG_TTL_DEFAULT = MSG_TTL_LARGEST = 6 * 3600
+MSG_TTL_SMALLEST = 60
+
+# The status of an event ----------------------------------------------------------------------------------------------
+
+RUNNING = "RUNNING"
+FINISHED = "FINISHED"
+FAILED = "FAILED"
+ABORTED = "ABORTED"
+STATUSES = (RUNNING, FINISHED, FAILED, ABORTED)
+#: hours after its end in which an event's status can be asked for, and which the list of events reaches back
+RETENTION_HOURS = 72.0
