@@ -1,4 +1,5 @@
-"""The command line: ``serve`` offers the functions of a directory over HTTP, for clients in any language."""
+"""The command line: ``serve`` offers the functions of a directory over HTTP, for clients in any language; ``event``
+prints the event of a trigger."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pytest_scf import facts
+from pytest_scf import event_command, facts
 from pytest_scf.endpoint.connection import describe
 from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.server import Endpoint
@@ -25,26 +26,27 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0 where it was ended by SIGINT or SIGTERM, 2 where it cannot begin."""
+    """The exit status: 0 where it did its work (``serve``: until SIGINT or SIGTERM), 2 where it cannot begin."""
     options = _parser().parse_args(arguments)
     try:
-        with _ended_by_signal() as ended:
-            _serve(options, ended)
+        status: int = options.run(options)
     except ScfError as error:
-        print(f"python -m pytest_scf serve: {error}", file=sys.stderr)
+        print(f"python -m pytest_scf {options.command}: {error}", file=sys.stderr)
         return 2
-    return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pytest_scf", description="Run SCF functions on this machine.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    event_command.add_parser(commands)
     serve = commands.add_parser(
         "serve",
         help="serve functions over HTTP, as the cloud's API does, until SIGINT or SIGTERM",
         description="Serve the cloud's API (2018-04-16) over HTTP on 127.0.0.1 with the functions of a directory, "
         "until SIGINT (Ctrl-C) or SIGTERM. Events that are still running then are terminated.",
     )
+    serve.set_defaults(run=_run_serve)
     add = serve.add_argument
     add(
         "directory",
@@ -97,6 +99,12 @@ def _ended_by_signal() -> Iterator[int]:
             signal.signal(number, handler)
         os.close(reading)
         os.close(writing)
+
+
+def _run_serve(options: argparse.Namespace) -> int:
+    with _ended_by_signal() as ended:
+        _serve(options, ended)
+    return 0
 
 
 def _serve(options: argparse.Namespace, ended: int) -> None:
