@@ -48,6 +48,8 @@ DESCRIPTION_LENGTH = 1000
 RESERVED_PREFIXES = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")
 #: bytes of a function's code, unpacked
 CODE_BYTES = 500 * MIB
+#: directories within directories. Choice: the documents give no depth; some programs walk a tree by recursion
+CODE_LEVELS = 100
 
 # In MB.
 MEMORY_DEFAULT = 128

@@ -107,6 +107,8 @@ def environment_problem(environment: object) -> str | None:
             return f"must have values of type str; {key} is {_described(value)}"
         if "\0" in value:
             return f"must have values without NUL characters; {key} is {_shortened(value)}"
+        if not _encodable(value):
+            return f"must have values that can be written as UTF-8; {key} is {_shortened(value)}"
     return None
 
 
@@ -127,6 +129,15 @@ def _seconds_problem(seconds: object, largest: int) -> str | None:
     if 1 <= seconds <= largest:
         return None
     return f"must be 1 to {largest} seconds; got {seconds}"
+
+
+def _encodable(text: str) -> bool:
+    """Half of a surrogate pair, which JSON can hold, is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_int(value: object) -> bool:

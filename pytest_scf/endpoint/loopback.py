@@ -62,7 +62,7 @@ class LoopbackEndpoint:
             self._server = Server(self._listener, Gateway(self._api, [Credential(*self._credential)], None).answer)
 
     def close(self) -> None:
-        """Requests in flight are answered by an error at once: who sent them is about to be ended."""
+        """Requests in flight are answered by an error at once: who sent them has been ended."""
         if os.getpid() != self._owner:
             return  # in a fork, what is open here is the parent's
         with self._lock:

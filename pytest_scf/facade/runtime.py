@@ -388,9 +388,10 @@ class ScfRuntime:
             return []
         self._closed = True
         try:
-            self._loopback.close()
             left = self._platform.close()
         finally:
+            # Last: an error as the answer to a call of its own would let a handler fail that is to be ended.
+            self._loopback.close()
             if self._coverage is not None:
                 self._coverage.flush()
         return [Event._of(self._session, record) for record in left if record.asynchronous]

@@ -88,6 +88,13 @@ class FunctionConfig:
         """The API's Type: "HTTP" for a web function."""
         return "HTTP" if self.server is not None and self.server.kind == "web" else "Event"
 
+    def paths(self) -> list[Path]:
+        """The directories of this machine that an instance needs."""
+        if self.server is None:
+            return [self.code_root]
+        cwd = () if self.server.cwd is None else (Path(self.server.cwd),)
+        return [self.code_root, *cwd, *(Path(outside) for outside, _ in self.server.places)]
+
     @property
     def is_python(self) -> bool:
         """Whether it is a handler in Python, which counts its lines where coverage is measured."""

@@ -36,6 +36,7 @@ from pytest_scf.platform.queue import Queue
 from pytest_scf.platform.renewal import LOOK_INTERVAL, Renewal
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.spill import Spill
+from pytest_scf.platform.staging import StagingArea
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Platform:
         self._closed = False
         self._owner = os.getpid()
         self._watching_memory = False
-        self._staging: list[Path] = []
+        self.staging = StagingArea(lambda: self.base_dir)
         self._containers: ContainerHost | None = None
         self._all_gone = threading.Condition(self._lock)
         self._starting_or_alive: set[InstanceRecord] = set()
@@ -138,10 +139,7 @@ class Platform:
 
     def new_staging_dir(self) -> Path:
         """A new directory for code that was not given as a directory; it goes when the platform closes."""
-        path = self.base_dir / f"code-{new_request_id()}"
-        path.mkdir()
-        self._staging.append(path)
-        return path
+        return self.staging.new()
 
     def create_function(self, config: FunctionConfig) -> FunctionRecord:
         """Raises ResourceInUse.Function."""
@@ -156,23 +154,25 @@ class Platform:
             function.mod_time = self.clock.now()
             outdated = self._repossess_outdated(function)
         self._wait_all_gone(outdated)
+        self.staging.retain(self._paths_in_use)
 
     def publish_version(self, function: FunctionRecord, description: str = "") -> FunctionConfig:
         """Freeze the code and the configuration of $LATEST as the next version."""
         config = function.config
         code_root = config.code_root
-        if config.server is None or config.server.cwd is None:
-            code_root = self.new_staging_dir() / "code"
-            shutil.copytree(config.code_root, code_root, symlinks=True)
-        with self._lock:
-            function.published += 1
-            config = replace(
-                config,
-                version=str(function.published),
-                code_root=code_root,
-                description=description or config.description,
-            )
-            function.versions[config.version] = Version(config, self.clock.now())
+        with self.staging.writing() as staging:
+            if config.server is None or config.server.cwd is None:
+                code_root = staging.new() / "code"
+                shutil.copytree(config.code_root, code_root, symlinks=True, copy_function=staging.copy)
+            with self._lock:
+                function.published += 1
+                config = replace(
+                    config,
+                    version=str(function.published),
+                    code_root=code_root,
+                    description=description or config.description,
+                )
+                function.versions[config.version] = Version(config, self.clock.now())
         return config
 
     def delete_version(self, function: FunctionRecord, version: str) -> None:
@@ -181,6 +181,7 @@ class Platform:
             del function.versions[version]
             outdated = self._repossess_outdated(function)
         self._wait_all_gone(outdated)
+        self.staging.retain(self._paths_in_use)
 
     def delete_function(self, function: FunctionRecord) -> None:
         """Forget a function with its versions. SILENT what becomes of its running events: they go on to their end."""
@@ -190,6 +191,16 @@ class Platform:
             while self._queue.has(function):
                 self._serve(self._queue.next(function))
         self._wait_all_gone(outdated)
+        self.staging.retain(self._paths_in_use)
+
+    def _paths_in_use(self) -> list[Path]:
+        """What functions, their versions, instances and events need of this machine's files."""
+        with self._lock:
+            configs = [event.config for event in self.events.running()]
+            configs += [instance.config for instance in self._starting_or_alive]
+            for function in self.functions.all():
+                configs += [function.config, *(version.config for version in function.versions.values())]
+        return [path for config in configs for path in config.paths()]
 
     def _repossess_outdated(self, function: FunctionRecord) -> list[InstanceRecord]:
         outdated = [each for each in function.idle if not function.serves(each.config)]
@@ -1009,8 +1020,7 @@ class Platform:
             launcher = self.settings.launcher if self._containers is None else self._containers.launcher
             if not isinstance(launcher, str):
                 launcher.close()
-            for path in self._staging:
-                shutil.rmtree(path, ignore_errors=True)
+            self.staging.close()
             self._lease.release()
         return running
 

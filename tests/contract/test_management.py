@@ -131,6 +131,17 @@ class TestCreating:
             ({"Code": {"ZipFile": "aGVsbG8="}}, api_errors.InvalidParameterValueZipFile, "not a zip"),
             ({"Code": {"ZipFile": "aGVsbG8=", "LocalPath": "/"}}, api_errors.InvalidParameterValueCode, "give one"),
             ({"Code": {"LocalPath": "code"}}, api_errors.InvalidParameterValueCode, "LocalPath"),
+            (
+                {"Code": {"ZipFile": zipped("", "a/" * 1500)}},
+                api_errors.InvalidParameterValueZipFile,
+                "1500 levels deep",
+            ),
+            ({"Code": {"LocalPath": "/" + "x" * 300}}, api_errors.InvalidParameterValueCode, "LocalPath"),
+            (
+                {"Environment": {"Variables": [{"Key": "X", "Value": "\ud800"}]}},
+                api_errors.InvalidParameterValueEnvironment,
+                "UTF-8; X is",
+            ),
             ({"Code": {"CosBucketName": "b"}}, api_errors.UnsupportedOperation, "CosBucketName"),
             ({"Code": {"ImageConfig": {"ImageUri": "x"}}}, api_errors.UnsupportedOperation, "ImageConfig"),
             ({"Layers": [{"LayerName": "x", "LayerVersion": 1}]}, api_errors.UnsupportedOperation, "Layers"),

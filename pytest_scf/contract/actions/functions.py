@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import io
+import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -57,6 +59,7 @@ from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Server
 
 if TYPE_CHECKING:
     from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.staging import Staging
 
 _REMEMBERED = {field.name for field in fields(GetFunctionResponse)} & {
     "VpcConfig",
@@ -86,25 +89,26 @@ def create_function(platform: Platform, request: CreateFunctionRequest, request_
     named, interpreter = _runtime(request.Runtime)
     if request.Type == "Event" and named != languages.CUSTOM:
         _check("Handler", limits.handler_problem(request.Handler), InvalidParameterValueHandler)
-    code_root = _code(platform, request.Code)
-    config = FunctionConfig(
-        name=request.FunctionName,
-        namespace=request.Namespace,
-        handler=request.Handler,
-        code_root=code_root,
-        description=request.Description,
-        runtime=named,
-        interpreter=interpreter,
-        memory=request.MemorySize,
-        timeout=timeout,
-        init_timeout=request.InitTimeout,
-        environment=_environment(request.Environment),
-        async_run=asynchronous,
-        trace=request.TraceEnable == "TRUE",
-        server=_server(platform, request.Type, named, code_root),
-        remembered=_remembered(request),
-    )
-    platform.create_function(config)
+    with platform.staging.writing() as staging:
+        code_root = _code(staging, request.Code)
+        config = FunctionConfig(
+            name=request.FunctionName,
+            namespace=request.Namespace,
+            handler=request.Handler,
+            code_root=code_root,
+            description=request.Description,
+            runtime=named,
+            interpreter=interpreter,
+            memory=request.MemorySize,
+            timeout=timeout,
+            init_timeout=request.InitTimeout,
+            environment=_environment(request.Environment),
+            async_run=asynchronous,
+            trace=request.TraceEnable == "TRUE",
+            server=_server(platform, staging, request.Type, named, code_root),
+            remembered=_remembered(request),
+        )
+        platform.create_function(config)
     return CreateFunctionResponse()
 
 
@@ -147,7 +151,7 @@ def _environment(environment: Environment | None) -> dict[str, str]:
     return found
 
 
-def _code(platform: Platform, code: Code | None) -> Path:
+def _code(staging: Staging, code: Code | None) -> Path:
     if code is None or (code.ZipFile is None and code.LocalPath is None):
         raise MissingParameterCode(
             "The parameter `Code` needs `ZipFile` (a zip, in base64), or `LocalPath` (a directory of this machine).",
@@ -156,39 +160,34 @@ def _code(platform: Platform, code: Code | None) -> Path:
     if code.ZipFile is not None and code.LocalPath is not None:
         raise InvalidParameterValueCode("The parameter `Code` has both `ZipFile` and `LocalPath`: give one.")
     if code.ZipFile is not None:
-        return _unpacked(platform, code.ZipFile)
+        return _unpacked(staging, code.ZipFile)
     path = Path(str(code.LocalPath))
-    if not path.is_absolute() or not path.is_dir():
+    if not path.is_absolute() or not os.path.isdir(path):  # Path.is_dir raises for a name that is too long
         expected = "the path, from the root, of a directory of this machine"
         raise InvalidParameterValueCode(field="Code.LocalPath", value=code.LocalPath, expected=expected)
     return path.resolve()
 
 
-def _unpacked(platform: Platform, zip_file: str) -> Path:
+def _unpacked(staging: Staging, zip_file: str) -> Path:
     try:
         content = base64.b64decode(zip_file, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidParameterValueZipFileBase64BinasciiError(
             field="ZipFile", value=zip_file, expected=f"a zip in base64 ({error})"
         ) from error
-    archive = platform.new_staging_dir() / "code.zip"
-    archive.write_bytes(content)
     try:
-        return unpack(archive, platform.new_staging_dir)
+        return unpack(io.BytesIO(content), staging.new, staging.check)
     except UsageError as error:
+        staging.check()
         raise InvalidParameterValueZipFile(
             f"The parameter `ZipFile` is not valid: {error}.", field="ZipFile"
         ) from error
-    finally:
-        archive.unlink()
 
 
-def _server(platform: Platform, kind: str, runtime: str, code_root: Path) -> Server | None:
+def _server(platform: Platform, staging: Staging, kind: str, runtime: str, code_root: Path) -> Server | None:
     try:
         if kind == "HTTP":
-            return bootstraps.web_server(
-                code_root, staging=platform.new_staging_dir, can_mount=platform.isolation == "namespaces"
-            )
+            return bootstraps.web_server(code_root, staging=staging.new, can_mount=platform.isolation == "namespaces")
         return bootstraps.custom_runtime(code_root) if runtime == languages.CUSTOM else None
     except UsageError as error:
         raise InvalidParameterValueCode(f"The parameter `Code` is not valid: {error}.", field="Code") from error
@@ -312,9 +311,10 @@ def update_function_code(
         raise InvalidParameterValueCode(f"The function {function.name} is an image function: deploy another instead.")
     if config.server is None:
         _check("Handler", limits.handler_problem(handler), InvalidParameterValueHandler)
-    code_root = _code(platform, code)
-    server = _server(platform, config.type, config.runtime, code_root)
-    platform.update_function(function, replace(config, handler=handler, code_root=code_root, server=server))
+    with platform.staging.writing() as staging:
+        code_root = _code(staging, code)
+        server = _server(platform, staging, config.type, config.runtime, code_root)
+        platform.update_function(function, replace(config, handler=handler, code_root=code_root, server=server))
     if request.Publish == "TRUE":
         platform.publish_version(function)
     return UpdateFunctionCodeResponse()
