@@ -61,17 +61,22 @@ class LoopbackEndpoint:
             self._forget = None
             self._server = Server(self._listener, Gateway(self._api, [Credential(*self._credential)], None).answer)
 
-    def close(self) -> None:
-        """Requests in flight are answered by an error at once: who sent them has been ended."""
+    def withdraw(self) -> None:
+        """Take no first call any more; calls of functions that have called before are still answered."""
         if os.getpid() != self._owner:
             return  # in a fork, what is open here is the parent's
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
             self._port = 0
             if self._forget is not None:
                 self._forget()
+                self._forget = None
+
+    def close(self) -> None:
+        """Requests in flight are answered by an error at once: who sent them has been ended."""
+        if os.getpid() != self._owner:
+            return
+        self.withdraw()
         if self._server is not None:
             self._server.close(grace=0)
         elif self._listener is not None:

@@ -388,6 +388,7 @@ class ScfRuntime:
             return []
         self._closed = True
         try:
+            self._loopback.withdraw()
             left = self._platform.close()
         finally:
             # Last: an error as the answer to a call of its own would let a handler fail that is to be ended.
