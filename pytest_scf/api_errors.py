@@ -369,6 +369,11 @@ class FailedOperationInvokeFunction(FailedOperation):
     description = "The function could not be invoked."
 
 
+class FailedOperationDeleteAlias(FailedOperation):
+    code = "FailedOperation.DeleteAlias"
+    description = "The alias cannot be deleted."
+
+
 class FailedOperationDeleteFunction(FailedOperation):
     code = "FailedOperation.DeleteFunction"
     description = "The function or version cannot be deleted."

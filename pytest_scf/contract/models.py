@@ -20,6 +20,8 @@ INVOKE_TYPES = ("CMQ", "CKAFKA_TRIGGER", "APIGW", "COS", "TRIGGER_TIMER", "MPS_T
 FunctionName_ = Annotated[str, Text(error=api_errors.InvalidParameterValueFunctionName)]
 Namespace_ = Annotated[str, Text(error=api_errors.InvalidParameterValueNamespace)]
 Qualifier_ = Annotated[str, Text(error=api_errors.InvalidParameterValueQualifier)]
+#: what is not sent is the alias $DEFAULT
+OptionalQualifier_ = Annotated[str | None, Text(error=api_errors.InvalidParameterValueQualifier)]
 LogType_ = Annotated[str, OneOf("None", "Tail")]
 RoutingKey_ = Annotated[str, RoutingKeyText(most_bytes=facts.ROUTING_KEY_BYTES)]
 InvokeRequestId_ = Annotated[str, Text()]
@@ -31,7 +33,7 @@ InvokeRequestId_ = Annotated[str, Text()]
 class InvokeRequest:
     FunctionName: FunctionName_
     InvocationType: Annotated[str, OneOf("RequestResponse", "Event")] = "RequestResponse"
-    Qualifier: Qualifier_ = "$LATEST"
+    Qualifier: OptionalQualifier_ = None
     # SILENT what the handler gets where no event is sent; here it is the empty object.
     ClientContext: Annotated[
         bytes, EventText(facts.SYNC_EVENT_BYTES, api_errors.InvalidParameterValueClientContext)
@@ -44,7 +46,7 @@ class InvokeRequest:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvokeFunctionRequest:
     FunctionName: FunctionName_
-    Qualifier: Qualifier_ = "$LATEST"
+    Qualifier: OptionalQualifier_ = None
     Event: Annotated[bytes, EventText(facts.SYNC_EVENT_BYTES, api_errors.InvalidParameterPayload)] = b"{}"
     LogType: LogType_ = "None"
     Namespace: Namespace_ = "default"

@@ -143,7 +143,8 @@ class ScfRuntime:
             max_instances=max_instances,
         )
         if runtime == languages.CUSTOM:
-            return self._deploy_bootstrap(source, handler, python, name, config)
+            retries = {"retry_num": retry_num, "msg_ttl": msg_ttl}
+            return self._deploy_bootstrap(source, handler, python, name, {**config, **retries})
         named, interpreter = languages.choose(runtime, python)
         prepared = prepare(
             source,
@@ -158,9 +159,10 @@ class ScfRuntime:
             handler=prepared.handler,
             runtime=named,
             interpreter=interpreter,
+            retry_num=retry_num,
+            msg_ttl=msg_ttl,
             **config,
         )
-        record.retry_num, record.msg_ttl = retry_num, msg_ttl
         self._session.origins[record] = prepared.origins
         return Function._of(self._session, record)
 
@@ -336,11 +338,20 @@ class ScfRuntime:
         )
         return Function._of(self._session, record)
 
-    def _added(self, names: Iterator[str] | Sequence[str], **config: Any) -> FunctionRecord:
+    def _added(
+        self,
+        names: Iterator[str] | Sequence[str],
+        *,
+        retry_num: int = facts.RETRY_NUM_DEFAULT,
+        msg_ttl: int = facts.MSG_TTL_DEFAULT,
+        **config: Any,
+    ) -> FunctionRecord:
         taken = None
         for name in names:
             try:
-                return self._platform.create_function(FunctionConfig(name=name, **config))
+                return self._platform.create_function(
+                    FunctionConfig(name=name, **config), retry_num=retry_num, msg_ttl=msg_ttl
+                )
             except ResourceInUseFunction as error:
                 taken = error
         raise UsageError(

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import re
 import secrets
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_scf import facts
-from pytest_scf.api_errors import (
-    ResourceInUseFunction,
-    ResourceNotFoundFunction,
-    ResourceNotFoundNamespace,
-    ResourceNotFoundQualifier,
-)
+from pytest_scf.api_errors import ResourceNotFoundFunction, ResourceNotFoundQualifier
 from pytest_scf.facts import LATEST
 from pytest_scf.instances.forkserver.client import own_python
+from pytest_scf.platform.routing import Alias
 from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -176,102 +168,40 @@ class Version:
     time: float
 
 
-@dataclass(frozen=True)
-class Match:
-    """Sends calls with a routing key that matches to a version; ``method`` is "exact" or "range"."""
-
-    version: str
-    key: str
-    method: str
-    expression: str
-
-    def is_range(self) -> bool:
-        return _RANGE.fullmatch(self.expression) is not None
-
-    def accepts(self, routing_key: Mapping[str, str]) -> bool:
-        value = routing_key.get(self.key.removeprefix("invoke.headers."))
-        if value is None:
-            return False
-        if self.method == "exact":
-            return value == self.expression
-        found = _RANGE.fullmatch(self.expression)
-        try:
-            number = float(value)
-        except ValueError:
-            return False
-        assert found is not None
-        least, most = float(found[2]), float(found[3])
-        above = number > least if found[1] == "(" else number >= least
-        return above and (number < most if found[4] == ")" else number <= most)
-
-
-_RANGE = re.compile(r"\s*([(\[])\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*([)\]])\s*")
-
-
-@dataclass(frozen=True)
-class Alias:
-    """A name for a version; part of the calls may go to others, by weight (0 to 1) or by routing key."""
-
-    name: str
-    version: str
-    weights: Mapping[str, float]
-    matches: tuple[Match, ...]
-    description: str
-    add_time: float
-    mod_time: float
-
-    def versions(self) -> set[str]:
-        return {self.version, *self.weights, *(match.version for match in self.matches)}
-
-    def choose(self, routing_key: str) -> str:
-        """The version that one call goes to. SILENT: calls with the same routing key go to the same version."""
-        if self.matches and routing_key:
-            keys = json.loads(routing_key)
-            for match in self.matches:
-                if match.accepts(keys):
-                    return match.version
-        if not self.weights:
-            return self.version
-        drawn = random.Random(routing_key or None).random()
-        for version, weight in self.weights.items():
-            drawn -= weight
-            if drawn < 0:
-                return version
-        return self.version
-
-
-@dataclass
-class Namespace:
-    name: str
-    description: str
-    add_time: float
-    mod_time: float
-
-
 class FunctionRecord:
-    """A function, its versions and aliases, its instances, and what was asked of it."""
+    """A function, its versions and aliases, its instances, and what was asked of it.
 
-    def __init__(self, config: FunctionConfig, now: float = 0.0) -> None:
+    ``Registry`` alone changes what stands before the instances, under its lock. The dictionaries are replaced as a
+    whole and never changed, so that anybody may read them without it.
+    """
+
+    def __init__(
+        self,
+        config: FunctionConfig,
+        now: float = 0.0,
+        retry_num: int = facts.RETRY_NUM_DEFAULT,
+        msg_ttl: int = facts.MSG_TTL_DEFAULT,
+    ) -> None:
         #: of $LATEST
         self.config = config
         self.id = f"lam-{secrets.token_hex(4)}"
         self.add_time = self.mod_time = now
         self.deleted = False
-        self.versions: dict[str, Version] = {}
+        self.versions: Mapping[str, Version] = {}
         self.published = 0
-        self.aliases: dict[str, Alias] = {}
+        self.aliases: Mapping[str, Alias] = {facts.DEFAULT_ALIAS: Alias.default(now)}
         #: MB that the instances of the function may have together; None: what its ``max_instances`` may have
         self.reserved_memory: int | None = None
+        #: how often an asynchronous invocation that failed is tried again, where it is no asynchronous execution
+        self.retry_num = retry_num
+        #: seconds (of the clock) that such an invocation is kept for its attempts
+        self.msg_ttl = msg_ttl
         #: of all versions
         self.instances: list[InstanceRecord] = []
         #: the most recently used last, so that the others can grow old
         self.idle: list[InstanceRecord] = []
         #: asynchronous executions as they are listed
         self.index: EventIndex | None = None
-        #: how often an asynchronous invocation that failed is tried again, where it is no asynchronous execution
-        self.retry_num = facts.RETRY_NUM_DEFAULT
-        #: seconds (of the clock) that such an invocation is kept for its attempts
-        self.msg_ttl = facts.MSG_TTL_DEFAULT
         #: when the next idle instance is looked at for repossession
         self.idle_due: Due | None = None
         #: where long logs go; without one each log makes its own
@@ -285,8 +215,8 @@ class FunctionRecord:
     def namespace(self) -> str:
         return self.config.namespace
 
-    def resolve(self, qualifier: str, routing_key: str = "") -> FunctionConfig:
-        """What a call with a qualifier (a version or an alias) runs.
+    def resolve(self, qualifier: str | None = None, routing_key: str = "") -> FunctionConfig:
+        """What a call with a qualifier (a version or an alias) runs; without one it goes to the alias $DEFAULT.
 
         Raises ResourceNotFound.Qualifier, and ResourceNotFound.Function once the function is deleted.
         """
@@ -294,11 +224,11 @@ class FunctionRecord:
             raise ResourceNotFoundFunction(f"The function {self.name} has been deleted.")
         if qualifier == LATEST:
             return self.config
-        alias = self.aliases.get(qualifier)
+        alias = self.aliases.get(qualifier or facts.DEFAULT_ALIAS)
         number = qualifier if alias is None else alias.choose(routing_key)
         if number == LATEST:
             return self.config
-        version = self.versions.get(number)
+        version = None if number is None else self.versions.get(number)
         if version is None:
             raise ResourceNotFoundQualifier(f"The function {self.name} has no version or alias {qualifier}.")
         return version.config
@@ -318,56 +248,3 @@ class FunctionRecord:
 
     def __repr__(self) -> str:
         return f"<function {self.namespace}/{self.name}, {len(self.instances)} instances>"
-
-
-class Registry:
-    """The functions by namespace and name."""
-
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
-        self._lock = threading.Lock()
-        self._now = now
-        self._functions: dict[tuple[str, str], FunctionRecord] = {}
-        self.namespaces: dict[str, Namespace] = {}
-        self.add_namespace(facts.DEFAULT_NAMESPACE, "")
-
-    def add(self, config: FunctionConfig) -> FunctionRecord:
-        """Raises ResourceInUse.Function when the name is taken in its namespace. The namespace is made if need be."""
-        key = (config.namespace, config.name)
-        with self._lock:
-            if key in self._functions:
-                raise ResourceInUseFunction(
-                    f"The function {config.name} exists already in namespace {config.namespace}."
-                )
-            if config.namespace not in self.namespaces:
-                self.add_namespace(config.namespace, "")
-            function = self._functions[key] = FunctionRecord(config, self._now())
-        return function
-
-    def remove(self, function: FunctionRecord) -> None:
-        with self._lock:
-            self._functions.pop((function.namespace, function.name), None)
-            function.deleted = True
-
-    def get(self, namespace: str, name: str, qualifier: str = LATEST) -> FunctionRecord:
-        """Raises ResourceNotFound.Namespace, .Function or .Qualifier."""
-        function = self._functions.get((namespace, name))
-        if function is None:
-            self.namespace(namespace)
-            raise ResourceNotFoundFunction(f"The function {name} does not exist in namespace {namespace}.")
-        if qualifier != LATEST:
-            function.resolve(qualifier)
-        return function
-
-    def all(self) -> list[FunctionRecord]:
-        return list(self._functions.values())
-
-    def namespace(self, name: str) -> Namespace:
-        """Raises ResourceNotFound.Namespace."""
-        found = self.namespaces.get(name)
-        if found is None:
-            raise ResourceNotFoundNamespace(f"The namespace {name} does not exist.")
-        return found
-
-    def add_namespace(self, name: str, description: str) -> None:
-        now = self._now()
-        self.namespaces[name] = Namespace(name, description, now, now)

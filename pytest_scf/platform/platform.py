@@ -16,13 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from pytest_scf import facts
 from pytest_scf.api_errors import (
     FailedOperationAsyncEventStatus,
     LimitExceededFunctionReservedConcurrencyMemory,
     UnsupportedOperation,
 )
 from pytest_scf.errors import EventEnded, InstanceError, IsolationUnavailable, ScfError, WaitTimeout
-from pytest_scf.facts import LATEST
 from pytest_scf.instances import memory
 from pytest_scf.instances.host import HostLease
 from pytest_scf.instances.process import STUCK_DEADLINE, InstanceProcess, ServerSpec, Spec
@@ -30,9 +30,10 @@ from pytest_scf.platform import status
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.diagnosis import diagnose
 from pytest_scf.platform.events import EventRecord, EventStore, Registration, SignalNote, Waiter, new_request_id
-from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Registry, Version
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.instance import InitReport, InstanceRecord
 from pytest_scf.platform.queue import Queue
+from pytest_scf.platform.registry import Registry
 from pytest_scf.platform.renewal import LOOK_INTERVAL, Renewal
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.spill import Spill
@@ -141,17 +142,23 @@ class Platform:
         """A new directory for code that was not given as a directory; it goes when the platform closes."""
         return self.staging.new()
 
-    def create_function(self, config: FunctionConfig) -> FunctionRecord:
-        """Raises ResourceInUse.Function."""
-        function = self.functions.add(config)
+    def create_function(
+        self,
+        config: FunctionConfig,
+        *,
+        retry_num: int = facts.RETRY_NUM_DEFAULT,
+        msg_ttl: int = facts.MSG_TTL_DEFAULT,
+        make_namespace: bool = True,
+    ) -> FunctionRecord:
+        """Raises ResourceInUse.Function, and ResourceNotFound.Namespace where that is not to be made."""
+        function = self.functions.add(config, retry_num=retry_num, msg_ttl=msg_ttl, make_namespace=make_namespace)
         function.spill = self._spill
         return function
 
-    def update_function(self, function: FunctionRecord, config: FunctionConfig) -> None:
-        """Give $LATEST another configuration. What runs goes on as it began; idle instances are repossessed."""
+    def update_function(self, function: FunctionRecord, change: Callable[[FunctionConfig], FunctionConfig]) -> None:
+        """Change the configuration of $LATEST. What runs goes on as it began; idle instances are repossessed."""
         with self._lock:
-            function.config = config
-            function.mod_time = self.clock.now()
+            self.functions.update_config(function, change)
             outdated = self._repossess_outdated(function)
         self._wait_all_gone(outdated)
         self.staging.retain(self._paths_in_use)
@@ -164,21 +171,19 @@ class Platform:
             if config.server is None or config.server.cwd is None:
                 code_root = staging.new() / "code"
                 shutil.copytree(config.code_root, code_root, symlinks=True, copy_function=staging.copy)
-            with self._lock:
-                function.published += 1
-                config = replace(
-                    config,
-                    version=str(function.published),
-                    code_root=code_root,
-                    description=description or config.description,
-                )
-                function.versions[config.version] = Version(config, self.clock.now())
-        return config
+            return self.functions.publish(
+                function, replace(config, code_root=code_root, description=description or config.description)
+            )
 
-    def delete_version(self, function: FunctionRecord, version: str) -> None:
+    def reserve_memory(self, function: FunctionRecord, memory: int | None) -> None:
+        """MB that its instances may have together; None: what its ``max_instances`` may have."""
+        self.functions.set_reserved_memory(function, memory)
+        self.serve_queue(function)
+
+    def delete_version(self, function: FunctionRecord, version: str, *, force: bool = False) -> None:
         """Forget a version. What runs of it goes on; its idle instances are repossessed."""
         with self._lock:
-            del function.versions[version]
+            self.functions.delete_version(function, version, force=force)
             outdated = self._repossess_outdated(function)
         self._wait_all_gone(outdated)
         self.staging.retain(self._paths_in_use)
@@ -221,7 +226,7 @@ class Platform:
         payload: bytes,
         *,
         asynchronous: bool,
-        qualifier: str = LATEST,
+        qualifier: str | None = None,
         invoke_type: str = "OTHERS",
         routing_key: str = "",
         request_id: str | None = None,
@@ -235,14 +240,14 @@ class Platform:
         busy. An asynchronous invocation of a function without asynchronous execution waits for an instance instead, and
         is tried again where it fails (see ``pytest_scf.platform.queue``); LimitExceeded.Quota when too many wait.
         """
-        config = function.config if qualifier == LATEST else function.resolve(qualifier, routing_key)
+        config = function.resolve(qualifier, routing_key)
         event = EventRecord(
             request_id or new_request_id(),
             function,
             config,
             asynchronous=asynchronous and config.async_run,
             invoke_type=invoke_type,
-            qualifier=qualifier,
+            qualifier=qualifier or config.version,
             start_time=self.clock.now(),
         )
         server = config.server

@@ -12,7 +12,8 @@ from typing import Any
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
 from pytest_scf.platform.events import EventRecord, EventStore, new_request_id
-from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Registry
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+from pytest_scf.platform.registry import Registry
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.status import FAILED, FINISHED
 
@@ -52,7 +53,7 @@ class FakePlatform:
         payload: bytes,
         *,
         asynchronous: bool,
-        qualifier: str,
+        qualifier: str | None = None,
         invoke_type: str = "OTHERS",
         routing_key: str = "",
         request_id: str | None = None,
@@ -60,7 +61,10 @@ class FakePlatform:
         request_id = request_id or new_request_id()
         self.payloads[request_id] = payload
         is_event = asynchronous and function.config.async_run
-        return self.add(function, request_id, asynchronous=is_event, qualifier=qualifier, invoke_type=invoke_type)
+        version = function.resolve(qualifier, routing_key).version
+        return self.add(
+            function, request_id, asynchronous=is_event, qualifier=qualifier or version, invoke_type=invoke_type
+        )
 
     def add(
         self,

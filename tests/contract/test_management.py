@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,6 @@ def create(call) -> Callable[..., None]:
 @pytest.fixture
 def run(call) -> Callable[..., Any]:
     """Call ``worker``, and give what it returned."""
-    import json
 
     def run(qualifier: str = "$LATEST", **params: Any) -> Any:
         result = call("Invoke", FunctionName="worker", Qualifier=qualifier, **params)["Result"]
@@ -281,7 +281,7 @@ class TestVersionsAndAliases:
         call("UpdateAlias", FunctionName="worker", Name="live", FunctionVersion="2")
         assert run("live")[0] == "second"
         assert call("GetAlias", FunctionName="worker", Name="live")["FunctionVersion"] == "2"
-        assert [each["Name"] for each in call("ListAliases", FunctionName="worker")["Aliases"]] == ["live"]
+        assert [each["Name"] for each in call("ListAliases", FunctionName="worker")["Aliases"]] == ["$DEFAULT", "live"]
         assert call("ListAliases", FunctionName="worker", FunctionVersion="1")["TotalCount"] == 0
         call("DeleteAlias", FunctionName="worker", Name="live")
         with pytest.raises(api_errors.ResourceNotFoundQualifier):
@@ -319,6 +319,34 @@ class TestVersionsAndAliases:
             exact,
             within,
         ]
+
+    def test_the_alias_default_is_there_and_takes_calls_without_a_qualifier(self, two_versions, call, run, rt):
+        told = call("GetAlias", FunctionName="worker", Name="$DEFAULT")
+        assert (told["FunctionVersion"], told["RoutingConfig"]["AdditionalVersionWeights"]) == ("$LATEST", [])
+        assert call("ListAliases", FunctionName="worker")["Aliases"][0]["Name"] == "$DEFAULT"
+
+        def called(action="Invoke"):
+            return json.loads(call(action, FunctionName="worker")["Result"]["RetMsg"])[0]
+
+        assert called() == run("$DEFAULT")[0] == "latest"
+        routing = {"AdditionalVersionWeights": [{"Version": "2", "Weight": 1}]}
+        call("UpdateAlias", FunctionName="worker", Name="$DEFAULT", FunctionVersion="1", RoutingConfig=routing)
+        assert called() == called("InvokeFunction") == run("$DEFAULT")[0] == "second"
+        assert run("$LATEST")[0] == "latest"
+        call("UpdateAlias", FunctionName="worker", Name="$DEFAULT", FunctionVersion="1")
+        (function,) = {invocation.function for invocation in rt.invocations()}
+        assert function.invoke().return_value[0] == "first"
+
+    def test_the_alias_default_can_be_neither_made_nor_deleted(self, two_versions, call):
+        with pytest.raises(api_errors.ResourceInUseAlias):
+            call("CreateAlias", FunctionName="worker", Name="$DEFAULT", FunctionVersion="1")
+        with pytest.raises(api_errors.FailedOperationDeleteAlias):
+            call("DeleteAlias", FunctionName="worker", Name="$DEFAULT")
+        call("UpdateAlias", FunctionName="worker", Name="$DEFAULT", FunctionVersion="1")
+        with pytest.raises(api_errors.UnsupportedOperationAliasBind):
+            call("DeleteFunctionVersion", FunctionName="worker", Qualifier="1")
+        call("DeleteFunctionVersion", FunctionName="worker", Qualifier="1", ForceDelete="TRUE")
+        assert call("GetAlias", FunctionName="worker", Name="$DEFAULT")["FunctionVersion"] == "$LATEST"
 
     @pytest.mark.parametrize(
         ("params", "error"),

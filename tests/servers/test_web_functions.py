@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_scf import UsageError
-from pytest_scf.api_errors import InvalidParameterRequestTooLarge, UnsupportedOperation
+from pytest_scf.api_errors import InvalidParameterRequestTooLarge, ResourceNotFoundFunction, UnsupportedOperation
 
 BOOTSTRAP = "#!/bin/bash\n/var/lang/python37/bin/python3.7 app.py\n"
 
@@ -183,3 +183,12 @@ def test_a_bootstrap_that_cannot_start_is_said(isolated, web, tmp_path_factory):
 def test_the_directory_level_has_no_interpreters_of_the_cloud(scf_runtime_of, web):
     with pytest.raises(UsageError, match="namespaces level"):
         scf_runtime_of("directory").deploy_web(web())
+
+
+def test_a_deleted_web_function_is_not_started_again(isolated, web):
+    fn = isolated.deploy_web(web())
+    assert fn.request("GET", "/").ok
+    isolated.api.call("DeleteFunction", {"FunctionName": fn.name})
+    with pytest.raises(ResourceNotFoundFunction, match="deleted"):
+        fn.request("GET", "/")
+    assert isolated.instances == []

@@ -27,8 +27,6 @@ from pytest_scf.api_errors import (
     InvalidParameterValueZipFile,
     InvalidParameterValueZipFileBase64BinasciiError,
     MissingParameterCode,
-    ResourceNotFoundVersion,
-    UnsupportedOperationAliasBind,
 )
 from pytest_scf.contract import languages, limits
 from pytest_scf.contract.archives import unpack
@@ -53,7 +51,6 @@ from pytest_scf.contract.function_models import (
 )
 from pytest_scf.contract.times import write_seconds
 from pytest_scf.errors import UsageError
-from pytest_scf.facts import LATEST
 from pytest_scf.platform import bootstraps
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Server
 
@@ -75,7 +72,6 @@ _REMEMBERED = {field.name for field in fields(GetFunctionResponse)} & {
 
 
 def create_function(platform: Platform, request: CreateFunctionRequest, request_id: str) -> CreateFunctionResponse:
-    platform.functions.namespace(request.Namespace)
     asynchronous = request.AsyncRunEnable == "TRUE"
     timeout = limits.default_timeout(asynchronous=asynchronous) if request.Timeout is None else request.Timeout
     _check("FunctionName", limits.function_name_problem(request.FunctionName), InvalidParameterFunctionName)
@@ -108,7 +104,7 @@ def create_function(platform: Platform, request: CreateFunctionRequest, request_
             server=_server(platform, staging, request.Type, named, code_root),
             remembered=_remembered(request),
         )
-        platform.create_function(config)
+        platform.create_function(config, make_namespace=False)
     return CreateFunctionResponse()
 
 
@@ -252,10 +248,8 @@ def list_functions(platform: Platform, request: ListFunctionsRequest, request_id
     platform.functions.namespace(request.Namespace)
     found = [
         function
-        for function in platform.functions.all()
-        if function.namespace == request.Namespace
-        and request.SearchKey in function.name
-        and request.Description in function.config.description
+        for function in platform.functions.all(request.Namespace)
+        if request.SearchKey in function.name and request.Description in function.config.description
     ]
     for one in request.Filters:
         found = [function for function in found if _facet(function, one.Name) in one.Values]
@@ -312,9 +306,12 @@ def update_function_code(
     if config.server is None:
         _check("Handler", limits.handler_problem(handler), InvalidParameterValueHandler)
     with platform.staging.writing() as staging:
-        code_root = _code(staging, code)
-        server = _server(platform, staging, config.type, config.runtime, code_root)
-        platform.update_function(function, replace(config, handler=handler, code_root=code_root, server=server))
+        changes: dict[str, Any] = {"code_root": _code(staging, code)}
+        if request.Handler is not None:
+            changes["handler"] = handler
+        if config.server is not None:
+            changes["server"] = _server(platform, staging, config.type, config.runtime, changes["code_root"])
+        platform.update_function(function, lambda before: replace(before, **changes))
     if request.Publish == "TRUE":
         platform.publish_version(function)
     return UpdateFunctionCodeResponse()
@@ -326,7 +323,8 @@ def update_function_configuration(
     """What is not given stays. Whether a function has asynchronous execution is none of it (contract 2)."""
     function = platform.functions.get(request.Namespace, request.FunctionName)
     config = function.config
-    changes: dict[str, Any] = {"remembered": {**config.remembered, **_remembered(request)}}
+    remembered = _remembered(request)
+    changes: dict[str, Any] = {}
     if request.Description is not None:
         _check_description(request.Description)
         changes["description"] = request.Description
@@ -349,7 +347,9 @@ def update_function_configuration(
                 field="Runtime",
             )
         changes["runtime"], changes["interpreter"] = _runtime(request.Runtime)
-    platform.update_function(function, replace(config, **changes))
+    platform.update_function(
+        function, lambda before: replace(before, remembered={**before.remembered, **remembered}, **changes)
+    )
     if request.Publish == "TRUE":
         platform.publish_version(function)
     return UpdateFunctionConfigurationResponse()
@@ -361,31 +361,14 @@ def delete_function(platform: Platform, request: DeleteFunctionRequest, request_
     if request.Qualifier is None:
         platform.delete_function(function)
     else:
-        _delete_version(platform, function, request.Qualifier)
+        platform.delete_version(function, request.Qualifier)
     return DeleteFunctionResponse()
 
 
 def delete_function_version(
     platform: Platform, request: DeleteFunctionVersionRequest, request_id: str
 ) -> DeleteFunctionVersionResponse:
-    """SILENT what ForceDelete does to aliases of the version; here they go with it."""
+    """With ForceDelete the aliases that lead to the version go with it."""
     function = platform.functions.get(request.Namespace, request.FunctionName)
-    if request.ForceDelete == "TRUE":
-        for alias in [each for each in function.aliases.values() if request.Qualifier in each.versions()]:
-            del function.aliases[alias.name]
-    _delete_version(platform, function, request.Qualifier)
+    platform.delete_version(function, request.Qualifier, force=request.ForceDelete == "TRUE")
     return DeleteFunctionVersionResponse()
-
-
-def _delete_version(platform: Platform, function: FunctionRecord, version: str) -> None:
-    if version == LATEST:
-        raise InvalidParameterValue("The version $LATEST cannot be deleted alone: delete the function.")
-    if version not in function.versions:
-        raise ResourceNotFoundVersion(f"The function {function.name} has no version {version}.")
-    bound = [alias.name for alias in function.aliases.values() if version in alias.versions()]
-    if bound:
-        raise UnsupportedOperationAliasBind(
-            f"The version {version} of function {function.name} is that of the alias {bound[0]}: "
-            "lead the alias to another version before."
-        )
-    platform.delete_version(function, version)

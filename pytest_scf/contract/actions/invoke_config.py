@@ -35,10 +35,7 @@ def update_function_event_invoke_config(
         raise LimitExceededRetryNum(f"The parameter `AsyncTriggerConfig.RetryConfig.0.RetryNum` {problem}.")
     if config.MsgTTL is not None and (problem := limits.msg_ttl_problem(config.MsgTTL)):
         raise LimitExceededMsgTTL(f"The parameter `AsyncTriggerConfig.MsgTTL` {problem}.")
-    if retry_num is not None:
-        function.retry_num = retry_num
-    if config.MsgTTL is not None:
-        function.msg_ttl = config.MsgTTL
+    platform.functions.set_retry(function, retry_num=retry_num, msg_ttl=config.MsgTTL)
     return models.UpdateFunctionEventInvokeConfigResponse()
 
 
@@ -47,8 +44,7 @@ def put_reserved_concurrency_config(
 ) -> models.PutReservedConcurrencyConfigResponse:
     """ReservedConcurrencyMem in MB: as many instances as fit into it; 0: none, every call is refused with 432."""
     function = platform.functions.get(request.Namespace, request.FunctionName)
-    function.reserved_memory = request.ReservedConcurrencyMem
-    platform.serve_queue(function)
+    platform.reserve_memory(function, request.ReservedConcurrencyMem)
     return models.PutReservedConcurrencyConfigResponse()
 
 
@@ -63,6 +59,5 @@ def delete_reserved_concurrency_config(
     platform: Platform, request: models.DeleteReservedConcurrencyConfigRequest, request_id: str
 ) -> models.DeleteReservedConcurrencyConfigResponse:
     function = platform.functions.get(request.Namespace, request.FunctionName)
-    function.reserved_memory = None
-    platform.serve_queue(function)
+    platform.reserve_memory(function, None)
     return models.DeleteReservedConcurrencyConfigResponse()

@@ -25,7 +25,7 @@ def invoke(platform: Platform, request: InvokeRequest, request_id: str) -> Invok
     if request.InvocationType == "Event":
         if len(payload) > facts.ASYNC_EVENT_BYTES:
             raise too_large("ClientContext", len(payload), facts.ASYNC_EVENT_BYTES)
-        function = platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
+        function = platform.functions.get(request.Namespace, request.FunctionName)
         platform.invoke(
             function,
             payload,
@@ -46,7 +46,7 @@ def invoke_function(platform: Platform, request: InvokeFunctionRequest, request_
 def _invoke_and_wait(
     platform: Platform, request: InvokeRequest | InvokeFunctionRequest, payload: bytes, request_id: str
 ) -> Result:
-    function = platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
+    function = platform.functions.get(request.Namespace, request.FunctionName)
     event = platform.invoke(
         function,
         payload,

@@ -5,19 +5,15 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from pytest_scf.api_errors import (
-    FailedOperationDeleteNamespace,
-    InvalidParameterValueDefaultNamespace,
-    InvalidParameterValueNamespace,
-    ResourceInUseNamespace,
-)
+from pytest_scf import facts
+from pytest_scf.api_errors import InvalidParameterValueNamespace
 from pytest_scf.contract import function_models as models
 from pytest_scf.contract import limits
 from pytest_scf.contract.times import write_seconds
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.functions import Namespace
     from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.registry import Namespace
 
 
 def create_namespace(
@@ -26,18 +22,14 @@ def create_namespace(
     problem = limits.namespace_problem(request.Namespace)
     if problem is not None:
         raise InvalidParameterValueNamespace(f"The parameter `Namespace` {problem}.", field="Namespace")
-    if request.Namespace in platform.functions.namespaces:
-        raise ResourceInUseNamespace(f"The namespace {request.Namespace} exists already.")
-    platform.functions.add_namespace(request.Namespace, request.Description)
+    platform.functions.create_namespace(request.Namespace, request.Description)
     return models.CreateNamespaceResponse()
 
 
 def update_namespace(
     platform: Platform, request: models.UpdateNamespaceRequest, request_id: str
 ) -> models.UpdateNamespaceResponse:
-    namespace = platform.functions.namespace(request.Namespace)
-    namespace.description = request.Description
-    namespace.mod_time = platform.clock.now()
+    platform.functions.update_namespace(request.Namespace, request.Description)
     return models.UpdateNamespaceResponse()
 
 
@@ -45,15 +37,7 @@ def delete_namespace(
     platform: Platform, request: models.DeleteNamespaceRequest, request_id: str
 ) -> models.DeleteNamespaceResponse:
     """Raises FailedOperation.DeleteNamespace while there are functions in it."""
-    platform.functions.namespace(request.Namespace)
-    if request.Namespace == "default":
-        raise InvalidParameterValueDefaultNamespace("The namespace default cannot be deleted.", field="Namespace")
-    held = [function.name for function in platform.functions.all() if function.namespace == request.Namespace]
-    if held:
-        raise FailedOperationDeleteNamespace(
-            f"The namespace {request.Namespace} holds functions ({', '.join(held[:3])}): delete them before."
-        )
-    del platform.functions.namespaces[request.Namespace]
+    platform.functions.delete_namespace(request.Namespace)
     return models.DeleteNamespaceResponse()
 
 
@@ -62,7 +46,7 @@ def list_namespaces(
 ) -> models.ListNamespacesResponse:
     found = [
         namespace
-        for namespace in list(platform.functions.namespaces.values())
+        for namespace in platform.functions.namespaces()
         if all(_matches(namespace, each) for each in request.SearchKey)
     ]
     key = attrgetter("name" if request.Orderby == "Name" else "mod_time")
@@ -74,7 +58,7 @@ def list_namespaces(
             each.description,
             write_seconds(each.add_time, hours),
             write_seconds(each.mod_time, hours),
-            "DEFAULT" if each.name == "default" else "CUSTOM",
+            "DEFAULT" if each.name == facts.DEFAULT_NAMESPACE else "CUSTOM",
         )
         for each in found[request.Offset : request.Offset + request.Limit]
     ]

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_scf import facts
 from pytest_scf.api_errors import (
     InvalidParameterValueAdditionalVersionWeights,
     InvalidParameterValueAlias,
     InvalidParameterValueRoutingConfig,
-    ResourceInUseAlias,
-    ResourceNotFoundAlias,
-    ResourceNotFoundFunctionVersion,
 )
 from pytest_scf.contract import function_models as models
 from pytest_scf.contract.actions.functions import code_size
 from pytest_scf.contract.times import write_seconds
-from pytest_scf.facts import LATEST
-from pytest_scf.platform.functions import Alias, FunctionRecord, Match
+from pytest_scf.platform.routing import Alias, Match
 
 if TYPE_CHECKING:
     from pytest_scf.platform.platform import Platform
@@ -59,7 +55,7 @@ def list_version_by_function(
     if request.Order == "DESC":
         published.reverse()
     latest = models.FunctionVersion(
-        LATEST,
+        facts.LATEST,
         function.config.description,
         write_seconds(function.add_time, hours),
         write_seconds(function.mod_time, hours),
@@ -71,27 +67,21 @@ def list_version_by_function(
 
 def create_alias(platform: Platform, request: models.CreateAliasRequest, request_id: str) -> models.CreateAliasResponse:
     function = platform.functions.get(request.Namespace, request.FunctionName)
-    if not _ALIAS.fullmatch(request.Name):
+    if request.Name != facts.DEFAULT_ALIAS and not _ALIAS.fullmatch(request.Name):
         expected = "a letter, then letters, digits, '-' and '_', up to 64 in all"
         raise InvalidParameterValueAlias(field="Name", value=request.Name, expected=expected)
-    if request.Name in function.aliases:
-        raise ResourceInUseAlias(f"The function {function.name} has an alias {request.Name} already.")
-    function.aliases[request.Name] = _made(platform, function, request)
+    platform.functions.put_alias(function, _made(platform, request))
     return models.CreateAliasResponse()
 
 
 def update_alias(platform: Platform, request: models.UpdateAliasRequest, request_id: str) -> models.UpdateAliasResponse:
     """All of it is replaced: without RoutingConfig all calls go to FunctionVersion."""
     function = platform.functions.get(request.Namespace, request.FunctionName)
-    before = _alias(function, request.Name)
-    made = _made(platform, function, request)
-    function.aliases[request.Name] = replace(made, add_time=before.add_time)
+    platform.functions.update_alias(function, _made(platform, request))
     return models.UpdateAliasResponse()
 
 
-def _made(
-    platform: Platform, function: FunctionRecord, request: models.CreateAliasRequest | models.UpdateAliasRequest
-) -> Alias:
+def _made(platform: Platform, request: models.CreateAliasRequest | models.UpdateAliasRequest) -> Alias:
     routing = request.RoutingConfig or models.RoutingConfig()
     weights = {each.Version: each.Weight for each in routing.AdditionalVersionWeights}
     # SILENT whether the sum may be 1, with which nothing is left for the alias's own version; here it may.
@@ -107,23 +97,12 @@ def _made(
             expected = "a range like [0,50) of two numbers"
             raise InvalidParameterValueRoutingConfig(field="Expression", value=match.expression, expected=expected)
     now = platform.clock.now()
-    alias = Alias(request.Name, request.FunctionVersion, weights, matches, request.Description, now, now)
-    for version in sorted(alias.versions()):
-        if version != LATEST and version not in function.versions:
-            raise ResourceNotFoundFunctionVersion(f"The function {function.name} has no version {version}.")
-    return alias
-
-
-def _alias(function: FunctionRecord, name: str) -> Alias:
-    found = function.aliases.get(name)
-    if found is None:
-        raise ResourceNotFoundAlias(f"The function {function.name} has no alias {name}.")
-    return found
+    return Alias(request.Name, request.FunctionVersion, weights, matches, request.Description, now, now)
 
 
 def get_alias(platform: Platform, request: models.GetAliasRequest, request_id: str) -> models.GetAliasResponse:
     function = platform.functions.get(request.Namespace, request.FunctionName)
-    return models.GetAliasResponse(*_shown(platform, _alias(function, request.Name)))
+    return models.GetAliasResponse(*_shown(platform, platform.functions.alias(function, request.Name)))
 
 
 def _shown(platform: Platform, alias: Alias) -> tuple[str, str, Any, str, str, str]:
@@ -141,8 +120,7 @@ def _shown(platform: Platform, alias: Alias) -> tuple[str, str, Any, str, str, s
 
 def delete_alias(platform: Platform, request: models.DeleteAliasRequest, request_id: str) -> models.DeleteAliasResponse:
     function = platform.functions.get(request.Namespace, request.FunctionName)
-    _alias(function, request.Name)
-    del function.aliases[request.Name]
+    platform.functions.delete_alias(function, request.Name)
     return models.DeleteAliasResponse()
 
 
