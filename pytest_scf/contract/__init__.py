@@ -1,1 +1,1 @@
-"""The contract: the API of the cloud as typed requests, a table of actions, and error codes."""
+"""The contract: the API of the cloud as typed requests, a registry of actions, and error codes."""

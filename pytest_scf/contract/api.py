@@ -6,10 +6,10 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.api_errors import InternalError, InvalidAction, UnsupportedOperation
+from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.contract.flattened import FlattenedParams
 from pytest_scf.contract.rate import RateLimit
 from pytest_scf.contract.request import Params, read_params
-from pytest_scf.contract.table import ACTIONS
 from pytest_scf.errors import ApiError, ScfError
 from pytest_scf.platform.events import new_request_id
 
@@ -63,7 +63,7 @@ class Api:
 
 
 def _not_there(action: object) -> ApiError:
-    from pytest_scf.contract.extent import REFUSED
+    from pytest_scf.contract.support_matrix import REFUSED
 
     if action in REFUSED:
         return UnsupportedOperation(f"The action {action} is not emulated; {REFUSED[str(action)]}.")

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from pytest_scf import api_errors, facts
 from pytest_scf.api_errors import InvalidParameter, UnsupportedOperation
-from pytest_scf.contract.checks import ListOf, OneOf, Text, Whole
 from pytest_scf.contract.models import FunctionName_, Namespace_, Qualifier_
 from pytest_scf.contract.request import RequestReader
+from pytest_scf.contract.validators import Array, Integer, OneOf, String
 
 
 def anything(name: str, value: Any) -> Any:
@@ -45,10 +45,10 @@ TrueOrFalse = OneOf("TRUE", "FALSE")
 Anything_ = Annotated[Any, anything]
 Refused_ = Annotated[Any, refused]
 Text_ = Annotated[str | None, text]
-Whole_ = Annotated[int | None, Whole(0)]
+Whole_ = Annotated[int | None, Integer(0)]
 Order_ = Annotated[str, OneOf("ASC", "DESC", error=api_errors.InvalidParameterValueOrder)]
-Offset_ = Annotated[int, Whole(0, error=api_errors.InvalidParameterValueOffset)]
-Limit_ = Annotated[int, Whole(1, 100, error=api_errors.InvalidParameterValueLimit)]
+Offset_ = Annotated[int, Integer(0, error=api_errors.InvalidParameterValueOffset)]
+Limit_ = Annotated[int, Integer(1, 100, error=api_errors.InvalidParameterValueLimit)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    Variables: Annotated[tuple[Variable, ...], ListOf(RequestReader(Variable))] = ()
+    Variables: Annotated[tuple[Variable, ...], Array(RequestReader(Variable))] = ()
 
 
 Environment_ = Annotated[Environment | None, RequestReader(Environment)]
@@ -69,8 +69,8 @@ Environment_ = Annotated[Environment | None, RequestReader(Environment)]
 class Code:
     """ZipFile (base64), or, as our extension, LocalPath: a directory of this machine, used in place."""
 
-    ZipFile: Annotated[str | None, Text(error=api_errors.InvalidParameterValueZipFile)] = None
-    LocalPath: Annotated[str | None, Text(error=api_errors.InvalidParameterValueCode)] = None
+    ZipFile: Annotated[str | None, String(error=api_errors.InvalidParameterValueZipFile)] = None
+    LocalPath: Annotated[str | None, String(error=api_errors.InvalidParameterValueCode)] = None
     CosBucketName: Refused_ = None
     CosObjectName: Refused_ = None
     CosBucketRegion: Refused_ = None
@@ -198,8 +198,8 @@ class GetFunctionResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    Name: Annotated[str, Text(error=api_errors.InvalidParameterValueFilters)]
-    Values: Annotated[tuple[str, ...], ListOf(text)] = ()
+    Name: Annotated[str, String(error=api_errors.InvalidParameterValueFilters)]
+    Values: Annotated[tuple[str, ...], Array(text)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +213,7 @@ class ListFunctionsRequest:
     SearchKey: Annotated[str, text] = ""
     Namespace: Namespace_ = "default"
     Description: Annotated[str, text] = ""
-    Filters: Annotated[tuple[Filter, ...], ListOf(RequestReader(Filter))] = ()
+    Filters: Annotated[tuple[Filter, ...], Array(RequestReader(Filter))] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +247,7 @@ class UpdateFunctionCodeRequest:
     FunctionName: FunctionName_
     Namespace: Namespace_ = "default"
     Handler: Text_ = None
-    ZipFile: Annotated[str | None, Text(error=api_errors.InvalidParameterValueZipFile)] = None
+    ZipFile: Annotated[str | None, String(error=api_errors.InvalidParameterValueZipFile)] = None
     Code: Code_ = None
     Publish: Annotated[str, TrueOrFalse] = "FALSE"
     CosBucketName: Refused_ = None
@@ -302,7 +302,7 @@ class UpdateFunctionConfigurationResponse:
 class DeleteFunctionRequest:
     FunctionName: FunctionName_
     Namespace: Namespace_ = "default"
-    Qualifier: Annotated[str | None, Text(error=api_errors.InvalidParameterValueQualifier)] = None
+    Qualifier: Annotated[str | None, String(error=api_errors.InvalidParameterValueQualifier)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +313,7 @@ class DeleteFunctionResponse:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteFunctionVersionRequest:
     FunctionName: FunctionName_
-    Qualifier: Annotated[str, Text(error=api_errors.InvalidParameterValueQualifier)]
+    Qualifier: Annotated[str, String(error=api_errors.InvalidParameterValueQualifier)]
     Namespace: Namespace_ = "default"
     ForceDelete: Annotated[str, TrueOrFalse] = "FALSE"
 
@@ -376,27 +376,27 @@ class ListVersionByFunctionResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionWeight:
-    Version: Annotated[str, Text(error=api_errors.InvalidParameterValueRoutingConfig)]
+    Version: Annotated[str, String(error=api_errors.InvalidParameterValueRoutingConfig)]
     Weight: Annotated[float, number]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionMatch:
-    Version: Annotated[str, Text(error=api_errors.InvalidParameterValueRoutingConfig)]
-    Key: Annotated[str, Text(error=api_errors.InvalidParameterValueRoutingConfig)]
+    Version: Annotated[str, String(error=api_errors.InvalidParameterValueRoutingConfig)]
+    Key: Annotated[str, String(error=api_errors.InvalidParameterValueRoutingConfig)]
     Method: Annotated[str, OneOf("exact", "range", error=api_errors.InvalidParameterValueRoutingConfig)]
     Expression: Annotated[str, text]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingConfig:
-    AdditionalVersionWeights: Annotated[tuple[VersionWeight, ...], ListOf(RequestReader(VersionWeight))] = ()
-    AddtionVersionMatchs: Annotated[tuple[VersionMatch, ...], ListOf(RequestReader(VersionMatch))] = ()
+    AdditionalVersionWeights: Annotated[tuple[VersionWeight, ...], Array(RequestReader(VersionWeight))] = ()
+    AddtionVersionMatchs: Annotated[tuple[VersionMatch, ...], Array(RequestReader(VersionMatch))] = ()
 
 
 Routing_ = Annotated[RoutingConfig | None, RequestReader(RoutingConfig)]
-AliasName_ = Annotated[str, Text(error=api_errors.InvalidParameterValueAlias)]
-Version_ = Annotated[str, Text(error=api_errors.InvalidParameterValueQualifier)]
+AliasName_ = Annotated[str, String(error=api_errors.InvalidParameterValueAlias)]
+Version_ = Annotated[str, String(error=api_errors.InvalidParameterValueQualifier)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -462,7 +462,7 @@ def digits(name: str, value: Any) -> int | None:
     """A whole number, which these requests carry as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
-    return Whole(0)(name, value)
+    return Integer(0)(name, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -507,7 +507,7 @@ class CreateNamespaceResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateNamespaceRequest:
-    Namespace: Annotated[str, Text(error=api_errors.InvalidParameterValueNamespace)]
+    Namespace: Annotated[str, String(error=api_errors.InvalidParameterValueNamespace)]
     Description: Annotated[str, text] = ""
 
 
@@ -518,7 +518,7 @@ class UpdateNamespaceResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteNamespaceRequest:
-    Namespace: Annotated[str, Text(error=api_errors.InvalidParameterValueNamespace)]
+    Namespace: Annotated[str, String(error=api_errors.InvalidParameterValueNamespace)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,7 +532,7 @@ class SearchKey:
     Value: Annotated[str, text]
 
 
-SearchKeys_ = Annotated[tuple[SearchKey, ...], ListOf(RequestReader(SearchKey))]
+SearchKeys_ = Annotated[tuple[SearchKey, ...], Array(RequestReader(SearchKey))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -564,16 +564,16 @@ class ListNamespacesResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryConfig:
-    RetryNum: Annotated[int | None, Whole(0)] = None
+    RetryNum: Annotated[int | None, Integer(0)] = None
 
 
-RetryConfigs_ = Annotated[tuple[RetryConfig, ...], ListOf(RequestReader(RetryConfig))]
+RetryConfigs_ = Annotated[tuple[RetryConfig, ...], Array(RequestReader(RetryConfig))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsyncTriggerConfig:
     RetryConfig: RetryConfigs_ = ()
-    MsgTTL: Annotated[int | None, Whole(0)] = None
+    MsgTTL: Annotated[int | None, Integer(0)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -603,7 +603,7 @@ class UpdateFunctionEventInvokeConfigResponse:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutReservedConcurrencyConfigRequest:
     FunctionName: FunctionName_
-    ReservedConcurrencyMem: Annotated[int, Whole(0)]
+    ReservedConcurrencyMem: Annotated[int, Integer(0)]
     Namespace: Namespace_ = "default"
 
 

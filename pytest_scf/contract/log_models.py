@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pytest_scf import api_errors
-from pytest_scf.contract.checks import OneOf, Text, WallTime, Whole
 from pytest_scf.contract.models import FunctionName_, Namespace_
 from pytest_scf.contract.request import RequestReader
+from pytest_scf.contract.validators import DateTime, Integer, OneOf, String
 
 #: where Offset + Limit ends
 LOGS_REACH = 10_000
 
-RequestId_ = Annotated[str, Text(error=api_errors.InvalidParameterValueFunctionRequestId)]
-Moment_ = Annotated[datetime | None, WallTime()]
+RequestId_ = Annotated[str, String(error=api_errors.InvalidParameterValueFunctionRequestId)]
+Moment_ = Annotated[datetime | None, DateTime()]
 
 # GetRequestStatus --------------------------------------------------------------------------------------------------
 
@@ -68,7 +68,7 @@ class LogSearchContext:
     """The vendor has taken it out of service: it is read, answered empty, and does nothing."""
 
     Offset: Annotated[str, _text_or_empty] = ""
-    Limit: Annotated[int, Whole(0)] = 0
+    Limit: Annotated[int, Integer(0)] = 0
     Keyword: Annotated[str, _text_or_empty] = ""
     Type: Annotated[str, OneOf("Application", "Platform", "")] = ""
 
@@ -77,9 +77,9 @@ class LogSearchContext:
 class GetFunctionLogsRequest:
     """SILENT what Limit, Order and OrderBy are by default: here 20, desc and start_time, as in other lists."""
 
-    FunctionName: Annotated[str | None, Text(error=api_errors.InvalidParameterValueFunctionName)] = None
-    Offset: Annotated[int, Whole(0, LOGS_REACH, error=api_errors.InvalidParameterValueOffset)] = 0
-    Limit: Annotated[int, Whole(1, LOGS_REACH, error=api_errors.InvalidParameterValueLimit)] = 20
+    FunctionName: Annotated[str | None, String(error=api_errors.InvalidParameterValueFunctionName)] = None
+    Offset: Annotated[int, Integer(0, LOGS_REACH, error=api_errors.InvalidParameterValueOffset)] = 0
+    Limit: Annotated[int, Integer(1, LOGS_REACH, error=api_errors.InvalidParameterValueLimit)] = 20
     Order: Annotated[str, OneOf("desc", "asc", error=api_errors.InvalidParameterValueOrder)] = "desc"
     OrderBy: Annotated[
         str,
@@ -87,8 +87,8 @@ class GetFunctionLogsRequest:
     ] = "start_time"
     Filter: Annotated[LogFilter | None, RequestReader(LogFilter)] = None
     Namespace: Namespace_ = "default"
-    Qualifier: Annotated[str | None, Text(error=api_errors.InvalidParameterValueQualifier)] = None
-    FunctionRequestId: Annotated[str | None, Text(error=api_errors.InvalidParameterValueFunctionRequestId)] = None
+    Qualifier: Annotated[str | None, String(error=api_errors.InvalidParameterValueQualifier)] = None
+    FunctionRequestId: Annotated[str | None, String(error=api_errors.InvalidParameterValueFunctionRequestId)] = None
     StartTime: Moment_ = None
     EndTime: Moment_ = None
     SearchContext: Annotated[LogSearchContext | None, RequestReader(LogSearchContext)] = None

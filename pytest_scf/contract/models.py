@@ -1,6 +1,6 @@
 """The requests and responses of the API, field by field, in the API's own spelling.
 
-Beside each field of a request stands the check that says what it accepts; a field without a default is required.
+Beside each field of a request stands the validator that says what it accepts; a field without a default is required.
 RequestId is not here: every answer gets it, in one place.
 
 Written after the vendor's public documents; the tests compare them with the official SDK's classes.
@@ -11,20 +11,20 @@ from datetime import datetime
 from typing import Annotated
 
 from pytest_scf import api_errors, facts
-from pytest_scf.contract.checks import EventText, Flag, ListOf, OneOf, RoutingKeyText, Text, WallTime, Whole
 from pytest_scf.contract.request import RequestReader
+from pytest_scf.contract.validators import Array, Boolean, DateTime, EventText, Integer, OneOf, RoutingKeyText, String
 
 INVOKE_TYPES = ("CMQ", "CKAFKA_TRIGGER", "APIGW", "COS", "TRIGGER_TIMER", "MPS_TRIGGER", "CLS_TRIGGER", "OTHERS")
 
 # With an underscore behind: in a class, the field hides whatever else has its name.
-FunctionName_ = Annotated[str, Text(error=api_errors.InvalidParameterValueFunctionName)]
-Namespace_ = Annotated[str, Text(error=api_errors.InvalidParameterValueNamespace)]
-Qualifier_ = Annotated[str, Text(error=api_errors.InvalidParameterValueQualifier)]
+FunctionName_ = Annotated[str, String(error=api_errors.InvalidParameterValueFunctionName)]
+Namespace_ = Annotated[str, String(error=api_errors.InvalidParameterValueNamespace)]
+Qualifier_ = Annotated[str, String(error=api_errors.InvalidParameterValueQualifier)]
 #: what is not sent is the alias $DEFAULT
-OptionalQualifier_ = Annotated[str | None, Text(error=api_errors.InvalidParameterValueQualifier)]
+OptionalQualifier_ = Annotated[str | None, String(error=api_errors.InvalidParameterValueQualifier)]
 LogType_ = Annotated[str, OneOf("None", "Tail")]
 RoutingKey_ = Annotated[str, RoutingKeyText(most_bytes=facts.ROUTING_KEY_BYTES)]
-InvokeRequestId_ = Annotated[str, Text()]
+InvokeRequestId_ = Annotated[str, String()]
 
 # Invoke, InvokeFunction --------------------------------------------------------------------------------------------
 
@@ -87,8 +87,8 @@ class InvokeFunctionResponse:
 class TimeInterval:
     """From Start on, up to but without End. Each needs the other, for which the API has a code of its own."""
 
-    Start: Annotated[datetime | None, WallTime()] = None
-    End: Annotated[datetime | None, WallTime()] = None
+    Start: Annotated[datetime | None, DateTime()] = None
+    End: Annotated[datetime | None, DateTime()] = None
 
 
 Interval_ = Annotated[TimeInterval | None, RequestReader(TimeInterval)]
@@ -98,20 +98,18 @@ Interval_ = Annotated[TimeInterval | None, RequestReader(TimeInterval)]
 class ListAsyncEventsRequest:
     FunctionName: FunctionName_
     Namespace: Namespace_ = "default"
-    Qualifier: Annotated[str | None, Text(error=api_errors.InvalidParameterValueQualifier)] = None
+    Qualifier: Annotated[str | None, String(error=api_errors.InvalidParameterValueQualifier)] = None
     InvokeType: Annotated[
-        tuple[str, ...], ListOf(OneOf(*INVOKE_TYPES, error=api_errors.InvalidParameterValueInvokeType))
+        tuple[str, ...], Array(OneOf(*INVOKE_TYPES, error=api_errors.InvalidParameterValueInvokeType))
     ] = ()
-    Status: Annotated[
-        tuple[str, ...], ListOf(OneOf(*facts.STATUSES, error=api_errors.InvalidParameterValueStatus))
-    ] = ()
+    Status: Annotated[tuple[str, ...], Array(OneOf(*facts.STATUSES, error=api_errors.InvalidParameterValueStatus))] = ()
     StartTimeInterval: Interval_ = None
     EndTimeInterval: Interval_ = None
     Order: Annotated[str, OneOf("ASC", "DESC", error=api_errors.InvalidParameterValueOrder)] = "DESC"
     Orderby: Annotated[str, OneOf("StartTime", "EndTime", error=api_errors.InvalidParameterValueOrderBy)] = "StartTime"
-    Offset: Annotated[int, Whole(0, error=api_errors.InvalidParameterValueOffset)] = 0
-    Limit: Annotated[int, Whole(1, 100, error=api_errors.InvalidParameterValueLimit)] = 20
-    InvokeRequestId: Annotated[str | None, Text()] = None
+    Offset: Annotated[int, Integer(0, error=api_errors.InvalidParameterValueOffset)] = 0
+    Limit: Annotated[int, Integer(1, 100, error=api_errors.InvalidParameterValueLimit)] = 20
+    InvokeRequestId: Annotated[str | None, String()] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,7 @@ class TerminateAsyncEventRequest:
     FunctionName: FunctionName_
     InvokeRequestId: InvokeRequestId_
     Namespace: Namespace_ = "default"
-    GraceShutdown: Annotated[bool, Flag()] = False
+    GraceShutdown: Annotated[bool, Boolean()] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from pytest_scf.api_errors import InvalidParameter, MissingParameter, UnknownParameter
-from pytest_scf.contract.checks import Check
+from pytest_scf.contract.validators import Validator
 
 RequestT = TypeVar("RequestT")
 Params = Mapping[str, Any] | bytes | bytearray | str | None
@@ -47,11 +47,11 @@ class RequestReader(Generic[RequestT]):
 
     def __init__(self, request_type: type[RequestT]) -> None:
         self.request_type = request_type
-        self.checks: dict[str, Check] = {}
+        self.validators: dict[str, Validator] = {}
         hints = get_type_hints(request_type, include_extras=True)
         fields = dataclasses.fields(request_type)  # type: ignore[arg-type]
         for field in fields:
-            (self.checks[field.name],) = hints[field.name].__metadata__
+            (self.validators[field.name],) = hints[field.name].__metadata__
         self.required = tuple([field.name for field in fields if field.default is dataclasses.MISSING])
 
     def __call__(self, name: str, value: Any) -> RequestT:
@@ -60,22 +60,24 @@ class RequestReader(Generic[RequestT]):
         return self.read(value, f"{name}.")
 
     def read(self, params: Mapping[str, Any], prefix: str = "") -> RequestT:
-        checks = self.checks
+        validators = self.validators
         values = {}
         for name, value in params.items():
-            check = checks.get(name)
-            if check is None:
+            validate = validators.get(name)
+            if validate is None:
                 raise self._unknown(name, value, prefix)
             if value is not None:
-                values[name] = check(prefix + name, value)
+                values[name] = validate(prefix + name, value)
         for name in self.required:
             if name not in values:
                 raise MissingParameter(f"The parameter `{prefix}{name}` is required, and is missing.", field=name)
         return self.request_type(**values)
 
     def _unknown(self, name: object, value: object, prefix: str) -> UnknownParameter:
-        near = difflib.get_close_matches(str(name).lower(), {known.lower(): known for known in self.checks}, n=1)
-        meant = [known for known in self.checks if known.lower() in near]
-        hint = f"did you mean `{prefix}{meant[0]}`?" if meant else f"known here: {', '.join(self.checks) or 'none'}."
+        near = difflib.get_close_matches(str(name).lower(), {known.lower(): known for known in self.validators}, n=1)
+        meant = [known for known in self.validators if known.lower() in near]
+        hint = (
+            f"did you mean `{prefix}{meant[0]}`?" if meant else f"known here: {', '.join(self.validators) or 'none'}."
+        )
         text = f"The parameter `{prefix}{name}` is not known; {hint}"
         return UnknownParameter(text, field=f"{prefix}{name}", value=value)

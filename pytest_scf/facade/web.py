@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_scf import facts
-from pytest_scf.contract.checks import too_large
+from pytest_scf.contract.validators import too_large
 from pytest_scf.errors import UsageError
 from pytest_scf.runtimes import wire
 

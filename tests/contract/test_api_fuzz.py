@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_scf.contract import checks
+from pytest_scf.contract import validators
+from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.contract.api import Api
 from pytest_scf.contract.request import RequestReader
-from pytest_scf.contract.table import ACTIONS
 from pytest_scf.errors import ApiError
 from pytest_scf.instances.host import HostLease
 from pytest_scf.platform.functions import FunctionConfig
@@ -35,7 +35,7 @@ def main_handler(event, context):
 """
 #: stand for the id of the invocation before, and for that of an event that runs until it is terminated
 LATEST_ID, RUNNING_ID = "<the latest id>", "<the running id>"
-NAMES = sorted({name for action in ACTIONS.values() for name in action.reader.checks} | {"Start", "End", "Other"})
+NAMES = sorted({name for action in ACTIONS.values() for name in action.reader.validators} | {"Start", "End", "Other"})
 TIMES = ["2023-11-15 00:00:00", "2023-11-15 00:00:01.5", "9999-12-31 23:59:59", "0001-01-01 00:00:00"]
 KNOWN = {
     "FunctionName": ["worker", "worker", "worker", "plain", "plain", "fresh", "nobody"],
@@ -63,21 +63,21 @@ def value(name: str, check: Any) -> st.SearchStrategy[Any]:
     """What a field accepts, as far as its check tells."""
     if isinstance(check, RequestReader):
         return request(check)
-    if isinstance(check, checks.OneOf):
+    if isinstance(check, validators.OneOf):
         return st.sampled_from(check.values)
-    if isinstance(check, checks.Whole):
+    if isinstance(check, validators.Integer):
         return st.integers(check.least, check.least + 200 if check.most is None else check.most)
-    if isinstance(check, checks.Flag):
+    if isinstance(check, validators.Boolean):
         return st.booleans()
-    if isinstance(check, checks.ListOf):
+    if isinstance(check, validators.Array):
         return st.lists(value(name, check.item), max_size=3)
-    if isinstance(check, checks.WallTime):
+    if isinstance(check, validators.DateTime):
         return st.sampled_from(TIMES)
     return st.sampled_from(KNOWN[name]) if name in KNOWN else TEXTS
 
 
 def request(reader: RequestReader[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    fields = {name: value(name, check) for name, check in reader.checks.items()}
+    fields = {name: value(name, check) for name, check in reader.validators.items()}
     required = {name: fields.pop(name) for name in reader.required}
     if not fields:
         return st.fixed_dictionaries(required)

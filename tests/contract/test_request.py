@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_scf import api_errors
+from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.contract.api import Api
-from pytest_scf.contract.table import ACTIONS
 from pytest_scf.errors import ApiError
 
 F = {"FunctionName": "worker"}

@@ -7,8 +7,8 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.contract.request import RequestReader
-from pytest_scf.contract.table import ACTIONS
 
 sdk = pytest.importorskip("tencentcloud.scf.v20180416.models")
 
@@ -73,4 +73,4 @@ def test_defaults_are_what_their_own_checks_accept(name: str) -> None:
     reader: RequestReader[Any] = ACTIONS[name].reader
     for field in dataclasses.fields(reader.request_type):
         if isinstance(field.default, str) and field.default:
-            assert reader.checks[field.name](field.name, field.default) == field.default
+            assert reader.validators[field.name](field.name, field.default) == field.default

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wiring import Running, answers_in, connect, read_answer, read_to_the_end, signed
 
 from pytest_scf import ScfRuntime
-from pytest_scf.contract.table import ACTIONS
+from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.endpoint.gateway import Gateway
 from pytest_scf.endpoint.message import FORM, Message
 from pytest_scf.endpoint.request_reader import Limits

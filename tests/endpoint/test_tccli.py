@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from pytest_scf import ScfRuntime
-from pytest_scf.contract.table import ACTIONS
+from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.server import Endpoint
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_scf import facts
-from pytest_scf.contract.checks import too_large
 from pytest_scf.contract.models import (
     InvokeFunctionRequest,
     InvokeFunctionResponse,
@@ -13,6 +12,7 @@ from pytest_scf.contract.models import (
     InvokeResponse,
     Result,
 )
+from pytest_scf.contract.validators import too_large
 from pytest_scf.platform.status import SUCCESS
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """How far the vendor's actions are emulated: which are refused, and why; what the others leave out.
 
-``python -m pytest_scf.contract.extent`` prints docs/actions.md, which a test compares with it.
+``python -m pytest_scf.contract.support_matrix`` prints docs/actions.md, which a test compares with it.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ PARTLY = {
 
 def page() -> str:
     """docs/actions.md."""
-    from pytest_scf.contract.table import ACTIONS
+    from pytest_scf.contract.action_registry import ACTIONS
 
     lines = [
         "# Actions",
         "",
         "Every action of the API 2018-04-16 that the official SDK knows. Made by",
-        "`python -m pytest_scf.contract.extent`.",
+        "`python -m pytest_scf.contract.support_matrix`.",
         "",
         "| action | | |",
         "| --- | --- | --- |",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_scf.api_errors import InvalidAction, UnsupportedOperation
-from pytest_scf.contract import extent
-from pytest_scf.contract.table import ACTIONS
+from pytest_scf.contract import support_matrix
+from pytest_scf.contract.action_registry import ACTIONS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "actions.md"
 
@@ -16,19 +16,19 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "actions.md"
 def test_every_action_of_the_sdk_is_there():
     client = pytest.importorskip("tencentcloud.scf.v20180416.scf_client").ScfClient
     known = {name for name, value in vars(client).items() if name[0].isupper() and callable(value)}
-    assert {*ACTIONS, *extent.REFUSED} == known
+    assert {*ACTIONS, *support_matrix.REFUSED} == known
 
 
 def test_the_page_is_up_to_date():
-    assert PAGE.read_text() == extent.page(), "python -m pytest_scf.contract.extent > docs/actions.md"
+    assert PAGE.read_text() == support_matrix.page(), "python -m pytest_scf.contract.support_matrix > docs/actions.md"
 
 
 def test_none_is_both():
-    assert not set(ACTIONS) & set(extent.REFUSED)
-    assert set(extent.PARTLY) <= set(ACTIONS)
+    assert not set(ACTIONS) & set(support_matrix.REFUSED)
+    assert set(support_matrix.PARTLY) <= set(ACTIONS)
 
 
-@pytest.mark.parametrize("action", extent.REFUSED)
+@pytest.mark.parametrize("action", support_matrix.REFUSED)
 def test_a_refused_action_says_what_to_do(api, action):
     with pytest.raises(UnsupportedOperation, match="is not emulated; "):
         api.call(action, {"Anything": 1})

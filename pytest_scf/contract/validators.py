@@ -1,6 +1,6 @@
-"""Checks: what one field of a request accepts.
+"""Validators: what one field of a request accepts.
 
-A check is called with the field's name, as the API spells it, and the value as it came from JSON; it gives back the
+A validator is called with the field's name, as the API spells it, and the value as it came from JSON; it gives back the
 value as the request holds it, or raises. As in the cloud, a value of the wrong type is ``InvalidParameter`` whatever
 the field, and a value of the right type that is not accepted is the field's own code, or ``InvalidParameterValue``.
 """
@@ -22,12 +22,12 @@ from pytest_scf.api_errors import (
 )
 from pytest_scf.contract.times import read_time
 
-Check = Callable[[str, Any], Any]
+Validator = Callable[[str, Any], Any]
 ValueError_ = type[InvalidParameterValue]
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class String:
     """A text that is not empty."""
 
     error: ValueError_ = InvalidParameterValue
@@ -57,7 +57,7 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Integer:
     """A whole number within a range; ``most`` is the last one accepted, or None where there is no last one."""
 
     least: int
@@ -74,7 +74,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Boolean:
     """True or false."""
 
     def __call__(self, name: str, value: Any) -> bool:
@@ -84,10 +84,10 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class ListOf:
+class Array:
     """An array; each item is checked under its own name, as in ``Status.0``."""
 
-    item: Check
+    item: Validator
 
     def __call__(self, name: str, value: Any) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)):
@@ -96,7 +96,7 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
-class WallTime:
+class DateTime:
     """A date and time as people write it, in the zone of the settings, which is known to the action only."""
 
     def __call__(self, name: str, value: Any) -> datetime:

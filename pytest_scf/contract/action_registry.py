@@ -1,4 +1,4 @@
-"""The table of actions: for each, what it is asked with, what it answers with, and the function that does it.
+"""The registry of actions: for each, what it is asked with, what it answers with, and the function that does it.
 
 To add an action: its request and response in ``models``, its function in ``actions``, its row here.
 """
