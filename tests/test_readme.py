@@ -46,7 +46,9 @@ def test_a_block_of_tests_passes_beside_the_other_files(pytester, block):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(other.text)
     result = pytester.runpytest_subprocess(
-        *STRICT, "--strict-markers", "--scf-left-running=error", "-p", "no:cacheprovider", timeout=120
+        *STRICT,
+        *("--strict-markers", "--scf-left-running=error", "-p", "no:cacheprovider", "-p", "no:asyncio"),
+        timeout=120,
     )
     outcomes = result.parseoutcomes()
     assert set(outcomes) <= {"passed", "skipped"}

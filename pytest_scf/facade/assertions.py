@@ -1,7 +1,7 @@
 """Assertions about events that say, when they fail, what happened to the event and why.
 
-``explain`` does the same for plain ``assert event.status == "FINISHED"``: status and status code come as values that
-remember their event.
+Status and status code come as values that remember their event, so that a plain ``assert event.status == "FINISHED"``
+can be explained as well: see ``compared``.
 """
 
 from __future__ import annotations
@@ -9,79 +9,94 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
+from pytest_scf.facade.description import describe, headline
+from pytest_scf.facade.values import Described
+from pytest_scf.facts import ABORTED, FAILED, FINISHED
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.handles import Event
+
+    class _Instance(Protocol):
+        id: str
+        alive: bool
+        state: str
+
+    class Checked(Described, Protocol):
+        """What the assertions do with an event, beside describing it."""
+
+        @property
+        def return_value(self) -> Any: ...
+        @property
+        def instance(self) -> Any: ...
+        def wait(self, timeout: float = ...) -> Any: ...
+        def wait_for_log(self, pattern: str | re.Pattern[str], timeout: float = ...) -> re.Match[str]: ...
+
 
 ANY: Final[Any] = type("Any", (), {"__repr__": lambda self: "..."})()
-_LOG_LINES = 20
-_LINE_LENGTH = 400
 
 
 class Status(str):
     """A status that remembers its event, so that a failed comparison can explain it."""
 
-    scf_event: Event
+    scf_event: Described
 
 
 class StatusNumber(int):
     """A status code that remembers its event, so that a failed comparison can explain it."""
 
-    scf_event: Event
+    scf_event: Described
 
 
-def assert_finished(event: Event, value: object = ANY, *, timeout: float = 30) -> None:
+def assert_finished(event: Checked, value: object = ANY, *, timeout: float = 30) -> None:
     __tracebackhide__ = True
     _wait_for_end(event, "FINISHED 200", timeout)
-    if event.status != "FINISHED" or event.status_code != 200:
-        _fail(event, "FINISHED 200")
+    if event.status != FINISHED or event.status_code != 200:
+        _fail(event, headline(event, "FINISHED 200"))
     if value is not ANY and event.return_value != value:
-        _fail(event, f"FINISHED 200 with the value {value!r}", f" with the value {event.return_value!r}")
+        _fail(event, f"the return value is {event.return_value!r}, not {value!r}")
 
 
-def assert_aborted(event: Event, *, timeout: float = 30) -> None:
+def assert_aborted(event: Checked, *, timeout: float = 30) -> None:
     __tracebackhide__ = True
     _wait_for_end(event, "ABORTED 499", timeout)
-    if event.status != "ABORTED" or event.status_code != 499:
-        _fail(event, "ABORTED 499")
+    if event.status != ABORTED or event.status_code != 499:
+        _fail(event, headline(event, "ABORTED 499"))
 
 
-def assert_failed(event: Event, code: int | None = None, *, timeout: float = 30) -> None:
+def assert_failed(event: Checked, code: int | None = None, *, timeout: float = 30) -> None:
     __tracebackhide__ = True
     if code is not None and (not isinstance(code, int) or isinstance(code, bool)):
         raise UsageError(f"assert_failed takes a status code like 439, not {code!r}")
-    wanted = "FAILED" if code is None else f"FAILED {code}"
+    wanted = FAILED if code is None else f"{FAILED} {code}"
     _wait_for_end(event, wanted, timeout)
-    if event.status != "FAILED" or code not in (None, event.status_code):
-        _fail(event, wanted)
+    if event.status != FAILED or code not in (None, event.status_code):
+        _fail(event, headline(event, wanted))
 
 
-def assert_logged(event: Event, pattern: str | re.Pattern[str], *, timeout: float = 30) -> re.Match[str]:
+def assert_logged(event: Checked, pattern: str | re.Pattern[str], *, timeout: float = 30) -> re.Match[str]:
     __tracebackhide__ = True
     wanted = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
     try:
         return event.wait_for_log(pattern, timeout=timeout)
     except EventEnded:
         # The wait saw output as it came; the log as a whole, with the lines that close it, has the last word.
-        found = search(pattern, event.logs.text)
+        found = search(pattern, "".join(line.text + "\n" for line in event._log_lines()))
         if found is None:
-            _fail(event, f"a log that holds {wanted!r}", ", and its log does not")
+            _fail(event, f"{wanted!r} is not in the log; {headline(event)}")
         return found
     except WaitTimeout:
-        _fail(event, f"a log that holds {wanted!r}", f", and its log did not within {timeout:g} s")
+        _fail(event, f"{wanted!r} is not in the log after {timeout:g} s; {headline(event)}")
 
 
-def assert_repossessed(event: Event, *, timeout: float = 30) -> None:
+def assert_repossessed(event: Checked, *, timeout: float = 30) -> None:
     __tracebackhide__ = True
-    wanted = "the event's instance repossessed"
-    _wait_for_end(event, wanted, timeout)
+    _wait_for_end(event, "ended, its instance repossessed", timeout)
     # An event's end is published when its instance is gone, where it goes; so there is nothing to wait for.
     instance = event.instance
     if instance.alive:
-        _fail(event, wanted, f", and the instance {instance.id} is {instance.state}")
+        _fail(event, f"the instance {instance.id} is {instance.state}, not repossessed; {headline(event)}")
 
 
 def search(pattern: str | re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -103,53 +118,31 @@ def compiled(pattern: str | re.Pattern[str]) -> Callable[[str], re.Match[str] | 
 
 
 def explain(op: str, left: object, right: object) -> list[str] | None:
-    """For pytest_assertrepr_compare: lines that explain a comparison with an event's status or status code."""
+    """For pytest_assertrepr_compare: what was compared, with the reason why the event is in the state it is in.
+
+    None where neither side is an event's status or status code.
+    """
     known = _values(left) or _values(right)
     if not known:
         return None
     event = known[0].scf_event
-    lines = [f"{_plain(left)!r} {op} {_plain(right)!r}"]
+    lines = [f"{_plain(left)!r} {op} {_plain(right)!r}", headline(event)]
     if "RUNNING" in known:
         lines.append("The event was RUNNING when it was compared: call event.wait() first.")
-    return lines + describe(event)
-
-
-def describe(event: Event) -> list[str]:
-    """What there is to say about an event: its status, why, the way there, and the end of its log."""
-    lines = [f"{_title(event)} is {_state(event)}", f"diagnosis: {event.diagnosis}"]
-    if event.error_message:
-        lines.append(f"error: {event.error_message}")
-    lines.append("transitions:")
-    for step in event.transitions:
-        lines.append(f"  {step.time:%H:%M:%S.%f} {step.status} {step.status_code}: {step.cause}")
-    log = [line.text for line in event.logs.lines]
-    shown = log[-_LOG_LINES:]
-    lines.append(f"last {len(shown)} of {len(log)} log lines:" if len(log) > len(shown) else "log:")
-    lines += [f"  {text if len(text) <= _LINE_LENGTH else text[:_LINE_LENGTH] + '...'}" for text in shown]
     return lines
 
 
-def _wait_for_end(event: Event, wanted: str, timeout: float) -> None:
+def _wait_for_end(event: Checked, wanted: str, timeout: float) -> None:
     __tracebackhide__ = True
     try:
         event.wait(timeout)
     except WaitTimeout:
-        _fail(event, wanted, f" after {timeout:g} s: call event.wait(), with a longer timeout=, before")
+        _fail(event, f"{headline(event, wanted)} after {timeout:g} s: call event.wait() before, with a longer timeout=")
 
 
-def _fail(event: Event, wanted: str, more: str = "") -> NoReturn:
+def _fail(event: Described, what: str) -> NoReturn:
     __tracebackhide__ = True
-    lines = [f"wanted: {wanted}", f"found:  {_state(event)}{more}", *describe(event)]
-    raise AssertionError("\n".join(lines)) from None
-
-
-def _title(event: Event) -> str:
-    kind = "event" if event.asynchronous else "invocation"
-    return f"{kind} {event.request_id} of function {event.function.name}"
-
-
-def _state(event: Event) -> str:
-    return f"{event.status} {int(event.status_code)}" if event.final else "RUNNING"
+    raise AssertionError("\n".join([what, *describe(event, said=what)])) from None
 
 
 def _values(value: object) -> list[Status | StatusNumber]:

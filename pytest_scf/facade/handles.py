@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from pytest_scf.api_errors import UnsupportedOperationAsyncRunEnable
 from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
 from pytest_scf.facade import assertions, registrations
 from pytest_scf.facade.assertions import Status, StatusNumber
+from pytest_scf.facade.description import describe, headline, one_line
 from pytest_scf.facade.payload import encode
+from pytest_scf.facade.tracebacks import SourceFiles
+from pytest_scf.facade.values import LogLine, Transition
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
@@ -29,23 +33,6 @@ if TYPE_CHECKING:
     from pytest_scf.platform.platform import Platform
 
 
-class Transition(NamedTuple):
-    """A change of an event's status, and what brought it about."""
-
-    time: datetime
-    status: str
-    status_code: int
-    cause: str
-
-
-class LogLine(NamedTuple):
-    """A line of a log; ``source`` is "Platform" or "Custom" (the user's code)."""
-
-    time: datetime
-    source: str
-    text: str
-
-
 @dataclass(frozen=True, eq=False)
 class Session:
     """What the handles of one runtime share."""
@@ -54,6 +41,15 @@ class Session:
     api: Api
     # The files that a function's code was copied from, by their names in the code root.
     origins: dict[FunctionRecord, Mapping[str, Path]] = field(default_factory=dict)
+    #: by request id: what was read of an event while it was RUNNING, which explains a failure of the test
+    read_early: dict[str, str] = field(default_factory=dict)
+    #: request ids of asynchronous invocations of functions without asynchronous execution
+    queued: set[str] = field(default_factory=set)
+
+    def files(self, record: EventRecord) -> SourceFiles:
+        """Where the user's files are that an invocation's code consists of."""
+        origins = self.origins.get(record.function, {})
+        return SourceFiles(record.config.code_root, origins, self.platform.base_dir)
 
     def moment(self, epoch: float) -> datetime:
         zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))
@@ -125,7 +121,10 @@ class Function(_Handle):
         again where it fails (see ``Event.attempts``). Raises the API's errors, 429 and 432 among them.
         """
         response = self._invoke(event, "Event")
-        return Event._of(self._session, self._invoked(response))
+        record = self._invoked(response)
+        if not record.asynchronous:
+            self._session.queued.add(record.request_id)
+        return Event._of(self._session, record)
 
     def request(
         self,
@@ -279,8 +278,75 @@ class _Invocation(_Handle):
         """
         record = self._record
         if record.status != "FINISHED" or not record.ret_msg:
+            self._note_early("return_value")
             return None
         return record.ret_msg if record.is_text else json.loads(record.ret_msg)
+
+    @property
+    def status(self) -> str:
+        """ "RUNNING", "FINISHED", "FAILED" or "ABORTED"."""
+        status = Status(self._record.status)
+        status.scf_event = self._event()
+        return status
+
+    @property
+    def status_code(self) -> int:
+        """0 while it is RUNNING, then 200, 430, 433, 434, 437, 439, 499, ..."""
+        number = StatusNumber(self._record.status_code if self._record.final else 0)
+        number.scf_event = self._event()
+        return number
+
+    @property
+    def diagnosis(self) -> str:
+        """One sentence: what was so when the termination signal was sent, what ended the invocation, and why."""
+        from pytest_scf.platform.diagnosis import diagnose
+
+        text = diagnose(self._record)
+        unregistered = self._unregistered()
+        return f"{text.removesuffix('.')}; {unregistered}" if unregistered else text
+
+    def _unregistered(self) -> str:
+        """Where the code would have registered a signal handler, if a signal came before it had."""
+        record = self._record
+        last = record.signals[-1] if record.signals else None
+        # A registration that did run, and was taken back since, is no registration that had not run yet.
+        if last is None or last.disposition != "default" or last.registration is not None:
+            return ""
+        origins = self._session.origins.get(record.function, {})
+        found = registrations.find(record.config.code_root, origins)
+        if not found:
+            return ""
+        if "signal only works in main thread" in record.log.user_text():
+            return f"{found[0]}, in a thread that is not the main one, which Python refuses (see the log)"
+        return f"{' and '.join(map(str, found))}, which had not run yet"
+
+    @property
+    def traceback(self) -> str:
+        """The traceback of the user's code, as text, with the paths of this machine; "" where there is none."""
+        error = self.error
+        stack = "" if error is None else str(error.get("stackTrace") or "")
+        return self._session.files(self._record).translate(stack)
+
+    @property
+    def logs(self) -> Logs:
+        """The log, with its lines, its times and what of it the user's code wrote; readable while it runs."""
+        self._note_early("logs")
+        return Logs._of(self._session, self._record)
+
+    @property
+    def log(self) -> str:
+        """The whole log as the cloud shows it, as ``logs.text``."""
+        return self.logs.text
+
+    def _log_lines(self) -> list[LogLine]:
+        return Logs._of(self._session, self._record).lines
+
+    def _event(self) -> Event:
+        return Event._of(self._session, self._record)
+
+    def _note_early(self, what: str) -> None:
+        if not self._record.final:
+            self._session.read_early[self.request_id] = what
 
     @property
     def error(self) -> dict[str, Any] | None:
@@ -340,30 +406,12 @@ class InvokeResult(_Invocation):
         return self._result
 
     @property
-    def status_code(self) -> int:
-        """200, or the code of what went wrong."""
-        return _number(self._event())
-
-    @property
-    def log(self) -> str:
-        """The whole log, as the cloud shows it."""
-        return self._record.log.text()
-
-    @property
     def memory(self) -> int:
         """The most memory that the instance used, in bytes."""
         return self._record.memory_bytes
 
-    @property
-    def diagnosis(self) -> str:
-        """One sentence: what ended the invocation."""
-        return self._event().diagnosis
-
-    def _event(self) -> Event:
-        return Event._of(self._session, self._record)
-
     def __repr__(self) -> str:
-        return f"<InvokeResult {self.request_id}: {int(self.status_code)}>"
+        return f"<InvokeResult {self.request_id}: {int(self.status_code)}{_reason(self)}>"
 
 
 class Event(_Invocation):
@@ -378,16 +426,12 @@ class Event(_Invocation):
         return self._record.asynchronous
 
     @property
-    def status(self) -> str:
-        """ "RUNNING", "FINISHED", "FAILED" or "ABORTED"."""
-        status = Status(self._record.status)
-        status.scf_event = self
-        return status
-
-    @property
-    def status_code(self) -> int:
-        """0 while it is RUNNING, then 200, 430, 433, 434, 437, 439, 499, ..."""
-        return _number(self)
+    def kind(self) -> str:
+        """What it is, in words: "event", "asynchronous invocation" (no asynchronous execution) or "invocation"."""
+        record = self._record
+        if record.asynchronous:
+            return "event"
+        return "asynchronous invocation" if self.request_id in self._session.queued else "invocation"
 
     @property
     def final(self) -> bool:
@@ -403,39 +447,11 @@ class Event(_Invocation):
         return None if end is None else self._session.moment(end)
 
     @property
-    def logs(self) -> Logs:
-        return Logs._of(self._session, self._record)
-
-    @property
     def transitions(self) -> list[Transition]:
         return [
             Transition(self._session.moment(step.time), step.status, step.status_code, step.cause)
             for step in list(self._record.transitions)
         ]
-
-    @property
-    def diagnosis(self) -> str:
-        """One sentence: what was so when the termination signal was sent, what ended the event, and why."""
-        from pytest_scf.platform.diagnosis import diagnose
-
-        text = diagnose(self._record)
-        unregistered = self._unregistered()
-        return f"{text.removesuffix('.')}; {unregistered}" if unregistered else text
-
-    def _unregistered(self) -> str:
-        """Where the code would have registered a signal handler, if a signal came before it had."""
-        record = self._record
-        last = record.signals[-1] if record.signals else None
-        # A registration that did run, and was taken back since, is no registration that had not run yet.
-        if last is None or last.disposition != "default" or last.registration is not None:
-            return ""
-        origins = self._session.origins.get(record.function, {})
-        found = registrations.find(record.config.code_root, origins)
-        if not found:
-            return ""
-        if "signal only works in main thread" in record.log.user_text():
-            return f"{found[0]}, in a thread that is not the main one, which Python refuses (see the log)"
-        return f"{' and '.join(map(str, found))}, which had not run yet"
 
     def wait(self, timeout: float = 60) -> Event:
         """Wait until the event has ended; gives the event.
@@ -489,6 +505,8 @@ class Event(_Invocation):
             self._session.platform.wait_for_signal_handler(self._record, timeout)
         except WaitTimeout:
             raise self._timed_out("did not register a signal handler for SIGTERM", timeout) from None
+        except EventEnded:
+            raise self._ended("ended before it registered a signal handler for SIGTERM") from None
         return self
 
     def wait_for_log(self, pattern: str | re.Pattern[str], timeout: float = 30) -> re.Match[str]:
@@ -498,13 +516,15 @@ class Event(_Invocation):
         """
         _check_timeout(timeout)
         look = assertions.compiled(pattern)
-        found: re.Match[str] | None = look(self.logs.text)
+        found: re.Match[str] | None = look(Logs._of(self._session, self._record).text)
         if found is None:
+            text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
             try:
                 found = self._session.platform.wait_for_log(self._record, look, timeout)
             except WaitTimeout:
-                text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
                 raise self._timed_out(f"did not log {text!r}", timeout) from None
+            except EventEnded:
+                raise self._ended(f"ended without logging {text!r}") from None
         return found
 
     def terminate(self, graceful: bool = False) -> None:
@@ -512,6 +532,12 @@ class Event(_Invocation):
 
         Raises the API's errors: an event that is not RUNNING, or that is no asynchronous execution.
         """
+        record = self._record
+        if not record.asynchronous:
+            raise UnsupportedOperationAsyncRunEnable(
+                f"{self.kind} {self.request_id} of function {record.function.name} cannot be terminated, since the "
+                "function has no asynchronous execution: deploy(..., async_run=True) gives it that."
+            )
         self._session.api.call(
             "TerminateAsyncEvent",
             {
@@ -548,18 +574,23 @@ class Event(_Invocation):
         assertions.assert_repossessed(self, timeout=timeout)
 
     def _timed_out(self, what: str, timeout: float) -> WaitTimeout:
-        lines = [f"the event {what} within {timeout:g} s", *assertions.describe(self)]
-        return WaitTimeout("\n".join(lines))
+        return WaitTimeout(self._explained(f"the event {what} within {timeout:g} s"))
+
+    def _ended(self, what: str) -> EventEnded:
+        return EventEnded(self._explained(f"the event {what}: {headline(self)}"))
+
+    def _explained(self, what: str) -> str:
+        return "\n".join([what, *describe(self, said=what)])
 
     def __repr__(self) -> str:
         code = f" {self._record.status_code}" if self._record.final else ""
-        return f"<Event {self.request_id} of {self._record.function.name}: {self._record.status}{code}>"
+        return f"<Event {self.request_id} of {self._record.function.name}: {self._record.status}{code}{_reason(self)}>"
 
 
-def _number(event: Event) -> int:
-    number = StatusNumber(event._record.status_code if event._record.final else 0)
-    number.scf_event = event
-    return number
+def _reason(invocation: InvokeResult | Event) -> str:
+    """Why it failed, for ``repr()``, which pytest shows where an assertion about it fails."""
+    record = invocation._record
+    return f", {one_line(invocation.diagnosis)}" if record.final and record.status != "FINISHED" else ""
 
 
 def _check_timeout(timeout: object) -> None:

@@ -6,14 +6,17 @@ the platform, the fork server or the runtime; the first test that asks for a run
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_scf.plugin import left as left_running
 from pytest_scf.plugin import markers, options, report, watch
 from pytest_scf.plugin.fixtures import scf_endpoint, scf_runtime, scf_runtime_session, scf_sdk, scf_settings
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
 
 __all__ = ["scf_endpoint", "scf_runtime", "scf_runtime_session", "scf_sdk", "scf_settings"]
 
@@ -51,7 +54,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report.explain_failure(item, call.excinfo)
     made = yield
     report.complete(item, made)
     left_running.collector(item.config).attach(made)
@@ -66,10 +72,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     watch.state(session.config).ending = True
 
 
-def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    # Loaded by whoever made an event; where nobody did, there is nothing of ours to explain.
-    assertions = sys.modules.get("pytest_scf.facade.assertions")
-    if assertions is None:
-        return None
-    explanation: list[str] | None = assertions.explain(op, left, right)
-    return explanation
+def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    return report.explain_comparison(config, op, left, right)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> Generator[None, None, None]:
+    report.colour(terminalreporter)
+    return (yield)

@@ -1,36 +1,116 @@
-"""The section "scf events" in the report of a failed test: what became of each event, why, and what it said."""
+"""The events of a test in its report: what became of each, why, and what it said.
+
+A failed test has a section with its events, without those that the failure itself has told of. Where a failed
+assertion names an event, the reason comes first, so that the short summary, JUnit files and the annotations of a CI
+tell it too. A test that passed has the section where somebody keeps the output of such tests.
+"""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_scf.plugin import watch
 
-TITLE = "scf events"
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from pytest_scf.facade.handles import Event
+
+#: pytest, and what writes JUnit files, take a section of this beginning for output of the test
+TITLE = "Captured stdout: scf events"
 #: the newest ones: a report is read by a person
 MOST_EVENTS = 20
 
-_SHOWN = pytest.StashKey[bool]()
+#: whether the test has failed, and the section that it has
+_SECTION = pytest.StashKey[tuple[bool, str]]()
+_REQUEST_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b")
+_HANDLE = re.compile(rf"<(?:Event|InvokeResult|Logs of) ({_REQUEST_ID.pattern})")
+
+
+def explain_failure(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
+    """Before pytest looks at what a test raised: leave out our frames, and put the reason of a failed assertion first.
+
+    The assertion is one that pytest has rewritten: it names the events whose attributes it looked at.
+    """
+    if excinfo is None or not watch.state(item.config).runtimes:
+        return
+    _hide_our_frames()
+    error = excinfo.value
+    if not isinstance(error, AssertionError) or not error.args or not isinstance(error.args[0], str):
+        return
+    lines = error.args[0].splitlines()
+    compared = set(watch.state(item.config).compared)
+    reasons = [line.strip() for line in lines if line.strip() in compared]
+    if not reasons:
+        found = dict.fromkeys(_HANDLE.findall(error.args[0]))
+        reasons = [reason for reason in (_reason(item, request_id) for request_id in found) if reason]
+    if reasons and lines[0] not in reasons:
+        excinfo.exconly(tryshort=True)  # some versions of pytest look at the beginning of the text here, once for all
+        rest = [line for line in lines if line.strip() not in compared]
+        error.args = ("\n".join([*reasons, *rest]), *error.args[1:])
+
+
+def explain_comparison(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
+    """For pytest_assertrepr_compare: the comparison of a status or status code, and why the event has that."""
+    # Loaded by whoever made an event; where nobody did, there is nothing of ours to explain.
+    assertions = sys.modules.get("pytest_scf.facade.assertions")
+    if assertions is None:
+        return None
+    explanation: list[str] | None = assertions.explain(op, left, right)
+    if explanation is not None:
+        watch.state(config).compared = explanation[1:]
+    return explanation
+
+
+def _reason(item: pytest.Item, request_id: str) -> str:
+    from pytest_scf.facade.description import headline
+
+    for watched in watch.state(item.config).runtimes:
+        event = watched.find(request_id)
+        if event is None:
+            continue
+        early = watched.read_early(request_id)
+        if early:
+            return f"the event was RUNNING when its {early} was read: call event.wait() before"
+        return "" if event.status in ("RUNNING", "FINISHED") else headline(event)
+    return ""
 
 
 def complete(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Add the section to a failed test's first failing report."""
+    """Add the section to a failed test's first failing report, or to that of a test that passed, if it is kept."""
     if report.when == "setup":
         # The same item runs again where another plugin repeats failed tests.
-        item.stash[_SHOWN] = False
-    if not report.failed or item.stash.get(_SHOWN, False):
+        item.stash[_SECTION] = (False, "")
+    failed_before, text = item.stash.get(_SECTION, (False, ""))
+    if report.failed and not failed_before:
+        text = _section(item, report.longreprtext)
+    elif report.when == "call" and report.passed and _output_is_kept(item.config):
+        text = _section(item, "")
+    elif report.when != "teardown" or report.failed:
         return
-    lines = [line for watched in watch.state(item.config).runtimes for line in _describe_all(watched)]
-    if lines:
-        item.stash[_SHOWN] = True
-        report.sections.append((TITLE, "\n".join(lines)))
+    # What writes JUnit files looks at the report of the teardown alone.
+    item.stash[_SECTION] = (report.failed or failed_before, text)
+    if text:
+        report.sections.append((TITLE, text))
 
 
-def _describe_all(watched: watch.Watched) -> Iterator[str]:
-    from pytest_scf.facade import assertions
+def _section(item: pytest.Item, said: str) -> str:
+    return "\n".join(line for known in watch.state(item.config).runtimes for line in _describe_all(item, known, said))
 
+
+def _output_is_kept(config: pytest.Config) -> bool:
+    """Whether the output of tests that passed is printed (-rP) or written to a file."""
+    option = config.option
+    letters = getattr(option, "reportchars", "")
+    return "P" in letters or "A" in letters or bool(getattr(option, "xmlpath", None) or getattr(option, "htmlpath", ""))
+
+
+def _describe_all(item: pytest.Item, watched: watch.Watched, said: str) -> Iterator[str]:
     try:
         events = watched.events()
     except Exception as error:
@@ -40,9 +120,62 @@ def _describe_all(watched: watch.Watched) -> Iterator[str]:
         yield f"({len(events) - MOST_EVENTS} earlier events left out)"
     for event in events[-MOST_EVENTS:]:
         try:
-            title, *facts = assertions.describe(event)
+            yield from _describe(event, item.config.get_verbosity() > 0, said)
         except Exception as error:
             # The test's own failure is what the user came for; ours must not take its place.
-            title, facts = f"(event {event.request_id} cannot be described: {error!r})", []
-        yield title
-        yield from (f"  {fact}" for fact in facts)
+            yield f"(event {event.request_id} cannot be described: {error!r})"
+
+
+def _describe(event: Event, verbose: bool, said: str) -> list[str]:
+    from pytest_scf.facade import description
+
+    lines = description.describe(event, verbose=verbose, said=said)
+    told = {line.removeprefix("E").strip() for line in said.splitlines()}
+    # The failure has told of it line by line: an assertion of ours, or a wait that ran out of time.
+    if lines[0] in told and not verbose and all(line.strip() in told for line in lines[1:-1]):
+        return [f"{lines[0]}: see above"]
+    return lines
+
+
+_STATES = re.compile(r"^( *\+[\d.]+ m?s  | +)(?:(FINISHED)|(FAILED)|(ABORTED|RUNNING))\b.*", re.MULTILINE)
+_ERRORS = re.compile(r"^(?!\s)(?!Traceback)[\w.]+(?:Error|Exception|Exit|Interrupt|Warning)\b.*", re.MULTILINE)
+_TITLES = re.compile(r"^(?:event|invocation|asynchronous invocation) .*", re.MULTILINE)
+
+
+def colour(reporter: TerminalReporter) -> None:
+    """Colour the sections just before they are printed; what others make of the reports stays plain text."""
+    markup = reporter._tw.markup
+
+    def of_state(found: re.Match[str]) -> str:
+        _, finished, failed, _ = found.groups()
+        start = found.start(0) + len(found[1])
+        text = found.string[start : found.end(0)]
+        return found[1] + markup(text, green=bool(finished), red=bool(failed), yellow=not (finished or failed))
+
+    for reports in reporter.stats.values():
+        for report in reports:
+            for position, (name, text) in enumerate(getattr(report, "sections", ())):
+                if name == TITLE and reporter._tw.hasmarkup:
+                    text = _STATES.sub(of_state, text)
+                    text = _ERRORS.sub(lambda found: markup(found[0], red=True), text)
+                    text = _TITLES.sub(lambda found: markup(found[0], bold=True), text)
+                    report.sections[position] = (name, text)
+
+
+def _hide_our_frames() -> None:
+    """pytest asks the globals of each frame whether it is to be left out, and tells them the error that went by."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pytest_scf."):
+            module.__dict__.setdefault("__tracebackhide__", _is_of_no_interest)
+
+
+def _is_of_no_interest(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+    """A frame of ours is of interest where the error is a bug of ours."""
+    from pytest_scf.errors import ScfError
+
+    if isinstance(excinfo.value, (ScfError, AssertionError)):
+        return True
+    trace = excinfo.value.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is None or not str(trace.tb_frame.f_globals.get("__name__", "")).startswith("pytest_scf.")

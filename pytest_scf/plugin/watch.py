@@ -31,6 +31,14 @@ class Watched:
                 return events[position + 1 :]
         return events
 
+    def find(self, request_id: str) -> Event | None:
+        """One of the running test's invocations, by its request id."""
+        return next((event for event in self.events() if event.request_id == request_id), None)
+
+    def read_early(self, request_id: str) -> str:
+        """What the test read of an event while that was RUNNING; "" where it did not."""
+        return self.runtime._session.read_early.get(request_id, "")
+
     def pass_on(self, nodeid: str) -> None:
         """A test ends: note which RUNNING events are its own, and count the next test's from here."""
         events = self.events()
@@ -50,6 +58,8 @@ class State:
         self.item: pytest.Item | None = None
         #: the run is being ended, perhaps in the middle of a test: there is no report left to be made
         self.ending = False
+        #: the reasons that the latest comparison of a status was explained with
+        self.compared: list[str] = []
         self.lease: HostLease | None = None
 
 

@@ -62,30 +62,32 @@ def test_what_holds_passes(ends):
 
 def test_another_end(ends):
     text = message(ends["failed"].assert_finished)
-    assert text.startswith("wanted: FINISHED 200\nfound:  FAILED 430\n")
-    assert f"event {ends['failed'].request_id} of function raising is FAILED 430" in text
-    assert "diagnosis: the handler raised ZeroDivisionError: division by zero" in text
-    assert "error: User code exception caught: ZeroDivisionError: division by zero" in text
-    assert re.search(r"\n  \d\d:\d\d:\d\d\.\d{6} RUNNING 0: invoked\n", text)
-    assert "START RequestId" in text
-    assert message(ends["finished"].assert_aborted).startswith("wanted: ABORTED 499\nfound:  FINISHED 200\n")
-    assert message(ends["finished"].assert_failed, 439).startswith("wanted: FAILED 439\nfound:  FINISHED 200\n")
-    assert message(ends["failed"].assert_failed, 439).startswith("wanted: FAILED 439\nfound:  FAILED 430\n")
-    assert message(ends["aborted"].assert_failed).startswith("wanted: FAILED\nfound:  ABORTED 499\n")
+    title = f"event {ends['failed'].request_id} of function raising"
+    assert text.startswith(
+        f"FAILED 430, not FINISHED 200: the handler raised ZeroDivisionError: division by zero\n{title}\n"
+    )
+    assert re.search(r"\n +\+0 ms  invoked\n", text)
+    assert re.search(r"\n +\+\d+ ms  FAILED 430\nTraceback", text)
+    assert text.count("ZeroDivisionError: division by zero") == 2  # the reason, and the traceback's last line
+    assert "START RequestId" not in text
+    assert message(ends["finished"].assert_aborted).startswith("FINISHED 200, not ABORTED 499: the handler returned\n")
+    assert message(ends["finished"].assert_failed, 439).startswith("FINISHED 200, not FAILED 439: ")
+    assert message(ends["failed"].assert_failed, 439).startswith("FAILED 430, not FAILED 439: ")
+    assert message(ends["aborted"].assert_failed).startswith("ABORTED 499, not FAILED: the user terminated the event")
 
 
 def test_another_value(ends):
     text = message(ends["finished"].assert_finished, None)
-    assert text.startswith("wanted: FINISHED 200 with the value None\nfound:  FINISHED 200 with the value {'a': 1}\n")
+    assert text.startswith("the return value is {'a': 1}, not None\n")
 
 
 def test_still_running(ends):
     text = message(ends["running"].assert_finished, timeout=0.01)
     assert text.startswith(
-        "wanted: FINISHED 200\nfound:  RUNNING after 0.01 s: call event.wait(), with a longer timeout=, before\n"
+        "RUNNING, not FINISHED 200 after 0.01 s: call event.wait() before, with a longer timeout=\nevent "
     )
-    assert "last 20 of " in text
-    assert "line 29" in text
+    assert "(10 earlier lines)" in text
+    assert "| line 29" in text
     assert "line 5" not in text
     for check in (ends["running"].assert_failed, ends["running"].assert_aborted, ends["running"].assert_repossessed):
         assert "call event.wait()" in message(check, timeout=0)
@@ -93,14 +95,14 @@ def test_still_running(ends):
 
 def test_not_logged(ends):
     text = message(ends["finished"].assert_logged, "nothing")
-    assert text.startswith("wanted: a log that holds 'nothing'\nfound:  FINISHED 200, and its log does not\n")
+    assert text.startswith("'nothing' is not in the log; FINISHED 200: the handler returned\n")
     text = message(ends["running"].assert_logged, re.compile("no.*thing"), timeout=0)
-    assert "found:  RUNNING, and its log did not within 0 s" in text
+    assert text.startswith("'no.*thing' is not in the log after 0 s; RUNNING\n")
 
 
 def test_not_repossessed(ends):
-    assert re.search(
-        r"found:  FINISHED 200, and the instance echo-\d+ is idle", message(ends["finished"].assert_repossessed)
+    assert re.match(
+        r"the instance echo-\d+ is idle, not repossessed; FINISHED 200", message(ends["finished"].assert_repossessed)
     )
 
 
@@ -121,8 +123,8 @@ def test_tracebacks_end_in_the_test(ends):
 class TestExplanations:
     def test_of_a_status(self, ends):
         lines = explain("==", ends["failed"].status, "FINISHED")
-        assert lines[0] == "'FAILED' == 'FINISHED'"
-        assert "diagnosis: the handler raised ZeroDivisionError: division by zero" in lines
+        reason = "FAILED 430: the handler raised ZeroDivisionError: division by zero"
+        assert lines == ["'FAILED' == 'FINISHED'", reason]
         assert explain("==", "FINISHED", ends["failed"].status)[0] == "'FINISHED' == 'FAILED'"
         assert explain("in", ends["failed"].status, ["A"])[0] == "'FAILED' in ['A']"
 
@@ -133,11 +135,10 @@ class TestExplanations:
         failed = ends["failed"]
         lines = explain("==", (failed.status, failed.status_code), ("ABORTED", 499))
         assert lines[0] == "('FAILED', 430) == ('ABORTED', 499)"
-        assert "transitions:" in lines
 
     def test_of_an_event_that_runs(self, ends):
         lines = explain("==", ends["running"].status, "FINISHED")
-        assert lines[1] == "The event was RUNNING when it was compared: call event.wait() first."
+        assert lines[-1] == "The event was RUNNING when it was compared: call event.wait() first."
 
     def test_of_other_things(self):
         for left, right in [("a", "b"), (1, 2), ((1, 2), [3]), (None, object())]:

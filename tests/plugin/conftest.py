@@ -37,7 +37,7 @@ def main_handler(event, context):
 #: its class would load a module); and without what has nothing to do with us and takes a second to load
 ARGUMENTS = (
     *("-W", "error", "-W", "ignore:instances are isolated by directories only"),
-    *("-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
+    *("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:syrupy"),
 )
 
 Run = Callable[..., pytest.RunResult]

@@ -36,8 +36,9 @@ def test_an_option_makes_it_an_error_of_the_test(run, pytester, arguments):
         [
             "*ERROR at teardown of test_leaves*",
             "event * of function worker, begun in *::test_leaves: was still RUNNING, terminated",
-            "*- scf events -*",
-            "event * is ABORTED 499",
+            "*: scf events -*",
+            "event * of function worker",
+            "*  ABORTED 499: the runtime was closed while the event ran*",
             *SUMMARY,
         ]
     )

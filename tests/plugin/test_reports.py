@@ -13,7 +13,7 @@ def test_a_failing_test_shows_each_event_with_status_reason_way_and_log(run, pyt
             killed.terminate(graceful=True)
             killed.wait()
             still = function.invoke_async({"catch": True})
-            still.wait_for_signal_handler()
+            still.wait_for_log("listens")
             raise RuntimeError("the test's own failure")
         """
     )
@@ -22,23 +22,18 @@ def test_a_failing_test_shows_each_event_with_status_reason_way_and_log(run, pyt
     result.stdout.fnmatch_lines(
         [
             "E * RuntimeError: the test's own failure",
-            "*- scf events -*",
-            "event * of function worker is FINISHED 200",
-            "  diagnosis: the handler returned",
-            "  transitions:",
-            "    *:*:*.* RUNNING *: invoked",
-            "    *:*:*.* FINISHED 200: the handler returned",
-            "  log:",
-            "    START RequestId:*",
-            "    works",
-            "event * of function worker is FAILED 439",
-            "  diagnosis: SIGTERM was default when it was sent: no signal handler was registered*index.py:16*",
-            "    works",
-            "    [[]PLATFORM[]] Signal received successfully",
-            "    ERROR RequestId:*User process exit when running*",
-            "event * of function worker is RUNNING",
-            "  diagnosis: the event is still RUNNING",
-            "    works, and listens",
+            "*: scf events -*",
+            "event * of function worker",
+            "    +0 ms  invoked",
+            "* ms  | works",
+            "* ms  FINISHED 200: the handler returned",
+            "event * of function worker",
+            "* ms  | works",
+            "* ms  | [[]PLATFORM[]] Signal received successfully",
+            "* ms  FAILED 439: SIGTERM was default when it was sent: no signal handler was registered*index.py:16*",
+            "event * of function worker",
+            "* ms  | works, and listens",
+            "           RUNNING",
             "*= scf: events left RUNNING =*",
         ]
     )
@@ -57,9 +52,8 @@ def test_a_plain_assertion_explains_what_became_of_the_event(run, pytester):
     result = run("-vv")
     result.stdout.fnmatch_lines(
         [
+            "E * FAILED 430: the handler raised ValueError: no such job",
             "E * assert ('FAILED', 430) == ('FINISHED', 200)",
-            "E * event * of function worker is FAILED 430",
-            "E * diagnosis: the handler raised ValueError: no such job",
         ]
     )
 
@@ -86,9 +80,11 @@ def test_a_synchronous_call_is_shown_too(run, pytester):
     result = run()
     result.stdout.fnmatch_lines(
         [
-            "*- scf events -*",
-            "invocation * of function worker is FAILED 430",
-            "*the handler raised ValueError: no such job",
+            "E *FAILED 430: the handler raised ValueError: no such job",
+            "*: scf events -*",
+            "invocation * of function worker",
+            '  File "functions/worker/index.py", line 9, in main_handler',
+            "ValueError: no such job",
         ]
     )
 
@@ -108,7 +104,7 @@ def test_an_error_in_a_later_fixture_shows_the_events_so_far(run, pytester):
     )
     result = run()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*ERROR at setup of test_error*", "*- scf events -*", "*ValueError: first"])
+    result.stdout.fnmatch_lines(["*ERROR at setup of test_error*", "*: scf events -*", "*ValueError: first"])
 
 
 def test_an_error_at_teardown_shows_the_events_after_the_runtime_is_closed(run, pytester):
@@ -128,7 +124,13 @@ def test_an_error_at_teardown_shows_the_events_after_the_runtime_is_closed(run, 
     result = run()
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
-        ["*ERROR at teardown of test_error*", "*- scf events -*", "event * is ABORTED 499", "    works"]
+        [
+            "*ERROR at teardown of test_error*",
+            "*: scf events -*",
+            "event * of function worker",
+            "*| works",
+            "*  ABORTED 499: *",
+        ]
     )
 
 
@@ -154,11 +156,11 @@ def test_a_test_of_the_shared_runtime_shows_only_its_own_events(run, pytester):
     )
     result = run()
     result.assert_outcomes(passed=1, failed=2)
-    result.stdout.fnmatch_lines(["*_ test_second _*", "*- scf events -*", "*ValueError: of the second"])
+    result.stdout.fnmatch_lines(["*_ test_second _*", "*: scf events -*", "*ValueError: of the second"])
     result.stdout.no_fnmatch_line("*of the first*")
     text = result.stdout.str()
-    assert text.count("- scf events -") == 1
-    assert text.index("- scf events -") < text.index("_ test_third _")
+    assert text.count(": scf events -") == 1
+    assert text.index(": scf events -") < text.index("_ test_third _")
 
 
 def test_the_report_is_bounded(run, pytester):
@@ -179,19 +181,19 @@ def test_the_report_is_bounded(run, pytester):
         """
     )
     result = run()
-    result.stdout.fnmatch_lines(["*- scf events -*", "(5 earlier events left out)", "*line 999 xxx*"])
+    result.stdout.fnmatch_lines(["*: scf events -*", "(5 earlier events left out)", "*line 999 xxx*"])
     assert len(result.stdout.str()) < 1_000_000
 
 
 def test_an_event_that_cannot_be_described_does_not_hide_the_failure(run, pytester):
     pytester.makeconftest(
         """
-        from pytest_scf.facade import assertions
+        from pytest_scf.facade import description
 
-        def describe(event):
+        def describe(event, **options):
             raise KeyError("a bug of ours")
 
-        assertions.describe = describe
+        description.describe = describe
         """
     )
     pytester.makepyfile(

@@ -45,7 +45,7 @@ def test_a_failure_in_a_worker_has_its_section(run, pytester):
     )
     result = run("-n", "1")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*- scf events -*", "*ValueError: no such job"])
+    result.stdout.fnmatch_lines(["*: scf events -*", "*ValueError: no such job"])
 
 
 def test_the_timeout_by_signal_fails_the_test_and_shows_the_event(run, pytester, pids_in, wait_until_gone):
@@ -69,7 +69,14 @@ def test_the_timeout_by_signal_fails_the_test_and_shows_the_event(run, pytester,
     result = run("-p", "no:xdist")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["*Timeout*>2*", "*- scf events -*", "event * is RUNNING", "*works, and listens", "*events left RUNNING*"]
+        [
+            "*Timeout*>2*",
+            "*: scf events -*",
+            "event * of *",
+            "*works, and listens",
+            "*  RUNNING",
+            "*events left RUNNING*",
+        ]
     )
     wait_until_gone(pids_in(pytester.path / "pids"))
 
@@ -123,7 +130,7 @@ def test_the_first_failure_can_stop_the_run(run, pytester):
     )
     result = run("-x")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*- scf events -*", "*stopping after 1 failures*"])
+    result.stdout.fnmatch_lines(["*: scf events -*", "*stopping after 1 failures*"])
 
 
 def test_without_xdist_and_timeout_it_works_as_well(run, pytester):

@@ -1,0 +1,87 @@
+"""What there is to say about an event, in the form that failures and reports show it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pytest_scf.facade.tracebacks import shortened
+from pytest_scf.facts import RUNNING
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.values import Described, LogLine, Transition
+
+#: the last lines of a log that are shown, and of one that is shown whole with -v
+LOG_LINES = 20
+VERBOSE_LOG_LINES = 200
+LINE_LENGTH = 400
+_STILL_RUNNING = "the event is still RUNNING"
+#: the lines of a log that the cloud writes for every request: they tell what the status tells
+_FRAME = re.compile(r"(START|END|Report|Response|ERROR|Init Report|Provisioned Report) RequestId: ?\S")
+
+
+def state(event: Described) -> str:
+    """ "FINISHED 200", "RUNNING", ..."""
+    return f"{event.status} {int(event.status_code)}" if event.final else RUNNING
+
+
+def title(event: Described) -> str:
+    more = ", which has no asynchronous execution (async_run=True)" if event.kind == "asynchronous invocation" else ""
+    return f"{event.kind} {event.request_id} of function {event.function.name}{more}"
+
+
+def headline(event: Described, wanted: str = "") -> str:
+    """State and reason in one line: "FAILED 430, not FINISHED 200: the handler raised ValueError: no such job"."""
+    reason = one_line(event.diagnosis)
+    reason = "" if reason == _STILL_RUNNING else f": {reason}"
+    return f"{state(event)}{f', not {wanted}' if wanted else ''}{reason}"
+
+
+def describe(event: Described, *, verbose: bool = False, said: str = "") -> list[str]:
+    """The event's title, the course of it by time, and the traceback of the user's code.
+
+    The times count from the invocation. The lines that the cloud adds to each log are left out unless ``verbose``.
+    A diagnosis that stands in ``said`` is not repeated.
+    """
+    lines = [title(event)]
+    steps = list(event.transitions)
+    started = steps[0].time
+    lines += [f"{_since(started, step.time):>9}  {step.cause}" for step in steps[:1]]
+    for time, text in _course(event, steps[1:-1] if event.final else steps[1:], verbose):
+        lines.append(f"{_since(started, time) if time else '':>9}  {text}")
+    diagnosis = one_line(event.diagnosis)
+    known = diagnosis in said or diagnosis == _STILL_RUNNING
+    end = state(event) if known else headline(event)
+    lines.append(f"{_since(started, steps[-1].time) if event.final else '':>9}  {end}")
+    if event.traceback:
+        lines += shortened(event.traceback).splitlines()
+    return lines
+
+
+def _course(event: Described, steps: Iterable[Transition], verbose: bool) -> Iterator[tuple[datetime | None, str]]:
+    most = VERBOSE_LOG_LINES if verbose else LOG_LINES
+    log = [line for line in event._log_lines() if verbose or not _is_frame(line)]
+    if len(log) > most:
+        yield None, f"({len(log) - most} earlier lines)"
+    shown: list[tuple[datetime, str]] = [(line.time, f"| {_cut(line.text)}") for line in log[-most:]]
+    shown += [(step.time, step.cause) for step in steps]
+    yield from sorted(shown, key=lambda entry: entry[0])
+
+
+def _is_frame(line: LogLine) -> bool:
+    return line.source == "Platform" and _FRAME.match(line.text) is not None
+
+
+def _since(start: datetime, time: datetime) -> str:
+    milliseconds = (time - start).total_seconds() * 1000
+    return f"+{milliseconds:.0f} ms" if milliseconds < 10_000 else f"+{milliseconds / 1000:.1f} s"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LINE_LENGTH else text[:LINE_LENGTH] + "..."
+
+
+def one_line(text: str) -> str:
+    return _cut(" ".join(text.split()))

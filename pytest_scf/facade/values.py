@@ -1,0 +1,53 @@
+"""Plain values that handles give, and what the modules which explain an event ask of its handle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+
+class Transition(NamedTuple):
+    """A change of an event's status, and its cause."""
+
+    time: datetime
+    status: str
+    status_code: int
+    cause: str
+
+
+class LogLine(NamedTuple):
+    """A line of a log; ``source`` is "Platform" or "Custom" (the user's code)."""
+
+    time: datetime
+    source: str
+    text: str
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class Described(Protocol):
+    """An event, as far as a description of it needs to know it; ``handles.Event`` is one."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def function(self) -> _Named: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def final(self) -> bool: ...
+    @property
+    def diagnosis(self) -> str: ...
+    @property
+    def traceback(self) -> str: ...
+    @property
+    def transitions(self) -> Sequence[Transition]: ...
+    def _log_lines(self) -> list[LogLine]: ...
