@@ -17,7 +17,8 @@ from pytest_scf.api_errors import InvalidParameter
 _DEEPEST = 12
 _WHOLE = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?", re.ASCII)
-_FLAGS = {"true": True, "True": True, "false": False, "False": False}
+#: "1" and "0" are what PHP writes
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
 class FlattenedParams:
@@ -57,10 +58,11 @@ def _meant(value: Any, hint: Any) -> Any:
     if isinstance(value, dict):
         if dataclasses.is_dataclass(hint):
             return _object(value, cast("type[Any]", hint))
-        if get_origin(hint) in (list, tuple) and all(_WHOLE.fullmatch(index) for index in value):
-            item = get_args(hint)[0]
+        is_array = get_origin(hint) in (list, tuple)
+        if (is_array or hint in (Any, None)) and all(_WHOLE.fullmatch(index) for index in value):
+            item = get_args(hint)[0] if is_array else None
             return [_meant(value[index], item) for index in sorted(value, key=int)]
-        return value
+        return {name: _meant(item, None) for name, item in value.items()} if hint in (Any, None) else value
     if not isinstance(value, str):
         return value
     if hint is int and _WHOLE.fullmatch(value):
@@ -68,5 +70,5 @@ def _meant(value: Any, hint: Any) -> Any:
     if hint is float and _NUMBER.fullmatch(value):
         return float(value)
     if hint is bool:
-        return _FLAGS.get(value, value)
+        return _BOOLEANS.get(value.lower(), value)
     return value

@@ -98,13 +98,13 @@ class CreateFunctionRequest:
     Code: Code_ = None
     Handler: Annotated[str, text] = facts.DEFAULT_HANDLER
     Description: Annotated[str, text] = ""
-    MemorySize: Annotated[Any, anything] = facts.MEMORY_DEFAULT
+    MemorySize: Annotated[int, anything] = facts.MEMORY_DEFAULT
     Timeout: Whole_ = None
     Environment: Environment_ = None
     Runtime: Text_ = None
     Namespace: Namespace_ = "default"
     Type: Annotated[str, OneOf("Event", "HTTP", error=api_errors.InvalidParameterValueFunctionType)] = "Event"
-    InitTimeout: Annotated[Any, anything] = facts.INIT_TIMEOUT_DEFAULT
+    InitTimeout: Annotated[int, anything] = facts.INIT_TIMEOUT_DEFAULT
     AsyncRunEnable: Annotated[str, OneOf("TRUE", "FALSE", error=api_errors.InvalidParameterValueAsyncRunEnable)] = (
         "FALSE"
     )
@@ -270,9 +270,9 @@ class UpdateFunctionConfigurationRequest:
     FunctionName: FunctionName_
     Namespace: Namespace_ = "default"
     Description: Text_ = None
-    MemorySize: Annotated[Any, anything] = None
+    MemorySize: Annotated[int | None, anything] = None
     Timeout: Whole_ = None
-    InitTimeout: Annotated[Any, anything] = None
+    InitTimeout: Annotated[int | None, anything] = None
     Runtime: Text_ = None
     Environment: Environment_ = None
     Publish: Annotated[str, TrueOrFalse] = "FALSE"

@@ -122,19 +122,22 @@ def _canonical_requests(message: Message, names: tuple[str, ...]) -> Iterator[st
     """As most clients make it, first; then in the ways that a correct one may differ.
 
     The documents write header values in small letters and encode the query anew; the Node.js SDK signs the Host without
-    the port that it sends.
+    the port that it sends; the Ruby SDK signs multipart/form-data without its boundary.
     """
     unsigned = message.headers.get("x-tc-content-sha256", "").upper() == "UNSIGNED-PAYLOAD"
     payload = hashlib.sha256(b"UNSIGNED-PAYLOAD" if unsigned else message.body).hexdigest()
     values = [message.headers[name] for name in names]
     hostname = re.sub(r":\d+$", "", message.headers["host"])
     without_port = [hostname if name == "host" else value for name, value in zip(names, values, strict=True)]
+    without_boundary = [
+        value.partition(";")[0] if name == "content-type" else value for name, value in zip(names, values, strict=True)
+    ]
     small = [value.lower() for value in values]
     queries = [message.query]
     if message.query:
         queries.append(urlencode(parse_qsl(message.query, keep_blank_values=True)))
     for query in queries:
-        for chosen in (values, small, without_port):
+        for chosen in (values, small, without_port, without_boundary):
             listed = "".join([f"{name}:{value}\n" for name, value in zip(names, chosen, strict=True)])
             yield f"{message.method}\n{message.path}\n{query}\n{listed}\n{';'.join(names)}\n{payload}"
 

@@ -78,7 +78,7 @@ def test_bytes_on_a_socket(server: Running, data: bytes) -> None:
             server.sockets.pop().close()
 
 
-NAMES = sorted({name for action in ACTIONS.values() for name in action.reader.checks} | {"Action", "Version"})
+NAMES = sorted({name for action in ACTIONS.values() for name in action.reader.validators} | {"Action", "Version"})
 TEXTS = (
     st.sampled_from(["1", "-1", "true", "RUNNING", "echo", "", "{}", "2024-01-01 00:00:00", "9" * 25, "é"]) | st.text()
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
+import io
 import json
 import socket
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +52,15 @@ def signed(
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
     return f"POST / HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def zipped(files: dict[str, str]) -> str:
+    """A zip of files, in base64, as CreateFunction takes code."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return base64.b64encode(content.getvalue()).decode()
 
 
 def connect(port: int) -> socket.socket:
