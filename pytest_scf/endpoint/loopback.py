@@ -51,7 +51,7 @@ class LoopbackEndpoint:
 
     def _open(self) -> None:
         from pytest_scf.endpoint.gateway import Gateway
-        from pytest_scf.endpoint.server import Server
+        from pytest_scf.endpoint.server import Server, api_connections
         from pytest_scf.endpoint.signature import Credential
 
         with self._lock:
@@ -59,7 +59,8 @@ class LoopbackEndpoint:
                 return
             self._forget()
             self._forget = None
-            self._server = Server(self._listener, Gateway(self._api, [Credential(*self._credential)], None).answer)
+            gateway = Gateway(self._api, [Credential(*self._credential)], None)
+            self._server = Server(self._listener, api_connections(gateway.answer))
 
     def withdraw(self) -> None:
         """Take no first call any more; calls of functions that have called before are still answered."""

@@ -6,6 +6,7 @@ share, the reading of HTTP, is h11's: see ``request_reader``.
 
 from __future__ import annotations
 
+import functools
 import os
 import selectors
 import socket
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.connection import Connection
@@ -24,7 +25,6 @@ from pytest_scf.endpoint.request_reader import Limits
 from pytest_scf.endpoint.signature import Credential
 
 Log = Callable[[Any, Answer, float], None]
-Answering = Callable[[Message], Answer]
 #: seconds that requests in flight are given to be done when the endpoint is closed
 GRACE = 1.0
 
@@ -33,17 +33,30 @@ def _no_log(peer: Any, answer: Answer, seconds: float) -> None:
     pass
 
 
+class Served(Protocol):
+    """A connection as the server needs it: see ``Connection``."""
+
+    def serve(self) -> None: ...
+
+    def stop(self, *, at_once: bool) -> bool: ...
+
+
+#: makes the connection of a socket and its peer's address
+Connect = Callable[[socket.socket, Any], Served]
+
+
+def api_connections(answer: Callable[[Message], Answer], limits: Limits | None = None, log: Log = _no_log) -> Connect:
+    """Connections of clients of the API."""
+    return functools.partial(Connection, limits=limits or Limits(), answer=answer, log=log)
+
+
 class Server:
     """Serves what comes to a socket that listens, until it is closed."""
 
-    def __init__(
-        self, listener: socket.socket, answer: Answering, *, limits: Limits | None = None, log: Log = _no_log
-    ) -> None:
+    def __init__(self, listener: socket.socket, connect: Connect) -> None:
         self._listener = listener
-        self._answer = answer
-        self._limits = limits or Limits()
-        self._log = log
-        self._connections: dict[Connection, threading.Thread] = {}
+        self._connect = connect
+        self._connections: dict[Served, threading.Thread] = {}
         self._lock = threading.Lock()
         self._fewer = threading.Condition(self._lock)
         self._closed = False
@@ -75,7 +88,7 @@ class Server:
 
     def _begin(self, sock: socket.socket, peer: Any) -> None:
         sock.setblocking(True)
-        connection = Connection(sock, peer, self._limits, self._answer, self._log)
+        connection = self._connect(sock, peer)
         thread = threading.Thread(target=self._serve, args=(connection,), name="pytest-scf-client", daemon=True)
         with self._lock:
             self._connections[connection] = thread
@@ -86,7 +99,7 @@ class Server:
             with self._lock:
                 del self._connections[connection]
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve(self, connection: Served) -> None:
         try:
             connection.serve()
         finally:
@@ -116,7 +129,7 @@ class Server:
         self._woken.close()
         self._wake.close()
 
-    def _stop_all(self, *, at_once: bool) -> set[Connection]:
+    def _stop_all(self, *, at_once: bool) -> set[Served]:
         with self._lock:
             connections = list(self._connections)
         return {connection for connection in connections if connection.stop(at_once=at_once)}
@@ -152,7 +165,7 @@ class Endpoint:
         self.port: int = address[1]
         #: what the SDKs call the endpoint: ``HttpProfile(endpoint=..., protocol="http")``
         self.host = f"[{address[0]}]:{self.port}" if ":" in address[0] else f"{address[0]}:{self.port}"
-        self._server = Server(listener, gateway.answer, limits=limits, log=log)
+        self._server = Server(listener, api_connections(gateway.answer, limits, log))
 
     @property
     def url(self) -> str:

@@ -134,21 +134,19 @@ class Function(_Handle):
         headers: Mapping[str, str] | None = None,
         body: bytes | str | None = None,
         json: Any = None,
+        via: str = "url",
     ) -> Response:
-        """Send an HTTP request to a web function and wait for the response; its own timeout ends it.
+        """Send an HTTP request to the function and wait for the response; its own timeout ends it.
 
-        Raises UsageError for another kind of function, and InvalidParameter.RequestTooLarge (6 MB; contract 6).
+        A web function gets the request as it is. Another one gets the event of its function URL ("url"), or of the API
+        gateway ("apigw"), and what it returns is taken apart by the rules of that; see ``facade.http_answers``.
+
+        Raises UsageError, and InvalidParameter.RequestTooLarge (6 MB; contract 6).
         """
-        from pytest_scf.facade.web import Response, pack_request
+        from pytest_scf.facade.web import send
 
-        server = self._record.config.server
-        if server is None or server.kind != "web":
-            raise UsageError(f"function {self.name} is no web function: call it with invoke() or invoke_async()")
-        packed = pack_request(method, path, headers, body, json)
-        platform = self._session.platform
-        record = platform.invoke(self._record, packed, asynchronous=False, as_request=True)
-        platform.wait_final(record)
-        return Response(InvokeResult._of(self._session, record), record.response, record.err_msg)
+        given = list((headers or {}).items())
+        return send(self._session, self._record, method, path, given, body, json, via)
 
     def _invoke(self, event: Any, kind: str) -> dict[str, Any]:
         return self._session.api.call(

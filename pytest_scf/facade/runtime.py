@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
+    from pytest_scf.facade.addresses import HttpAddress
 
 
 class ScfRuntime:
@@ -47,6 +48,8 @@ class ScfRuntime:
         #: where ``deploy`` looks a relative source up; may be set at any time
         self.base_dirs: Sequence[str | os.PathLike[str]] = base_dirs
         self._closed = False
+        #: closed with the runtime, the latest first
+        self._closing = ExitStack()
         self._platform = Platform(Settings.from_keywords(settings))
         self._session = Session(self._platform, Api(self._platform))
         self._loopback = LoopbackEndpoint(self._session.api, self._platform.credential, self._platform.when_readable)
@@ -371,6 +374,19 @@ class ScfRuntime:
         self._refuse_when_closed()
         return Endpoint(self.api, region=self.settings.region, port=port, secret_id=secret_id, secret_key=secret_key)
 
+    def http(self, function: Function, *, port: int = 0, via: str = "url") -> HttpAddress:
+        """Give a function an address on 127.0.0.1, for a browser or any client: ``runtime.http(fn).url``.
+
+        Requests reach it as by ``Function.request``. A ``port`` of 0 is any that is free. The address goes when it is
+        closed, or with the runtime. Raises UsageError where the port cannot be had.
+        """
+        from pytest_scf.facade.addresses import HttpAddress
+
+        self._refuse_when_closed()
+        address = HttpAddress(self._session, function._record, port=port, via=via)
+        self._closing.callback(address.close, grace=0)
+        return address
+
     def sdk(self) -> AbstractContextManager[None]:
         """Within it, the official Python SDK's clients for SCF reach this runtime, in this process, without a socket.
 
@@ -399,6 +415,7 @@ class ScfRuntime:
             return []
         self._closed = True
         try:
+            self._closing.close()
             self._loopback.withdraw()
             left = self._platform.close()
         finally:

@@ -1,23 +1,97 @@
-"""HTTP requests to web functions, and their responses (contract 6)."""
+"""HTTP requests to functions, and their responses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pytest_scf import facts
+from pytest_scf import facts, trigger_events
 from pytest_scf.contract.validators import too_large
 from pytest_scf.errors import UsageError
+from pytest_scf.facade import http_answers
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
+    from pytest_scf.facade.handles import InvokeResult, Session
+    from pytest_scf.platform.events import EventRecord
+    from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.platform.settings import Settings
+
+
+def check_way(via: object) -> None:
+    """Raises UsageError for a way of requests to functions that there is not."""
+    if via not in http_answers.WAYS:
+        raise UsageError(f"via must be one of {', '.join(map(repr, http_answers.WAYS))}, not {via!r}")
+
+
+def send(
+    session: Session,
+    record: FunctionRecord,
+    method: str,
+    path: str,
+    headers: Sequence[tuple[str, str]],
+    body: bytes | str | None,
+    json_: Any,
+    via: str,
+) -> Response:
+    """Send a request to a function of any kind, as it would come by its URL or through the API gateway (``via``)."""
     from pytest_scf.facade.handles import InvokeResult
 
+    check_way(via)
+    packed = pack_request(method, path, headers, body, json_)
+    platform = session.platform
+    if record.config.type == "HTTP":
+        invocation = platform.invoke(record, packed, asynchronous=False, as_request=True)
+        platform.wait_final(invocation)
+        return Response(InvokeResult._of(session, invocation), invocation.response, invocation.err_msg)
+    payload = json.dumps(_event(packed, platform.settings, via), ensure_ascii=False).encode()
+    if len(payload) > facts.SYNC_EVENT_BYTES:
+        raise too_large("body", len(payload), facts.SYNC_EVENT_BYTES)
+    invocation = platform.invoke(record, payload, asynchronous=False, invoke_type="APIGW")
+    platform.wait_final(invocation)
+    result = InvokeResult._of(session, invocation)
+    if invocation.status != facts.FINISHED:
+        if via == "url":
+            return Response(result, b"", invocation.err_msg)
+        answer = http_answers.of_failure(invocation.status_code, invocation.err_msg, via)
+    else:
+        answer = http_answers.of_value(_value(invocation), via)
+    head = {"status": answer.status, "reason": answer.reason, "headers": answer.headers}
+    return Response(result, wire.pack_message(head, answer.body), "", answer.problem)
 
-def pack_request(method: object, path: object, headers: Mapping[str, str] | None, body: object, json_: object) -> bytes:
+
+def _event(packed: bytes, settings: Settings, via: str) -> Mapping[str, Any]:
+    head, body = wire.unpack_message(packed)
+    joined: dict[str, str] = {}
+    for name, value in head["headers"]:  # type: ignore[attr-defined]
+        name = name.lower()
+        joined[name] = f"{joined[name]}{'; ' if name == 'cookie' else ', '}{value}" if name in joined else value
+    make = trigger_events.function_url if via == "url" else trigger_events.apigw
+    return make(
+        str(head["method"]),
+        str(head["path"]),
+        headers=joined,
+        body=body,
+        source_ip="127.0.0.1",
+        appid=settings.appid,
+        region=settings.region,
+    )
+
+
+def _value(invocation: EventRecord) -> Any:
+    """What the handler returned: a JSON value; of a server, text that need not be JSON."""
+    try:
+        return json.loads(invocation.ret_msg)
+    except ValueError:
+        return invocation.ret_msg
+
+
+def pack_request(
+    method: object, path: object, headers: Sequence[tuple[str, str]], body: object, json_: object
+) -> bytes:
     """A request as the platform passes it on. Raises UsageError, and InvalidParameter.RequestTooLarge."""
     if not isinstance(method, str) or not method.isascii() or not method.isalpha():
         raise UsageError(f"method must be one like 'GET'; got {method!r}")
@@ -25,7 +99,7 @@ def pack_request(method: object, path: object, headers: Mapping[str, str] | None
         raise UsageError(f"path must be a str that begins with '/', like '/jobs?page=2'; got {path!r}")
     if body is not None and json_ is not None:
         raise UsageError("give body= or json=, not both")
-    sent = [(str(name), str(value)) for name, value in (headers or {}).items()]
+    sent = [(str(name), str(value)) for name, value in headers]
     for name, value in sent:
         if not name or any(character in "\r\n\0" for character in name + value) or ":" in name or " " in name:
             raise UsageError(f"{name!r}: {value!r} is not a header")
@@ -43,11 +117,13 @@ def pack_request(method: object, path: object, headers: Mapping[str, str] | None
 
 
 class Response:
-    """What a web function answered; where it could not, its status code of the cloud (433, 439, ...) and the error."""
+    """What a function answered; where it could not, its status code of the cloud (433, 439, ...) and the error."""
 
-    def __init__(self, invocation: InvokeResult, packed: bytes, error: str) -> None:
+    def __init__(self, invocation: InvokeResult, packed: bytes, error: str, problem: str = "") -> None:
         #: the invocation behind it: its log, its instance, its diagnosis
         self.invocation = invocation
+        #: why the gateway refused what the handler returned; "" where it did not
+        self.problem = problem
         self.status_code: int = invocation.status_code
         self.reason = ""
         #: looked up without regard to case; of a header that came twice, ``get_all`` gives all

@@ -17,7 +17,7 @@ from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.message import Message
 from pytest_scf.endpoint.request_reader import Limits
-from pytest_scf.endpoint.server import Server
+from pytest_scf.endpoint.server import Server, api_connections
 
 #: seconds that an answer may take on a machine under heavy load
 DEADLINE = 60
@@ -125,7 +125,7 @@ class Running:
     def __init__(self, answer: Callable[[Message], Answer], limits: Limits) -> None:
         listener = listen("127.0.0.1", 0)
         self.port: int = listener.getsockname()[1]
-        self.server = Server(listener, answer, limits=limits)
+        self.server = Server(listener, api_connections(answer, limits))
         self.sockets: list[socket.socket] = []
 
     def connect(self) -> socket.socket:

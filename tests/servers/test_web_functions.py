@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from pytest_scf import UsageError
@@ -161,9 +162,22 @@ def test_a_request_that_cannot_be_is_refused(isolated, web, arguments, problem):
         isolated.deploy_web(web()).request(**arguments)
 
 
-def test_a_request_to_another_kind_of_function_is_refused(isolated):
-    with pytest.raises(UsageError, match="no web function"):
-        isolated.deploy("def main_handler(event, context):\n    pass\n").request("GET")
+def test_an_address_passes_requests_on_as_they_are(isolated, web):
+    with isolated.http(isolated.deploy_web(web())) as address, httpx.Client(base_url=address.url) as client:
+        for number in range(2):
+            got = client.post(f"/jobs?page={number}", content=b"\x00raw", headers={"X-Mine": "yes"}).json()
+            assert (got["event"], got["path"]) == ("\x00raw", f"/jobs?page={number}")
+            assert (got["headers"]["x-mine"], got["headers"]["host"]) == ("yes", f"127.0.0.1:{address.port}")
+
+
+def test_an_image_function_takes_requests_as_events(isolated, server):
+    fn = isolated.deploy_image(["python", "app.py"], cwd=server())
+    got = fn.request("GET", "/article?id=1").json()
+    assert (got["path"], got["event"]["path"], got["event"]["queryString"]) == (
+        "/event-invoke",
+        "/article",
+        {"id": "1"},
+    )
 
 
 def test_a_bootstrap_that_cannot_start_is_said(isolated, web, tmp_path_factory):

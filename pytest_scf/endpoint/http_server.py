@@ -1,0 +1,176 @@
+"""An address of this machine that takes any HTTP request: what a function is reached by, and what stands in for COS."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import h11
+
+from pytest_scf.endpoint.listener import listen
+from pytest_scf.endpoint.server import GRACE, Server
+
+#: bytes of a request's line and headers
+_HEAD_BYTES = 64 * 1024
+#: seconds that a connection may be open without a request, and that a client may take for one
+_IDLE_SECONDS = 75.0
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    method: str
+    #: path and query, as sent
+    target: str
+    #: names in small letters; one that came twice is there twice
+    headers: Headers
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """The first of that name; "" where there is none."""
+        return next((value for found, value in self.headers if found == name), "")
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    status: int
+    body: bytes = b""
+    headers: Headers = field(default_factory=list)
+    #: None: the standard one
+    reason: str | None = None
+
+
+Answering = Callable[[HttpRequest], HttpResponse]
+
+
+class HttpConnection:
+    """One connection of a client: request after request, each answered by ``answer``, which must not raise."""
+
+    def __init__(self, sock: socket.socket, peer: Any, *, answer: Answering) -> None:
+        self._sock = sock
+        self._answer = answer
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._busy = False
+
+    def serve(self) -> None:
+        """Read and answer requests until the connection ends."""
+        with contextlib.suppress(OSError):
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock.settimeout(_IDLE_SECONDS)
+        try:
+            while self._serve_one():
+                pass
+        except h11.RemoteProtocolError as error:
+            self._refuse(error)
+        except (OSError, h11.LocalProtocolError):
+            pass  # the client is gone, or says nothing
+        finally:
+            self._sock.close()
+
+    def _serve_one(self) -> bool:
+        """Whether another request may come."""
+        request = self._read()
+        if request is None:
+            return False
+        with self._lock:
+            if self._stopped:
+                return False
+            self._busy = True
+        response = self._answer(request)
+        self._write(response, head=request.method == "HEAD")
+        with self._lock:
+            self._busy = False
+            if self._stopped or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+                return False
+        self._http.start_next_cycle()
+        return True
+
+    def _read(self) -> HttpRequest | None:
+        head = self._next()
+        if not isinstance(head, h11.Request):
+            return None
+        if self._http.they_are_waiting_for_100_continue:
+            self._sock.sendall(_CONTINUE)
+        body = bytearray()
+        while isinstance(event := self._next(), h11.Data):
+            body += event.data
+        headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers]
+        return HttpRequest(head.method.decode("ascii"), head.target.decode("latin-1"), headers, bytes(body))
+
+    def _next(self) -> h11.Event | type[h11.PAUSED]:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            self._http.receive_data(self._sock.recv(1 << 16))
+        return event  # type: ignore[return-value]
+
+    def _write(self, response: HttpResponse, *, head: bool) -> None:
+        # The length is the body's; what else frames a message is ours to say.
+        framing = ("content-length", "transfer-encoding", "connection", "keep-alive")
+        headers = [(name, value) for name, value in response.headers if name.lower() not in framing]
+        length = next((value for name, value in response.headers if name.lower() == "content-length"), "")
+        headers.append(("Content-Length", length if head and length else str(len(response.body))))
+        if response.status in (204, 304):
+            headers.pop()
+        reason = response.reason
+        if reason is None:
+            reason = http.HTTPStatus(response.status).phrase if response.status in set(http.HTTPStatus) else ""
+        encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+        start = h11.Response(status_code=response.status, headers=encoded, reason=reason.encode("latin-1", "replace"))
+        data = self._http.send(start) or b""
+        if not head and response.status not in (204, 304):
+            data += self._http.send(h11.Data(data=response.body)) or b""
+        data += self._http.send(h11.EndOfMessage()) or b""
+        self._sock.sendall(data)
+
+    def _refuse(self, error: h11.RemoteProtocolError) -> None:
+        with contextlib.suppress(OSError, h11.LocalProtocolError):
+            body = f"{error}\n".encode()
+            status = error.error_status_hint
+            self._write(HttpResponse(status, body, [("Content-Type", "text/plain; charset=utf-8")]), head=False)
+
+    def stop(self, *, at_once: bool) -> bool:
+        """Take no further request; whether one is still being answered, which ``at_once`` does not wait for."""
+        with self._lock:
+            self._stopped = True
+            if self._busy and not at_once:
+                return True
+            busy = self._busy
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        return busy
+
+
+class HttpServer:
+    """Serves ``answer`` on a port of 127.0.0.1 until it is closed. Raises UsageError where the port cannot be had."""
+
+    def __init__(self, answer: Answering, *, port: int = 0) -> None:
+        listener = listen("127.0.0.1", port)
+        self.port: int = listener.getsockname()[1]
+        self._server = Server(listener, functools.partial(HttpConnection, answer=answer))
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``"""
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self, grace: float = GRACE) -> None:
+        """Accept no more, give requests in flight ``grace`` seconds to be done, and close all connections."""
+        self._server.close(grace)
+
+    def __enter__(self) -> HttpServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,60 @@
+"""Addresses of functions on this machine, which any HTTP client can call."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pytest_scf.endpoint.http_server import HttpRequest, HttpResponse, HttpServer
+from pytest_scf.errors import ApiError, ScfError
+from pytest_scf.facade.web import check_way, send
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.handles import Session
+    from pytest_scf.platform.functions import FunctionRecord
+
+_JSON = ("Content-Type", "application/json")
+
+
+class HttpAddress(HttpServer):
+    """The address of one function; also a context manager. ``runtime.http(function)`` gives it.
+
+    A request that the cloud refuses gets its status code (432 where all instances are busy), and its code and message.
+    """
+
+    def __init__(self, session: Session, function: FunctionRecord, *, port: int, via: str) -> None:
+        check_way(via)
+        self._session = session
+        self._function = function
+        self._via = via
+        super().__init__(self._call, port=port)
+
+    def _call(self, request: HttpRequest) -> HttpResponse:
+        try:
+            response = send(
+                self._session,
+                self._function,
+                request.method,
+                request.target,
+                # The connection is the client's with this address; the function has one of its own.
+                [pair for pair in request.headers if pair[0] not in ("connection", "transfer-encoding")],
+                request.body,
+                None,
+                self._via,
+            )
+        except ApiError as error:
+            return _refused(error.status_code or 400, error.code, error.description)
+        except ScfError as error:
+            return _refused(500, type(error).__name__, str(error))
+        except Exception as error:  # a bug of ours is the client's to see, not a connection that breaks
+            return _refused(500, "InternalError", f"{type(error).__name__}: {error}")
+        headers = list(response.headers.items()) or [_JSON]
+        return HttpResponse(int(response.status_code), response.content, headers, response.reason or None)
+
+    def __repr__(self) -> str:
+        return f"<HttpAddress {self.url} of {self._function.name}>"
+
+
+def _refused(status: int, code: str, message: str) -> HttpResponse:
+    body = json.dumps({"errorCode": code, "errorMessage": message}, ensure_ascii=False)
+    return HttpResponse(status, body.encode(), [_JSON])

@@ -1,0 +1,190 @@
+"""Requests to event functions, as by their URL and through the API gateway, from the test and over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import threading
+
+import httpx
+import pytest
+
+from pytest_scf import ApiError, ScfRuntime, UsageError
+
+
+def mirror(event, context):
+    return {"statusCode": 200, "headers": {"X-Method": event["httpMethod"]}, "body": json.dumps(event)}
+
+
+def plain(event, context):
+    return {"asked": event["path"]}
+
+
+def failing(event, context):
+    raise ValueError("not today")
+
+
+def picture(event, context):
+    return {
+        "isBase64Encoded": True,
+        "statusCode": 200,
+        "headers": {"Content-Type": "image/png", "Set-Cookie": ["a=1", "b=2"]},
+        "body": base64.b64encode(b"\x89PNG\xff").decode(),
+    }
+
+
+def slow(event, context):
+    import time
+
+    print("waiting")
+    time.sleep(60)
+
+
+def test_by_the_function_url(rt: ScfRuntime) -> None:
+    fn = rt.deploy(mirror)
+    response = fn.request("POST", "/article?id=1&id=2", headers={"X-Token": "t", "Cookie": "c=1"}, json={"n": "é"})
+    assert (response.status_code, response.ok, response.problem) == (200, True, "")
+    assert response.headers["x-method"] == "POST"
+    event = response.json()
+    assert set(event) == {"body", "headers", "httpMethod", "path", "queryString"}
+    assert (event["path"], event["queryString"]) == ("/article", {"id": ["1", "2"]})
+    assert (event["headers"]["x-token"], event["headers"]["content-type"]) == ("t", "application/json")
+    assert json.loads(event["body"]) == {"n": "é"}
+    assert event["headers"]["host"].endswith(f".{rt.settings.region}.tencentscf.com")
+    assert response.request_id == response.invocation.request_id
+    assert "Report RequestId" in response.log
+
+
+def test_through_the_gateway(rt: ScfRuntime) -> None:
+    event = rt.deploy(mirror).request("DELETE", "/article/7", via="apigw").json()
+    assert event["requestContext"]["httpMethod"] == "DELETE"
+    assert (event["path"], event["isBase64Encoded"], event["headers"]["requestsource"]) == (
+        "/article/7",
+        False,
+        "APIGW",
+    )
+
+
+def test_json_without_a_status_code(rt: ScfRuntime) -> None:
+    fn = rt.deploy(plain)
+    response = fn.request("GET", "/a")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    assert response.json() == {"asked": "/a"}
+    refused = fn.request("GET", "/a", via="apigw")
+    assert (refused.status_code, refused.reason) == (403, "Forbidden")
+    assert refused.json()["error"].startswith("Invalid scf response format")
+    assert "statusCode" in refused.problem
+    assert refused.invocation.return_value == {"asked": "/a"}
+
+
+def test_bytes_in_both_directions(rt: ScfRuntime) -> None:
+    response = rt.deploy(picture).request("GET", "/")
+    assert (response.content, response.headers["content-type"]) == (b"\x89PNG\xff", "image/png")
+    assert response.headers.get_all("set-cookie") == ["a=1", "b=2"]
+    event = rt.deploy(mirror).request("POST", "/", body=b"\xff\x00").json()
+    assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b"\xff\x00", True)
+
+
+def test_a_function_that_fails(rt: ScfRuntime) -> None:
+    fn = rt.deploy(failing)
+    response = fn.request("GET", "/")
+    assert (response.status_code, response.ok) == (430, False)
+    assert response.json()["statusCode"] == 430
+    assert "not today" in response.text
+    through = fn.request("GET", "/", via="apigw")
+    assert (through.status_code, through.json()) == (502, {"errorMessage": "Internal error"})
+    assert through.invocation.status_code == 430
+    assert "not today" in through.invocation.error_message
+
+
+def test_a_time_limit(rt: ScfRuntime) -> None:
+    fn = rt.deploy(slow, timeout=1)
+    assert fn.request("GET", "/").status_code == 433
+    through = fn.request("GET", "/", via="apigw")
+    assert through.status_code == 200
+    assert through.json()["statusCode"] == 433
+
+
+def test_what_cannot_be_is_refused(rt: ScfRuntime) -> None:
+    fn = rt.deploy(plain)
+    with pytest.raises(UsageError, match="via must be one of 'url', 'apigw', not 'mail'"):
+        fn.request("GET", "/", via="mail")
+    with pytest.raises(UsageError, match="via must be one of"):
+        rt.http(fn, via="mail")
+    with pytest.raises(UsageError, match="begins with '/'"):
+        fn.request("GET", "a")
+    # 5 MB of quotes are more than 6 MB of JSON
+    with pytest.raises(ApiError, match="RequestTooLarge"):
+        fn.request("POST", "/", body='"' * 5_000_000)
+
+
+def test_an_address(rt: ScfRuntime) -> None:
+    address = rt.http(rt.deploy(mirror))
+    assert address.url == f"http://127.0.0.1:{address.port}"
+    with httpx.Client(base_url=address.url) as client:
+        for number in range(3):  # one connection
+            response = client.put(f"/a?n={number}", content=b"body", headers={"X-Token": "t"})
+            event = response.json()
+            assert (response.status_code, response.headers["x-method"]) == (200, "PUT")
+            assert (event["queryString"], event["body"], event["headers"]["x-token"]) == (
+                {"n": str(number)},
+                "body",
+                "t",
+            )
+            assert event["headers"]["host"] == f"127.0.0.1:{address.port}"
+        head = client.head("/")
+        assert (head.status_code, head.content, head.headers["x-method"]) == (200, b"", "HEAD")
+        assert int(head.headers["content-length"]) > 0
+    with httpx.Client(base_url=rt.http(rt.deploy(picture), via="apigw").url) as client:
+        response = client.get("/")
+        assert (response.content, response.headers.get_list("set-cookie")) == (b"\x89PNG\xff", ["a=1", "b=2"])
+    with httpx.Client(base_url=rt.http(rt.deploy(failing)).url) as client:
+        assert client.get("/").status_code == 430
+    rt.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", address.port))
+
+
+def test_an_address_says_what_the_cloud_refuses(rt: ScfRuntime) -> None:
+    fn = rt.deploy(slow, max_instances=1, timeout=60, async_run=True)
+    event = fn.invoke_async()
+    event.wait_for_log("waiting")
+    with rt.http(fn) as address:
+        response = httpx.get(address.url)
+        assert response.status_code == 432
+        assert "concurrency exceeded" in response.json()["errorMessage"]
+        event.terminate()
+        assert httpx.post(address.url, content=b'"' * 5_000_000, timeout=30).status_code == 406
+
+
+def test_bytes_that_are_no_http(rt: ScfRuntime) -> None:
+    address = rt.http(rt.deploy(plain))
+    with socket.create_connection(("127.0.0.1", address.port)) as sock:
+        sock.sendall(b"nonsense\r\n\r\n")
+        answer = http.client.HTTPResponse(sock)
+        answer.begin()
+        assert answer.status == 400
+        answer.close()
+
+
+def test_an_address_closes_while_a_request_is_in_flight(rt: ScfRuntime) -> None:
+    fn = rt.deploy(slow, timeout=60)
+    address = rt.http(fn)
+    ended: list[object] = []
+
+    def call() -> None:
+        try:
+            ended.append(httpx.get(address.url, timeout=60))
+        except httpx.HTTPError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    while not rt.invocations():
+        threading.Event().wait(0.01)
+    rt.invocations()[0].wait_for_log("waiting")
+    rt.close()
+    thread.join(30)
+    assert isinstance(ended[0], httpx.HTTPError)
