@@ -21,7 +21,9 @@ from collections.abc import Callable, Iterator
 
 from pytest_scf import ScfRuntime
 from pytest_scf.endpoint.server import Endpoint
-from pytest_scf.platform.events import EventRecord, new_request_id
+from pytest_scf.platform.outcomes import Outcome
+from pytest_scf.platform.records import Invocation
+from pytest_scf.platform.request_ids import new_request_id
 from pytest_scf.platform.status import SUCCESS
 
 RUNS = 3000
@@ -137,7 +139,7 @@ def add_event(runtime: ScfRuntime, function: object, count: int) -> None:
     """Events of the past, without processes."""
     platform = runtime._platform
     for _ in range(count):
-        event = EventRecord(
+        event = Invocation(
             new_request_id(),
             function,  # type: ignore[arg-type]
             asynchronous=True,
@@ -146,8 +148,9 @@ def add_event(runtime: ScfRuntime, function: object, count: int) -> None:
             start_time=platform.clock.now(),
         )
         platform.events.add(event)
-        event.decide("FINISHED", SUCCESS, "for the benchmark", platform.clock.now())
-        event.publish()
+        event.attempt.conclude(Outcome("FINISHED", SUCCESS.code, "for the benchmark"), platform.clock.now())
+        event.attempt.publish()
+        platform.events.finish(event)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from typing import Any
 
 from pytest_scf import ScfRuntime
 from pytest_scf.contract.api import Api
-from pytest_scf.platform.events import EventRecord
 from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.outcomes import Outcome
+from pytest_scf.platform.records import Invocation
 
 FEW, MANY = 100, 10_000
 RUNS = 500
@@ -31,7 +32,7 @@ def fill(runtime: ScfRuntime, name: str, count: int) -> None:
     function: FunctionRecord = runtime.deploy(source, name=name, async_run=True)._record
     store, now = runtime._platform.events, runtime.clock.now()
     for number in range(count):
-        event = EventRecord(
+        event = Invocation(
             f"{name}-{number}",
             function,
             asynchronous=True,
@@ -41,8 +42,10 @@ def fill(runtime: ScfRuntime, name: str, count: int) -> None:
         )
         store.add(event)
         if number % 4:
-            event.decide(ENDS[number % 4 - 1], 200, "made", now - count + number + (number * 7) % 11)
-            event.publish()
+            outcome = Outcome(ENDS[number % 4 - 1], 200, "made")
+            event.attempt.conclude(outcome, now - count + number + (number * 7) % 11)
+            event.attempt.publish()
+            store.finish(event)
 
 
 def timed(calls: list[Callable[[], object]]) -> list[float]:

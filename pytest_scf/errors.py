@@ -7,7 +7,8 @@ ScfError
 │   ├── IsolationUnavailable
 │   └── ForkServerError
 ├── WaitTimeout           what was waited for did not happen in time
-└── EventEnded            what was waited for can no longer happen: the event has ended
+├── EventEnded            what was waited for can no longer happen: the event has ended
+└── BackgroundError       something of pytest-scf itself went wrong in the background
 
 ScfWarning
 ├── IsolationWarning      something is not isolated on this machine
@@ -15,6 +16,8 @@ ScfWarning
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ScfError(Exception):
@@ -80,6 +83,20 @@ class WaitTimeout(ScfError, TimeoutError):
 
 class EventEnded(ScfError):
     """What was waited for can no longer happen, because the event has ended."""
+
+
+class BackgroundError(ScfError):
+    """Something of pytest-scf itself went wrong where nobody could be told; raised when the runtime is closed.
+
+    ``errors`` are the exceptions. The events concerned have ended as FAILED 500.
+    """
+
+    def __init__(self, errors: Sequence[BaseException]) -> None:
+        self.errors = tuple(errors)
+        listed = "; ".join(f"{type(error).__name__}: {error}" for error in self.errors)
+        super().__init__(f"in the background of pytest-scf, which is a bug of its own or of the machine: {listed}")
+        if self.errors:
+            self.__cause__ = self.errors[0]
 
 
 class ScfWarning(UserWarning):

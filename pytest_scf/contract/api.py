@@ -11,7 +11,7 @@ from pytest_scf.contract.flattened import FlattenedParams
 from pytest_scf.contract.rate import RateLimit
 from pytest_scf.contract.request import Params, read_params
 from pytest_scf.errors import ApiError, ScfError
-from pytest_scf.platform.events import new_request_id
+from pytest_scf.platform.request_ids import new_request_id
 
 if TYPE_CHECKING:
     from pytest_scf.platform.platform import Platform

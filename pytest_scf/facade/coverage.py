@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from coverage import Coverage
 
     from pytest_scf.facade.handles import Session
-    from pytest_scf.platform.instance import InstanceRecord
+    from pytest_scf.platform.records import InstanceRecord
 
 _INSIDE = f"{facts.CODE_ROOT}/"
 
@@ -42,14 +42,13 @@ class CoverageBridge:
         names = _names(live.get_option("run:source"))
         self._sources = [place for name in names for place in _directories(name)] if names else None
 
-    def attach(self) -> None:
-        """Have the instances that are started from now on count."""
+    @property
+    def counted(self) -> dict[str, Any]:
+        """What instances are to count."""
         places = [os.path.join(place, "*") for place in self._sources or ()]
-        platform = self._session.platform
-        platform.coverage = {"branch": self._branch, "include": [*places, *self._include], "omit": self._omit}
-        platform.on_coverage = self._take
+        return {"branch": self._branch, "include": [*places, *self._include], "omit": self._omit}
 
-    def _take(self, instance: InstanceRecord, counts: dict[str, Any]) -> None:
+    def take(self, instance: InstanceRecord, counts: dict[str, Any]) -> None:
         origins = self._session.origins.get(instance.function, {})
         with self._lock:
             for file, lines in counts.items():

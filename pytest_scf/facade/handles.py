@@ -22,15 +22,16 @@ from pytest_scf.facade.description import describe, headline, one_line
 from pytest_scf.facade.payload import encode
 from pytest_scf.facade.tracebacks import SourceFiles
 from pytest_scf.facade.values import LogLine, Transition
+from pytest_scf.facts import FINISHED, RUNNING
+from pytest_scf.platform.records import Attempt, Invocation
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
     from pytest_scf.facade.web import Response
-    from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
-    from pytest_scf.platform.instance import InstanceRecord
     from pytest_scf.platform.logs import EventLog
     from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.records import InstanceRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +47,10 @@ class Session:
     #: request ids of asynchronous invocations of functions without asynchronous execution
     queued: set[str] = field(default_factory=set)
 
-    def files(self, record: EventRecord) -> SourceFiles:
-        """Where the user's files are that an invocation's code consists of."""
-        origins = self.origins.get(record.function, {})
-        return SourceFiles(record.config.code_root, origins, self.platform.base_dir)
+    def files(self, attempt: Attempt) -> SourceFiles:
+        """Where the user's files are that the code of an attempt consists of."""
+        origins = self.origins.get(attempt.function, {})
+        return SourceFiles(attempt.config.code_root, origins, self.platform.base_dir)
 
     def moment(self, epoch: float) -> datetime:
         zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))
@@ -59,6 +60,7 @@ class Session:
 # What a handler is called with where no event is given.
 _EMPTY: Any = {}
 _H = TypeVar("_H", bound="_Handle")
+_I = TypeVar("_I", bound="_Invocation")
 
 
 class _Handle:
@@ -107,12 +109,12 @@ class Function(_Handle):
     @property
     def instances(self) -> list[Instance]:
         """The instances that are alive, oldest first."""
-        return [Instance._of(self._session, record) for record in list(self._record.instances) if record.alive]
+        return [Instance._of(self._session, record) for record in self._session.platform.instances_of(self._record)]
 
     def invoke(self, event: Any = _EMPTY) -> InvokeResult:
         """Call the function and wait for its answer; the function's own timeout ends it. ``event`` is {} by default."""
         response = self._invoke(event, "RequestResponse")
-        return InvokeResult._of(self._session, self._invoked(response), response["Result"])
+        return InvokeResult._with(self._session, self._invoked(response), response["Result"])
 
     def invoke_async(self, event: Any = _EMPTY) -> Event:
         """Have the function called, and give the event without waiting. ``event`` is {} by default.
@@ -159,7 +161,7 @@ class Function(_Handle):
             },
         )
 
-    def _invoked(self, response: dict[str, Any]) -> EventRecord:
+    def _invoked(self, response: dict[str, Any]) -> Invocation:
         record = self._session.platform.events.find(response["Result"]["FunctionRequestId"])
         assert record is not None
         return record
@@ -217,7 +219,7 @@ class Logs(_Handle):
 
     __slots__ = ()
     _given_by = "event.logs gives it"
-    _record: EventRecord
+    _record: Invocation | Attempt
 
     @property
     def text(self) -> str:
@@ -241,7 +243,7 @@ class Logs(_Handle):
 
     def _all(self) -> list[EventLog]:
         record = self._record
-        attempts = [*record.attempts] if record.waits else [*record.attempts, record]
+        attempts = record.begun if isinstance(record, Invocation) else [record]
         return [attempt.log for attempt in attempts]
 
     def __contains__(self, text: str) -> bool:
@@ -257,8 +259,31 @@ class Logs(_Handle):
 class _Invocation(_Handle):
     """What events and results have in common."""
 
-    __slots__ = ()
-    _record: EventRecord
+    __slots__ = ("_fixed",)
+    _record: Invocation
+    #: one of several attempts, where that is meant and not the invocation as a whole
+    _fixed: Attempt | None
+
+    @classmethod
+    def _of(cls: type[_I], session: Session, record: object, attempt: Attempt | None = None) -> _I:
+        self = super()._of(session, record)
+        self._fixed = attempt
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self._record is other._record and self._fixed is other._fixed
+
+    __hash__ = _Handle.__hash__
+
+    @property
+    def _attempt(self) -> Attempt:
+        return self._fixed or self._record.attempt
+
+    @property
+    def _state(self) -> str:
+        return self._record.status if self._fixed is None else self._fixed.status
 
     @property
     def request_id(self) -> str:
@@ -274,23 +299,23 @@ class _Invocation(_Handle):
 
         Of an image function it is the body of the answer: a str, unless the answer calls itself JSON.
         """
-        record = self._record
-        if record.status != "FINISHED" or not record.ret_msg:
+        attempt = self._attempt
+        if self._state != FINISHED or not attempt.ret_msg:
             self._note_early("return_value")
             return None
-        return record.ret_msg if record.is_text else json.loads(record.ret_msg)
+        return attempt.ret_msg if attempt.is_text else json.loads(attempt.ret_msg)
 
     @property
     def status(self) -> str:
         """ "RUNNING", "FINISHED", "FAILED" or "ABORTED"."""
-        status = Status(self._record.status)
+        status = Status(self._state)
         status.scf_event = self._event()
         return status
 
     @property
     def status_code(self) -> int:
         """0 while it is RUNNING, then 200, 430, 433, 434, 437, 439, 499, ..."""
-        number = StatusNumber(self._record.status_code if self._record.final else 0)
+        number = StatusNumber(self._attempt.status_code if self._state != RUNNING else 0)
         number.scf_event = self._event()
         return number
 
@@ -299,22 +324,22 @@ class _Invocation(_Handle):
         """One sentence: what was so when the termination signal was sent, what ended the invocation, and why."""
         from pytest_scf.platform.diagnosis import diagnose
 
-        text = diagnose(self._record)
+        text = diagnose(self._attempt)
         unregistered = self._unregistered()
         return f"{text.removesuffix('.')}; {unregistered}" if unregistered else text
 
     def _unregistered(self) -> str:
         """Where the code would have registered a signal handler, if a signal came before it had."""
-        record = self._record
-        last = record.signals[-1] if record.signals else None
+        attempt = self._attempt
+        last = attempt.signals[-1] if attempt.signals else None
         # A registration that did run, and was taken back since, is no registration that had not run yet.
         if last is None or last.disposition != "default" or last.registration is not None:
             return ""
-        origins = self._session.origins.get(record.function, {})
-        found = registrations.find(record.config.code_root, origins)
+        origins = self._session.origins.get(attempt.function, {})
+        found = registrations.find(attempt.config.code_root, origins)
         if not found:
             return ""
-        if "signal only works in main thread" in record.log.user_text():
+        if "signal only works in main thread" in attempt.log.user_text():
             return f"{found[0]}, in a thread that is not the main one, which Python refuses (see the log)"
         return f"{' and '.join(map(str, found))}, which had not run yet"
 
@@ -323,13 +348,13 @@ class _Invocation(_Handle):
         """The traceback of the user's code, as text, with the paths of this machine; "" where there is none."""
         error = self.error
         stack = "" if error is None else str(error.get("stackTrace") or "")
-        return self._session.files(self._record).translate(stack)
+        return self._session.files(self._attempt).translate(stack)
 
     @property
     def logs(self) -> Logs:
         """The log, with its lines, its times and what of it the user's code wrote; readable while it runs."""
         self._note_early("logs")
-        return Logs._of(self._session, self._record)
+        return Logs._of(self._session, self._fixed or self._record)
 
     @property
     def log(self) -> str:
@@ -337,19 +362,19 @@ class _Invocation(_Handle):
         return self.logs.text
 
     def _log_lines(self) -> list[LogLine]:
-        return Logs._of(self._session, self._record).lines
+        return Logs._of(self._session, self._fixed or self._record).lines
 
     def _event(self) -> Event:
-        return Event._of(self._session, self._record)
+        return Event._of(self._session, self._record, self._fixed)
 
     def _note_early(self, what: str) -> None:
-        if not self._record.final:
+        if self._state == RUNNING:
             self._session.read_early[self.request_id] = what
 
     @property
     def error(self) -> dict[str, Any] | None:
         """The whole error (errorMessage, stackTrace, statusCode, ...) of a failure; None where there is none."""
-        text = self._record.err_msg if self._record.final else ""
+        text = self._attempt.err_msg if self._attempt.final else ""
         if not text:
             return None
         try:
@@ -362,7 +387,7 @@ class _Invocation(_Handle):
     def error_message(self) -> str:
         """What went wrong, in words; "" where nothing did."""
         error = self.error
-        return "" if error is None else str(error.get("errorMessage", self._record.err_msg))
+        return "" if error is None else str(error.get("errorMessage", self._attempt.err_msg))
 
     @property
     def instance(self) -> Instance:
@@ -370,7 +395,7 @@ class _Invocation(_Handle):
 
         Raises UsageError while an asynchronous invocation still waits for one (which an event never does).
         """
-        record = self._record.instance
+        record = self._attempt.instance
         if record is None:
             waits = self._record.waits
             raise UsageError(
@@ -382,7 +407,7 @@ class _Invocation(_Handle):
     @property
     def duration(self) -> float:
         """Milliseconds that the handler took; 0.0 while it runs."""
-        return self._record.duration_ms
+        return self._attempt.duration_ms
 
 
 class InvokeResult(_Invocation):
@@ -393,8 +418,8 @@ class InvokeResult(_Invocation):
     _result: dict[str, Any]
 
     @classmethod
-    def _of(cls, session: Session, record: object, result: dict[str, Any] | None = None) -> InvokeResult:
-        self = super()._of(session, record)
+    def _with(cls, session: Session, record: Invocation, result: dict[str, Any] | None = None) -> InvokeResult:
+        self = cls._of(session, record)
         self._result = result or {}
         return self
 
@@ -406,7 +431,7 @@ class InvokeResult(_Invocation):
     @property
     def memory(self) -> int:
         """The most memory that the instance used, in bytes."""
-        return self._record.memory_bytes
+        return self._attempt.memory_bytes
 
     def __repr__(self) -> str:
         return f"<InvokeResult {self.request_id}: {int(self.status_code)}{_reason(self)}>"
@@ -433,7 +458,7 @@ class Event(_Invocation):
 
     @property
     def final(self) -> bool:
-        return self._record.final
+        return self._state != RUNNING
 
     @property
     def start_time(self) -> datetime:
@@ -441,14 +466,14 @@ class Event(_Invocation):
 
     @property
     def end_time(self) -> datetime | None:
-        end = self._record.end_time if self._record.final else None
+        end = self._attempt.end_time if self.final else None
         return None if end is None else self._session.moment(end)
 
     @property
     def transitions(self) -> list[Transition]:
         return [
             Transition(self._session.moment(step.time), step.status, step.status_code, step.cause)
-            for step in list(self._record.transitions)
+            for step in (self._fixed or self._record).transitions
         ]
 
     def wait(self, timeout: float = 60) -> Event:
@@ -464,12 +489,14 @@ class Event(_Invocation):
     @property
     def retries(self) -> int:
         """How often it was tried again: an asynchronous invocation of a function without asynchronous execution."""
-        return self._record.retry_num
+        return self._record.retry_num if self._fixed is None else self._fixed.number
 
     @property
     def attempts(self) -> list[Event]:
         """Its attempts, oldest first, each with a status, a status code and a log of its own; the last is the event."""
-        return [Event._of(self._session, record) for record in [*self._record.attempts, self._record]]
+        if self._fixed is not None:
+            return [self]
+        return [*(Event._of(self._session, self._record, attempt) for attempt in self._record.past), self]
 
     def wait_for_attempt(self, number: int = 1, timeout: float = 60) -> Event:
         """Wait until an attempt (the first is number 1) has ended; gives that attempt.
@@ -481,17 +508,17 @@ class Event(_Invocation):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise UsageError(f"number must be an int, 1 for the first attempt or more; got {number!r}")
 
-        def ended(record: EventRecord) -> list[EventRecord] | None:
-            found = [*record.attempts, record] if record.final else [*record.attempts]
-            return found if record.final or len(found) >= number else None
+        def ended(record: Invocation) -> bool:
+            return record.final or len(record.past) >= number
 
         try:
-            found = self._session.platform.wait(self._record, ended, timeout)
+            self._session.platform.wait(self._record, ended, timeout)
         except WaitTimeout:
             raise self._timed_out(f"did not end its attempt {number}", timeout) from None
+        found = self.attempts
         if len(found) < number:
             raise EventEnded(f"{self!r} ended with {len(found)} attempts, and attempt {number} was waited for")
-        return Event._of(self._session, found[number - 1])
+        return found[number - 1]
 
     def wait_for_signal_handler(self, timeout: float = 30) -> Event:
         """Wait until the event's process catches SIGTERM, that is, has registered a signal handler; gives the event.
@@ -514,16 +541,13 @@ class Event(_Invocation):
         """
         _check_timeout(timeout)
         look = assertions.compiled(pattern)
-        found: re.Match[str] | None = look(Logs._of(self._session, self._record).text)
-        if found is None:
-            text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
-            try:
-                found = self._session.platform.wait_for_log(self._record, look, timeout)
-            except WaitTimeout:
-                raise self._timed_out(f"did not log {text!r}", timeout) from None
-            except EventEnded:
-                raise self._ended(f"ended without logging {text!r}") from None
-        return found
+        text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
+        try:
+            return self._session.platform.wait_for_log(self._record, look, timeout)
+        except WaitTimeout:
+            raise self._timed_out(f"did not log {text!r}", timeout) from None
+        except EventEnded:
+            raise self._ended(f"ended without logging {text!r}") from None
 
     def terminate(self, graceful: bool = False) -> None:
         """Terminate the event: by force, which returns when the instance is gone, or gracefully, by SIGTERM.
@@ -581,14 +605,13 @@ class Event(_Invocation):
         return "\n".join([what, *describe(self, said=what)])
 
     def __repr__(self) -> str:
-        code = f" {self._record.status_code}" if self._record.final else ""
-        return f"<Event {self.request_id} of {self._record.function.name}: {self._record.status}{code}{_reason(self)}>"
+        code = f" {self._attempt.status_code}" if self.final else ""
+        return f"<Event {self.request_id} of {self._record.function.name}: {self._state}{code}{_reason(self)}>"
 
 
 def _reason(invocation: InvokeResult | Event) -> str:
     """Why it failed, for ``repr()``, which pytest shows where an assertion about it fails."""
-    record = invocation._record
-    return f", {one_line(invocation.diagnosis)}" if record.final and record.status != "FINISHED" else ""
+    return "" if invocation._state in (RUNNING, FINISHED) else f", {one_line(invocation.diagnosis)}"
 
 
 def _check_timeout(timeout: object) -> None:

@@ -25,6 +25,7 @@ from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.platform import Platform
 from pytest_scf.platform.settings import Settings
+from pytest_scf.platform.starting import InstanceServices
 
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
@@ -53,10 +54,12 @@ class ScfRuntime:
         self._platform = Platform(Settings.from_keywords(settings))
         self._session = Session(self._platform, Api(self._platform))
         self._loopback = LoopbackEndpoint(self._session.api, self._platform.credential, self._platform.when_readable)
-        self._platform.api_port = self._loopback.port
         self._coverage = bridge(self._session)
-        if self._coverage is not None:
-            self._coverage.attach()
+        if self._coverage is None:
+            services = InstanceServices(self._loopback.port)
+        else:
+            services = InstanceServices(self._loopback.port, self._coverage.counted, self._coverage.take)
+        self._platform.provide(services)
         try:
             _warn_of_weak_isolation(self._platform)
         except BaseException:  # where warnings are errors: nobody will be there to close it
@@ -88,8 +91,7 @@ class ScfRuntime:
         return [
             Instance._of(self._session, record)
             for function in self._platform.functions.all()
-            for record in list(function.instances)
-            if record.alive
+            for record in self._platform.instances_of(function)
         ]
 
     def deploy(

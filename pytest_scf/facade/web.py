@@ -16,8 +16,8 @@ from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import InvokeResult, Session
-    from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.platform.records import Attempt
     from pytest_scf.platform.settings import Settings
 
 
@@ -46,19 +46,21 @@ def send(
     if record.config.type == "HTTP":
         invocation = platform.invoke(record, packed, asynchronous=False, as_request=True)
         platform.wait_final(invocation)
-        return Response(InvokeResult._of(session, invocation), invocation.response, invocation.err_msg)
+        return Response(
+            InvokeResult._with(session, invocation), invocation.attempt.response, invocation.attempt.err_msg
+        )
     payload = json.dumps(_event(packed, platform.settings, via), ensure_ascii=False).encode()
     if len(payload) > facts.SYNC_EVENT_BYTES:
         raise too_large("body", len(payload), facts.SYNC_EVENT_BYTES)
     invocation = platform.invoke(record, payload, asynchronous=False, invoke_type="APIGW")
     platform.wait_final(invocation)
-    result = InvokeResult._of(session, invocation)
+    result = InvokeResult._with(session, invocation)
     if invocation.status != facts.FINISHED:
         if via == "url":
-            return Response(result, b"", invocation.err_msg)
-        answer = http_answers.of_failure(invocation.status_code, invocation.err_msg, via)
+            return Response(result, b"", invocation.attempt.err_msg)
+        answer = http_answers.of_failure(invocation.status_code, invocation.attempt.err_msg, via)
     else:
-        answer = http_answers.of_value(_value(invocation), via)
+        answer = http_answers.of_value(_value(invocation.attempt), via)
     head = {"status": answer.status, "reason": answer.reason, "headers": answer.headers}
     return Response(result, wire.pack_message(head, answer.body), "", answer.problem)
 
@@ -81,12 +83,12 @@ def _event(packed: bytes, settings: Settings, via: str) -> Mapping[str, Any]:
     )
 
 
-def _value(invocation: EventRecord) -> Any:
+def _value(attempt: Attempt) -> Any:
     """What the handler returned: a JSON value; of a server, text that need not be JSON."""
     try:
-        return json.loads(invocation.ret_msg)
+        return json.loads(attempt.ret_msg)
     except ValueError:
-        return invocation.ret_msg
+        return attempt.ret_msg
 
 
 def pack_request(

@@ -71,13 +71,13 @@ class ProcessExit:
 class Observer(Protocol):
     """Whom an instance tells what happens in it. Called in the reactor's thread."""
 
-    def on_message(self, kind: int, payload: bytes) -> None:
+    def on_message(self, kind: int, payload: bytes, /) -> None:
         """A frame of the runtime, as ``wire`` lists them, or INIT_STARTED when a launcher has started a container."""
 
     def on_output(self) -> None:
         """Output can be taken with ``drain``."""
 
-    def on_gone(self, error: str) -> None:
+    def on_gone(self, error: str, /) -> None:
         """No process of the instance is left. ``error`` says why it never came to be, if it did not."""
 
 

@@ -59,6 +59,16 @@ def disposition(pid: int, signum: int) -> str:
     return "caught" if masks.caught & bit else "default"
 
 
+def is_pending(pid: int, signum: int) -> bool:
+    """Whether a signal that was sent to a process waits to be taken by it or by its main thread."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            masks = [int(line.split()[1], 16) for line in file if line.startswith((b"SigPnd:", b"ShdPnd:"))]
+    except OSError:
+        return False
+    return any(mask & 1 << (signum - 1) for mask in masks)
+
+
 def _read(path: str) -> _Masks:
     fd = os.open(path, os.O_RDONLY)
     try:

@@ -48,6 +48,12 @@ class Reactor:
         #: what callbacks raised: a bug of ours, kept so that it can be raised where somebody sees it
         self.errors: list[BaseException] = []
 
+    def take_errors(self) -> list[BaseException]:
+        """What callbacks have raised since this was asked last."""
+        errors = self.errors[:]
+        del self.errors[: len(errors)]
+        return errors
+
     def start(self) -> None:
         self._selector.register(self._woken, selectors.EVENT_READ, self._swallow)
         self._thread.start()

@@ -9,26 +9,39 @@ import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from pytest_scf.platform.status import RUNNING
-
-if TYPE_CHECKING:
-    from pytest_scf.platform.events import EventRecord
 
 Key = tuple[float, float, int]
 
 
-class Listed(NamedTuple):
+class Listable(Protocol):
+    """What an event is listed by."""
+
+    request_id: str
+    start_time: float
+    end_time: float | None
+    status: str
+    invoke_type: str
+    qualifier: str
+    #: tells two of the same moment apart: later ones have greater numbers
+    number: int
+
+    def finish(self) -> None:
+        """Take over the final status and the end."""
+
+
+class EventSnapshot(NamedTuple):
     """An event as it was when it was listed: it may end as soon as that is done."""
 
-    event: EventRecord
+    event: Listable
     status: str
     end_time: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class EventQuery:
     """What is to be listed; None: any. Spans are closed-open, in microseconds since the epoch."""
 
     request_id: str | None = None
@@ -47,20 +60,20 @@ def in_microseconds(epoch: float) -> int:
     return round(epoch * 1_000_000)
 
 
-def _by_start(event: EventRecord) -> Key:
+def _by_start(event: Listable) -> Key:
     return event.start_time, 0.0, event.number
 
 
-def _by_end(event: EventRecord) -> Key:
+def _by_end(event: Listable) -> Key:
     """SILENT where an event without an end stands in an order by EndTime; here below all others, as its "" does."""
     return -math.inf if event.end_time is None else event.end_time, event.start_time, event.number
 
 
-def _started(event: EventRecord) -> int:
+def _started(event: Listable) -> int:
     return in_microseconds(event.start_time)
 
 
-def _ended(event: EventRecord) -> int:
+def _ended(event: Listable) -> int:
     assert event.end_time is not None
     return in_microseconds(event.end_time)
 
@@ -71,27 +84,27 @@ class _Orders:
     __slots__ = ("by_end", "by_start")
 
     def __init__(self) -> None:
-        self.by_start: list[EventRecord] = []
-        self.by_end: list[EventRecord] = []
+        self.by_start: list[Listable] = []
+        self.by_end: list[Listable] = []
 
-    def add(self, event: EventRecord) -> None:
+    def add(self, event: Listable) -> None:
         _put(self.by_start, event, _by_start)
         _put(self.by_end, event, _by_end)
 
-    def remove(self, event: EventRecord) -> None:
+    def remove(self, event: Listable) -> None:
         """Called before anything that it is ordered by has changed."""
         _take(self.by_start, event, _by_start)
         _take(self.by_end, event, _by_end)
 
 
-def _put(ordered: list[EventRecord], event: EventRecord, key: Callable[[EventRecord], Key]) -> None:
+def _put(ordered: list[Listable], event: Listable, key: Callable[[Listable], Key]) -> None:
     if not ordered or key(ordered[-1]) < key(event):  # nearly always
         ordered.append(event)
     else:
         insort(ordered, event, key=key)
 
 
-def _take(ordered: list[EventRecord], event: EventRecord, key: Callable[[EventRecord], Key]) -> None:
+def _take(ordered: list[Listable], event: Listable, key: Callable[[Listable], Key]) -> None:
     del ordered[bisect_left(ordered, key(event), key=key)]
 
 
@@ -102,45 +115,42 @@ class EventIndex:
         self._hidden = hidden
         self._window = window
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
         #: not visible yet, in the order of their start
-        self._coming: list[EventRecord] = []
-        self._by_id: dict[str, EventRecord] = {}
-        self._all: list[EventRecord] = []
+        self._coming: list[Listable] = []
+        self._by_id: dict[str, Listable] = {}
+        self._all: list[Listable] = []
         self._orders: dict[tuple[str, str, str], _Orders] = {}
 
-    def add(self, event: EventRecord) -> None:
+    def add(self, event: Listable) -> None:
         with self._lock:
-            event.number = next(self._numbers)
             if self._hidden:
                 _put(self._coming, event, _by_start)
             else:
                 self._admit(event)
 
-    def end(self, event: EventRecord, status: str, time: float) -> None:
-        """Set an event's final status, which moves it."""
+    def finish(self, event: Listable) -> None:
+        """Have an event take over its final status, which moves it."""
         with self._lock:
             listed = event.request_id in self._by_id
             if listed:
                 self._orders_of(event).remove(event)
-            event.end_time = time
-            event.status = status
+            event.finish()
             if listed:
                 self._orders_of(event).add(event)
 
-    def page(self, wanted: Wanted, now: float) -> tuple[int, list[Listed]]:
-        """How many events there are of what is wanted, and those of them that stand on the page."""
+    def page(self, query: EventQuery, now: float) -> tuple[int, list[EventSnapshot]]:
+        """How many events there are of what is query, and those of them that stand on the page."""
         with self._lock:
             self._update(now)
-            count, page = self._page(wanted)
-            return count, [Listed(event, event.status, event.end_time) for event in page]
+            count, page = self._page(query)
+            return count, [EventSnapshot(event, event.status, event.end_time) for event in page]
 
-    def _admit(self, event: EventRecord) -> None:
+    def _admit(self, event: Listable) -> None:
         self._by_id[event.request_id] = event
         _put(self._all, event, _by_start)
         self._orders_of(event).add(event)
 
-    def _orders_of(self, event: EventRecord) -> _Orders:
+    def _orders_of(self, event: Listable) -> _Orders:
         key = (event.status, event.invoke_type, event.qualifier)
         found = self._orders.get(key)
         if found is None:
@@ -165,43 +175,43 @@ class EventIndex:
             for ordered in (orders.by_start, orders.by_end):
                 ordered[:] = [event for event in ordered if event not in old]
 
-    def _page(self, wanted: Wanted) -> tuple[int, Sequence[EventRecord]]:
-        chosen = self._chosen(wanted)
-        if wanted.request_id is not None:
-            event = self._by_id.get(wanted.request_id)
+    def _page(self, query: EventQuery) -> tuple[int, Sequence[Listable]]:
+        chosen = self._chosen(query)
+        if query.request_id is not None:
+            event = self._by_id.get(query.request_id)
             one = [] if event is None or self._orders_of(event) not in chosen else [event]
-            return self._cut(wanted, [_within(one, wanted)])
-        if wanted.ended is not None and (wanted.started is not None or not wanted.by_end):
+            return self._cut(query, [_within(one, query)])
+        if query.ended is not None and (query.started is not None or not query.by_end):
             # Two spans, or one that is not that of the order: what is within the one must be looked through.
-            found = [_span(orders.by_end, wanted.ended, _ended) for orders in chosen]
-            return self._cut(wanted, [_sorted(_within(itertools.chain(*found), wanted), wanted)])
-        if wanted.started is not None and wanted.by_end:
-            found = [_span(orders.by_start, wanted.started, _started) for orders in chosen]
-            return self._cut(wanted, [_sorted(itertools.chain(*found), wanted)])
-        if wanted.by_end:
-            return self._cut(wanted, [_span(orders.by_end, wanted.ended, _ended) for orders in chosen])
+            found = [_span(orders.by_end, query.ended, _ended) for orders in chosen]
+            return self._cut(query, [_sorted(_within(itertools.chain(*found), query), query)])
+        if query.started is not None and query.by_end:
+            found = [_span(orders.by_start, query.started, _started) for orders in chosen]
+            return self._cut(query, [_sorted(itertools.chain(*found), query)])
+        if query.by_end:
+            return self._cut(query, [_span(orders.by_end, query.ended, _ended) for orders in chosen])
         ordered = [self._all] if len(chosen) == len(self._orders) else [orders.by_start for orders in chosen]
-        return self._cut(wanted, [_span(each, wanted.started, _started) for each in ordered])
+        return self._cut(query, [_span(each, query.started, _started) for each in ordered])
 
-    def _chosen(self, wanted: Wanted) -> list[_Orders]:
+    def _chosen(self, query: EventQuery) -> list[_Orders]:
         return [
             orders
             for (status, invoke_type, qualifier), orders in self._orders.items()
-            if (wanted.statuses is None or status in wanted.statuses)
-            and (wanted.invoke_types is None or invoke_type in wanted.invoke_types)
-            and (wanted.qualifier is None or qualifier == wanted.qualifier)
-            and (wanted.ended is None or status != RUNNING)
+            if (query.statuses is None or status in query.statuses)
+            and (query.invoke_types is None or invoke_type in query.invoke_types)
+            and (query.qualifier is None or qualifier == query.qualifier)
+            and (query.ended is None or status != RUNNING)
         ]
 
     @staticmethod
-    def _cut(wanted: Wanted, parts: list[Sequence[EventRecord]]) -> tuple[int, Sequence[EventRecord]]:
+    def _cut(query: EventQuery, parts: list[Sequence[Listable]]) -> tuple[int, Sequence[Listable]]:
         """One page of what stands, each part in ascending order, in some parts."""
         parts = [part for part in parts if part]
         count = sum(map(len, parts))
-        first, last = min(wanted.offset, count), min(wanted.offset + wanted.limit, count)
-        if wanted.descending:
+        first, last = min(query.offset, count), min(query.offset + query.limit, count)
+        if query.descending:
             first, last = count - last, count - first
-        key = _by_end if wanted.by_end else _by_start
+        key = _by_end if query.by_end else _by_start
         if len(parts) < 2:
             page = list(parts[0][first:last]) if parts else []
         elif first <= count - last:
@@ -209,26 +219,26 @@ class EventIndex:
         else:  # the end is nearer
             turned = heapq.merge(*map(reversed, parts), key=key, reverse=True)
             page = list(itertools.islice(turned, count - last, count - first))[::-1]
-        return count, page[::-1] if wanted.descending else page
+        return count, page[::-1] if query.descending else page
 
 
 def _span(
-    ordered: list[EventRecord], span: tuple[int, int] | None, moment: Callable[[EventRecord], int]
-) -> Sequence[EventRecord]:
+    ordered: list[Listable], span: tuple[int, int] | None, moment: Callable[[Listable], int]
+) -> Sequence[Listable]:
     if span is None:
         return ordered
     return ordered[bisect_left(ordered, span[0], key=moment) : bisect_left(ordered, span[1], key=moment)]
 
 
-def _within(events: Iterable[EventRecord], wanted: Wanted) -> list[EventRecord]:
+def _within(events: Iterable[Listable], query: EventQuery) -> list[Listable]:
     """Those within both spans; where one is asked for by their end, they have one."""
     return [
         event
         for event in events
-        if (wanted.started is None or wanted.started[0] <= _started(event) < wanted.started[1])
-        and (wanted.ended is None or wanted.ended[0] <= _ended(event) < wanted.ended[1])
+        if (query.started is None or query.started[0] <= _started(event) < query.started[1])
+        and (query.ended is None or query.ended[0] <= _ended(event) < query.ended[1])
     ]
 
 
-def _sorted(events: Iterable[EventRecord], wanted: Wanted) -> list[EventRecord]:
-    return sorted(events, key=_by_end if wanted.by_end else _by_start)
+def _sorted(events: Iterable[Listable], query: EventQuery) -> list[Listable]:
+    return sorted(events, key=_by_end if query.by_end else _by_start)

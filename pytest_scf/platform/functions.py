@@ -19,10 +19,6 @@ from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
-    from pytest_scf.platform.clock import Due
-    from pytest_scf.platform.event_index import EventIndex
-    from pytest_scf.platform.instance import InstanceRecord
-    from pytest_scf.platform.spill import Spill
 
 #: variables that an image sets for itself
 _OF_AN_IMAGE = {"PATH", "SHELL", "HOSTNAME", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL"}
@@ -169,9 +165,9 @@ class Version:
 
 
 class FunctionRecord:
-    """A function, its versions and aliases, its instances, and what was asked of it.
+    """A function, its versions and aliases.
 
-    ``Registry`` alone changes what stands before the instances, under its lock. The dictionaries are replaced as a
+    ``Registry`` alone changes it, under its lock. The dictionaries are replaced as a
     whole and never changed, so that anybody may read them without it.
     """
 
@@ -196,16 +192,6 @@ class FunctionRecord:
         self.retry_num = retry_num
         #: seconds (of the clock) that such an invocation is kept for its attempts
         self.msg_ttl = msg_ttl
-        #: of all versions
-        self.instances: list[InstanceRecord] = []
-        #: the most recently used last, so that the others can grow old
-        self.idle: list[InstanceRecord] = []
-        #: asynchronous executions as they are listed
-        self.index: EventIndex | None = None
-        #: when the next idle instance is looked at for repossession
-        self.idle_due: Due | None = None
-        #: where long logs go; without one each log makes its own
-        self.spill: Spill | None = None
 
     @property
     def name(self) -> str:
@@ -239,12 +225,5 @@ class FunctionRecord:
             return False
         return config is self.config or any(version.config is config for version in self.versions.values())
 
-    def take_idle(self, config: FunctionConfig) -> InstanceRecord | None:
-        """The idle instance of this configuration that was used last; it is idle no more."""
-        for at in range(len(self.idle) - 1, -1, -1):
-            if self.idle[at].config is config:
-                return self.idle.pop(at)
-        return None
-
     def __repr__(self) -> str:
-        return f"<function {self.namespace}/{self.name}, {len(self.instances)} instances>"
+        return f"<function {self.namespace}/{self.name}>"

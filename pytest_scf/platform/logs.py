@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pytest_scf.platform.spill import BLOCK, Spill
+from pytest_scf.platform.log_blocks import BLOCK, LogBlocks
 
 PLATFORM = "Platform"
 CUSTOM = "Custom"
@@ -16,6 +16,8 @@ CUSTOM = "Custom"
 #: bytes of a log's beginning that stay in memory; of what follows, no more than a block does
 IN_MEMORY = 1 << 16
 _SAME_MOMENT = 0.001
+#: bytes of a line, at the most, where the last lines are looked for
+_LINE = 4096
 
 
 class LogLine(NamedTuple):
@@ -27,17 +29,25 @@ class LogLine(NamedTuple):
 
 
 class EventLog:
-    """``frame`` gives the platform's lines before, within and after the output: see ``Frame``."""
+    """``frame`` gives the platform's lines before, within and after the output: see ``Frame``.
 
-    def __init__(self, frame: Callable[[], Frame], spill: Spill | None = None) -> None:
+    What is written stays in memory until ``put_away`` moves whole blocks of it to ``blocks``, the platform's file: that
+    may wait for the disk, and is called where nobody waits for it.
+    """
+
+    def __init__(self, frame: Callable[[], Frame], blocks: LogBlocks | None = None) -> None:
         self.frame = frame
-        self._spill = spill
         self._lock = threading.Lock()
-        #: the beginning in memory, what follows in blocks of the spill, and the rest that does not fill one yet
+        self._store = blocks
+        #: the beginning in memory, then blocks (numbers of those that are put away), and the rest that fills none yet
         self._head = bytearray()
-        self._blocks: list[int] = []
+        self._blocks: list[int | bytes] = []
+        #: the numbers among them, which the store gets back when the log goes
+        self._numbers: list[int] = []
         self._rest = bytearray()
         self._size = 0
+        #: output is not taken any more, as it could not be kept
+        self._cut = False
         #: where a run of one source and one moment begins: offset, time, source
         self._starts: list[int] = []
         self._runs: list[tuple[float, str]] = []
@@ -45,37 +55,85 @@ class EventLog:
         self._init_end = 0
 
     def write(self, data: bytes, time: float, source: str = CUSTOM) -> None:
+        """Append to the log, in memory."""
         with self._lock:
-            last = self._runs[-1] if self._runs else None
-            if (
-                last is None
-                or last[1] != source
-                or source == PLATFORM
-                or time - last[0] >= _SAME_MOMENT
-                or self._size == self._init_end
-            ):
-                self._starts.append(self._size)
-                self._runs.append((time, source))
-            room = IN_MEMORY - len(self._head)
-            if room:
-                self._head += data[:room]
-            self._rest += data[room:]
-            self._size += len(data)
-            while len(self._rest) >= BLOCK:
-                self._put_away(bytes(self._rest[:BLOCK]))
-                del self._rest[:BLOCK]
+            if self._cut and source == CUSTOM:
+                return
+            self._write_locked(data, time, source)
+
+    def _write_locked(self, data: bytes, time: float, source: str) -> None:
+        last = self._runs[-1] if self._runs else None
+        if (
+            last is None
+            or last[1] != source
+            or source == PLATFORM
+            or time - last[0] >= _SAME_MOMENT
+            or self._size == self._init_end
+        ):
+            self._starts.append(self._size)
+            self._runs.append((time, source))
+        room = IN_MEMORY - len(self._head)
+        if room:
+            self._head += data[:room]
+        self._rest += data[room:]
+        self._size += len(data)
+        while len(self._rest) >= BLOCK:
+            self._blocks.append(bytes(self._rest[:BLOCK]))
+            del self._rest[:BLOCK]
 
     def end_init(self) -> None:
         """What was written up to here is the init phase's."""
         with self._lock:
             self._init_end = self._size
 
-    def _put_away(self, data: bytes) -> None:
-        if self._spill is None:
-            self._spill = Spill()
-        if not self._blocks:
-            weakref.finalize(self, self._spill.give_back, self._blocks)
-        self._blocks.append(self._spill.put(data))
+    def put_away(self) -> None:
+        """Move whole blocks to the store, in one thread at a time. Where that has no room the log ends, with a note."""
+        while True:
+            with self._lock:
+                at = len(self._numbers)
+                if at == len(self._blocks) or self._cut:
+                    return
+                data = self._blocks[at]
+                if self._store is None:
+                    self._store = LogBlocks()
+                store = self._store
+                if not at:
+                    weakref.finalize(self, store.give_back, self._numbers)
+            assert isinstance(data, bytes)
+            try:
+                number = store.put(data)
+            except OSError as error:
+                self._cut_off(at, error)
+                return
+            with self._lock:
+                self._blocks[at] = number
+                self._numbers.append(number)
+
+    def _cut_off(self, at: int, error: OSError) -> None:
+        """Keep what comes before a block that could not be stored, and say so; the platform's lines go on."""
+        with self._lock:
+            self._cut = True
+            end = IN_MEMORY + at * BLOCK
+            lost = self._size - end
+            kept = [
+                (self._runs[index][0], self._run_bytes_locked(index))
+                for index in range(max(0, bisect_right(self._starts, end) - 1), len(self._starts))
+                if self._runs[index][1] == PLATFORM and self._starts[index] >= end
+            ]
+            del self._blocks[at:]
+            self._rest.clear()
+            self._size = end
+            count = bisect_right(self._starts, end - 1)
+            del self._starts[count:], self._runs[count:]
+            time = self._runs[-1][0] if self._runs else 0.0
+            note = f"\n[PLATFORM] The log is cut here ({lost} bytes lost, and what follows): {error}\n"
+            self._write_locked(note.encode(), time, PLATFORM)
+            for moment, line in kept:
+                self._write_locked(line, moment, PLATFORM)
+
+    def _run_bytes_locked(self, index: int) -> bytes:
+        stop = self._starts[index + 1] if index + 1 < len(self._starts) else self._size
+        return self._read_locked(self._starts[index], stop)
 
     def write_platform(self, text: str, time: float) -> None:
         """A line of the platform, between what was written before it and after."""
@@ -85,30 +143,37 @@ class EventLog:
     def size(self) -> int:
         return self._size
 
-    def _read(self, start: int = 0, end: int | None = None) -> bytes:
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        """Output and platform lines between two byte offsets."""
         with self._lock:
-            stop = self._size if end is None else min(end, self._size)
-            if stop <= len(self._head):
-                return bytes(self._head[start:stop])
-            parts = [bytes(self._head[start:])]
-            position = max(start, IN_MEMORY)
-            in_blocks = IN_MEMORY + len(self._blocks) * BLOCK
-            while position < min(stop, in_blocks):
-                number, offset = divmod(position - IN_MEMORY, BLOCK)
-                assert self._spill is not None
-                part = self._spill.get(self._blocks[number])[offset : offset + stop - position]
-                parts.append(part)
-                position += len(part)
-            if position < stop:
-                parts.append(bytes(self._rest[position - in_blocks : stop - in_blocks]))
-            return b"".join(parts)
+            return self._read_locked(start, end)
+
+    def _read_locked(self, start: int = 0, end: int | None = None) -> bytes:
+        stop = self._size if end is None else min(end, self._size)
+        if stop <= len(self._head):
+            return bytes(self._head[start:stop])
+        parts = [bytes(self._head[start:])]
+        position = max(start, IN_MEMORY)
+        in_blocks = IN_MEMORY + len(self._blocks) * BLOCK
+        while position < min(stop, in_blocks):
+            number, offset = divmod(position - IN_MEMORY, BLOCK)
+            block = self._blocks[number]
+            if isinstance(block, int):
+                assert self._store is not None
+                block = self._store.get(block)
+            part = block[offset : offset + stop - position]
+            parts.append(part)
+            position += len(part)
+        if position < stop:
+            parts.append(bytes(self._rest[position - in_blocks : stop - in_blocks]))
+        return b"".join(parts)
 
     def _body(self, start: int, end: int) -> list[LogLine]:
         """Lines of a stretch. Output cut in two by a platform's line shows as two lines.
 
         Unless the cut is just before the end of a line, which Python writes on its own: that end is where it belongs.
         """
-        data = self._read(start, end)
+        data = self.read(start, end)
         lines: list[tuple[float, str, list[bytes]]] = []
         unfinished = -1  # the output's line that has no end yet
         first = bisect_right(self._starts, start) - 1
@@ -134,6 +199,11 @@ class EventLog:
                 lines.append((time, source, [rest]))
         return [LogLine(time, source, _text(b"".join(parts))) for time, source, parts in lines]
 
+    def frame_lines(self) -> list[str]:
+        """The platform's lines before, between and after the output."""
+        frame = self.frame()
+        return [*frame.before, *frame.between, *frame.after]
+
     def lines(self) -> list[LogLine]:
         """The whole log so far, in the order of contract 7."""
         frame = self.frame()
@@ -147,17 +217,34 @@ class EventLog:
             *(LogLine(frame.ended, PLATFORM, line) for line in frame.after),
         ]
 
+    def last_lines(self, count: int) -> tuple[bool, list[LogLine]]:
+        """Whether there is more, and the last ``count`` lines of the log: costs these, however long the log is."""
+        more, lines = self._ending(count * _LINE)
+        return more or len(lines) > count, lines[-count:]
+
+    def _ending(self, size: int) -> tuple[bool, list[LogLine]]:
+        """Whether there is more, and the lines of the last ``size`` bytes of output and what follows them."""
+        end = self._size
+        start = max(0, end - size)
+        if start <= self._init_end:
+            return False, self.lines()
+        frame = self.frame()
+        # From the beginning of a line on, but for a very long one.
+        start += self.read(start, end - size // 2).find(b"\n") + 1
+        return True, [*self._body(start, end), *(LogLine(frame.ended, PLATFORM, line) for line in frame.after)]
+
     def text(self) -> str:
         """The whole log so far."""
         return "".join(line.text + "\n" for line in self.lines())
 
     def tail(self, size: int) -> bytes:
         """The last ``size`` bytes of the log."""
-        return self.text().encode("utf-8", "backslashreplace")[-size:]
+        text = "".join(line.text + "\n" for line in self._ending(2 * size)[1])
+        return text.encode("utf-8", "backslashreplace")[-size:]
 
     def user_bytes(self) -> bytes:
         """What the user's processes wrote, as they wrote it, without the platform's lines."""
-        data = self._read()
+        data = self.read()
         parts = []
         for index, (_, source) in enumerate(self._runs):
             if source == CUSTOM:
@@ -168,20 +255,9 @@ class EventLog:
     def user_text(self) -> str:
         return _text(self.user_bytes())
 
-    def since(self, offset: int) -> str:
-        """Output and platform lines from a byte offset on, for a search that goes on where it stopped."""
-        return _text(self._read(offset))
-
-    def line_start(self) -> int:
-        """The byte offset at which the last, perhaps unfinished line begins."""
-        size = self._size
-        start = max(0, size - 65536)
-        found = self._read(start, size).rfind(b"\n")
-        return start + found + 1 if found >= 0 else start
-
     def platform_lines(self) -> list[str]:
         """The ``[PLATFORM]`` lines, in order."""
-        data = self._read()
+        data = self.read()
         found = []
         for index, (_, source) in enumerate(self._runs):
             if source == PLATFORM:

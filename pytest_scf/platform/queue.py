@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_scf.api_errors import LimitExceededQuota
-from pytest_scf.platform import status
+from pytest_scf.platform.outcomes import is_retried
 
 if TYPE_CHECKING:
     from pytest_scf.platform.clock import Clock, Due
-    from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.platform.records import Invocation
     from pytest_scf.platform.settings import Settings
 
 FOR_AN_INSTANCE = "for an instance: all that the function may have are busy"
@@ -34,17 +34,17 @@ class Queue:
         self,
         clock: Clock,
         settings: Settings,
-        due: Callable[[EventRecord], object],
-        expired: Callable[[EventRecord], object],
+        due: Callable[[Invocation], object],
+        expired: Callable[[Invocation], object],
     ) -> None:
         self._clock = clock
         self._most = settings.queue_messages
         self._retry_seconds = settings.retry_seconds
         self._on_due = due
         self._on_expired = expired
-        self._ready: dict[FunctionRecord, deque[EventRecord]] = {}
+        self._ready: dict[FunctionRecord, deque[Invocation]] = {}
         #: of each message that waits, what happens when it has waited long enough
-        self._dues: dict[EventRecord, Due] = {}
+        self._dues: dict[Invocation, Due] = {}
 
     def __len__(self) -> int:
         return len(self._dues)
@@ -57,9 +57,9 @@ class Queue:
                 status_code=429,
             )
 
-    def put(self, event: EventRecord) -> None:
+    def put(self, event: Invocation) -> None:
         """Let a message wait for an instance."""
-        event.waits = FOR_AN_INSTANCE
+        event.wait_for(FOR_AN_INSTANCE)
         self._ready.setdefault(event.function, deque()).append(event)
         end = event.start_time + event.function.msg_ttl
         self._dues[event] = self._clock.call_at(end, lambda: self._on_expired(event))
@@ -68,32 +68,39 @@ class Queue:
         """Whether a message of the function waits for an instance."""
         return function in self._ready
 
-    def next(self, function: FunctionRecord) -> EventRecord:
+    def next(self, function: FunctionRecord) -> Invocation:
         """The message of the function that has waited longest for an instance; there must be one."""
         event = self._ready[function].popleft()
         if not self._ready[function]:
             del self._ready[function]
-        self._settle(event)
+        self._remove(event)
         return event
 
-    def retry(self, event: EventRecord) -> bool:
+    def retry(self, event: Invocation) -> bool:
         """Whether a message whose attempt is over is tried again; if so the attempt is put away, and it waits."""
-        outcome, function = event.outcome, event.function
-        if outcome.status != status.FAILED or event.retry_num >= function.retry_num:
-            return False
-        moment = outcome.time + self._retry_seconds
-        if moment > event.start_time + function.msg_ttl:
+        attempt, function = event.attempt, event.function
+        outcome = attempt.outcome
+        assert outcome is not None
+        moment = attempt.decided_at + self._retry_seconds
+        kept_until = event.start_time + function.msg_ttl
+        if not is_retried(
+            outcome,
+            retries=event.retry_num,
+            retry_num=function.retry_num,
+            next_attempt=moment,
+            kept_until=kept_until,
+        ):
             return False
         event.begin_again()
-        event.waits = (
+        event.wait_for(
             f"for attempt {event.retry_num + 1} of {function.retry_num + 1}, {self._retry_seconds:g} s of the clock "
-            f"(retry_seconds) after attempt {event.retry_num} failed with {outcome.status_code}: {outcome.cause}"
+            f"(retry_seconds) after attempt {event.retry_num} failed with {outcome.code}: {outcome.cause}"
         )
         self._dues[event] = self._clock.call_at(moment, lambda: self._on_due(event))
-        event.touch()
+        event.notify_waiters()
         return True
 
-    def take(self, event: EventRecord) -> bool:
+    def take(self, event: Invocation) -> bool:
         """Take a message out, whatever it waits for; False where it waits no more."""
         if event not in self._dues:
             return False
@@ -102,17 +109,17 @@ class Queue:
             waiting.remove(event)
             if not waiting:
                 del self._ready[event.function]
-        self._settle(event)
+        self._remove(event)
         return True
 
     def clear(self) -> None:
         for due in self._dues.values():
             due.cancel()
         for event in self._dues:
-            event.waits = ""
+            event.wait_for("")
         self._dues.clear()
         self._ready.clear()
 
-    def _settle(self, event: EventRecord) -> None:
-        event.waits = ""
+    def _remove(self, event: Invocation) -> None:
+        event.wait_for("")
         self._dues.pop(event).cancel()

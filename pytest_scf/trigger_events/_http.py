@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 from urllib.parse import parse_qs, urlsplit
 
+from pytest_scf import facts
 from pytest_scf.errors import UsageError
 from pytest_scf.trigger_events._common import APPID, REGION, Override, finished, new_id
 
@@ -170,7 +171,7 @@ def apigw(
         "x-api-requestid": request_id,
         "x-api-scheme": "https",
         "x-b3-traceid": request_id,
-        "x-qualifier": "$DEFAULT",
+        "x-qualifier": facts.DEFAULT_ALIAS,
         "requestsource": "APIGW",
     }
     text, encoded = request.text_body()

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
-from pytest_scf.platform.events import EventRecord, EventStore, new_request_id
+from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+from pytest_scf.platform.outcomes import Outcome
+from pytest_scf.platform.records import Invocation
 from pytest_scf.platform.registry import Registry
+from pytest_scf.platform.request_ids import new_request_id
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.status import FAILED, FINISHED
 
@@ -38,10 +41,10 @@ class FakePlatform:
         self.functions = Registry()
         retention, window = self.settings.retention_hours * HOUR, self.settings.window_hours * HOUR
         hidden = self.settings.visible_after_seconds
-        self.events = EventStore(self.clock, retention, window, hidden)  # type: ignore[arg-type]
-        self.outcome: Callable[[EventRecord], object] = finish
+        self.events = EventStore(self.clock, retention, window, hidden)
+        self.outcome: Callable[[Invocation], object] = finish
         self.payloads: dict[str, bytes] = {}
-        self.terminated: list[tuple[EventRecord, bool]] = []
+        self.terminated: list[tuple[Invocation, bool]] = []
 
     def deploy(self, name: str, **config: Any) -> FunctionRecord:
         config = {"handler": "index.main_handler", "code_root": Path("nowhere"), **config}
@@ -57,7 +60,7 @@ class FakePlatform:
         invoke_type: str = "OTHERS",
         routing_key: str = "",
         request_id: str | None = None,
-    ) -> EventRecord:
+    ) -> Invocation:
         request_id = request_id or new_request_id()
         self.payloads[request_id] = payload
         is_event = asynchronous and function.config.async_run
@@ -75,8 +78,8 @@ class FakePlatform:
         qualifier: str = "$LATEST",
         invoke_type: str = "OTHERS",
         start_time: float | None = None,
-    ) -> EventRecord:
-        event = EventRecord(
+    ) -> Invocation:
+        event = Invocation(
             request_id,
             function,
             asynchronous=asynchronous,
@@ -87,29 +90,35 @@ class FakePlatform:
         self.events.add(event)
         return event
 
-    def wait_final(self, event: EventRecord, timeout: float | None = None) -> bool:
+    def wait_final(self, event: Invocation, timeout: float | None = None) -> bool:
         assert timeout is None
-        self.outcome(event)
+        self.end(event)
         return event.final
 
-    def terminate(self, event: EventRecord, graceful: bool) -> None:
+    def end(self, event: Invocation) -> None:
+        """Let the event end as ``outcome`` says."""
+        self.outcome(event)
+        if event.attempt.decided:
+            event.attempt.publish()
+            self.events.finish(event)
+
+    def terminate(self, event: Invocation, graceful: bool) -> None:
         if event.final:
             raise FailedOperationAsyncEventStatus(f"{event.request_id} is {event.status}")
         self.terminated.append((event, graceful))
 
 
-def end(event: EventRecord, status: str, code: int, time: float) -> None:
-    assert event.decide(status, code, "the test says so", time)
-    event.publish()
+def end(platform: FakePlatform, event: Invocation, status: str, code: int, time: float) -> None:
+    assert event.attempt.conclude(Outcome(status, code, "the test says so"), time)
+    event.attempt.publish()
+    platform.events.finish(event)
 
 
-def finish(event: EventRecord) -> None:
-    event.ret_msg = '"END"'
-    event.duration_ms, event.memory_bytes = 1.5, 4096
-    end(event, FINISHED, 200, START + 1)
+def finish(event: Invocation) -> None:
+    event.attempt.answer('"END"')
+    event.attempt.measure(0.0015, 4)
+    assert event.attempt.conclude(Outcome(FINISHED, 200, "it returned"), START + 1)
 
 
-def fail(event: EventRecord) -> None:
-    assert event.decide(FAILED, 430, "it raised", START + 1)
-    event.fail("I failed!")
-    event.publish()
+def fail(event: Invocation) -> None:
+    assert event.attempt.conclude(Outcome(FAILED, 430, "it raised", "I failed!"), START + 1)

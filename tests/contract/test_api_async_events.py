@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes import HOUR, START, FakePlatform, end, finish
+from fakes import HOUR, START, FakePlatform, end
 
 from pytest_scf import api_errors
 from pytest_scf.contract.api import Api
-from pytest_scf.platform.events import EventRecord
 from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.records import Invocation
 from pytest_scf.platform.settings import Settings
 
 # GetAsyncEventStatus -----------------------------------------------------------------------------------------------
@@ -20,7 +20,7 @@ def test_status(api: Api, platform: FakePlatform, worker: FunctionRecord) -> Non
     assert answer["Result"] == {"Status": "RUNNING", "StatusCode": 0, "InvokeRequestId": "1234"}
     assert set(answer) == {"Result", "RequestId"}
     assert answer["RequestId"] != "1234"
-    end(event, "ABORTED", 499, START)
+    end(platform, event, "ABORTED", 499, START)
     answer = api.call("GetAsyncEventStatus", {"InvokeRequestId": "1234"})
     assert answer["Result"] == {"Status": "ABORTED", "StatusCode": 499, "InvokeRequestId": "1234"}
 
@@ -51,7 +51,7 @@ def test_terminate(
 def test_terminate_refused(api: Api, platform: FakePlatform, worker: FunctionRecord, plain: FunctionRecord) -> None:
     other = platform.deploy("other", async_run=True)
     same_name = platform.deploy("worker", async_run=True, namespace="elsewhere")
-    finish(platform.add(worker, "ended"))
+    platform.end(platform.add(worker, "ended"))
     platform.add(worker, "running")
     platform.add(worker, "synchronous", asynchronous=False)
     platform.add(other, "others")
@@ -77,17 +77,17 @@ def test_terminate_refused(api: Api, platform: FakePlatform, worker: FunctionRec
 # ListAsyncEvents ---------------------------------------------------------------------------------------------------
 
 
-def add(platform: FakePlatform, function: FunctionRecord, name: str, start: float, **attributes: Any) -> EventRecord:
+def add(platform: FakePlatform, function: FunctionRecord, name: str, start: float, **attributes: Any) -> Invocation:
     return platform.add(function, name, start_time=START + start, **attributes)
 
 
 @pytest.fixture
 def events(platform: FakePlatform, worker: FunctionRecord) -> None:
     """Five events a second apart; d ended before c, b and e are still running. START is 06:13:20 in UTC+8."""
-    end(add(platform, worker, "a", 0), "FINISHED", 200, START + 0.25)
+    end(platform, add(platform, worker, "a", 0), "FINISHED", 200, START + 0.25)
     add(platform, worker, "b", 1, invoke_type="TRIGGER_TIMER")
-    end(add(platform, worker, "c", 2, invoke_type="COS"), "FAILED", 439, START + 9)
-    end(add(platform, worker, "d", 3), "ABORTED", 499, START + 3.5)
+    end(platform, add(platform, worker, "c", 2, invoke_type="COS"), "FAILED", 439, START + 9)
+    end(platform, add(platform, worker, "d", 3), "ABORTED", 499, START + 3.5)
     add(platform, worker, "e", 4)
     add(platform, platform.deploy("other", async_run=True), "x", 2)
     add(platform, worker, "s", 2, asynchronous=False)
@@ -205,7 +205,7 @@ def test_the_zone_is_a_setting(platform: FakePlatform, api: Api, worker: Functio
 
 def test_retention_and_window(platform: FakePlatform, api: Api, worker: FunctionRecord) -> None:
     """The status is kept for 72 h after the end, the list reaches back 3 days; what runs never expires."""
-    end(add(platform, worker, "a", 0), "FINISHED", 200, START + HOUR)
+    end(platform, add(platform, worker, "a", 0), "FINISHED", 200, START + HOUR)
     add(platform, worker, "b", 1)
     platform.clock.time = START + 72 * HOUR - 1
     assert names(api) == "ba"

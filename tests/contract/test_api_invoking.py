@@ -10,8 +10,8 @@ from fakes import START, FakePlatform, fail, finish
 from pytest_scf import api_errors
 from pytest_scf.contract.api import Api
 from pytest_scf.errors import ApiError, IsolationUnavailable
-from pytest_scf.platform.events import EventRecord
 from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.records import Invocation
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -50,8 +50,8 @@ def test_what_is_not_sent_has_its_default(api: Api, platform: FakePlatform) -> N
 @pytest.mark.parametrize("action", ["Invoke", "InvokeFunction"])
 @pytest.mark.usefixtures("plain")
 def test_log(api: Api, platform: FakePlatform, action: str) -> None:
-    def speak(event: EventRecord) -> None:
-        event.log.write("é".encode() * 3000 + b"\n", START)
+    def speak(event: Invocation) -> None:
+        event.attempt.log.write("é".encode() * 3000 + b"\n", START)
         finish(event)
 
     platform.outcome = speak
@@ -133,7 +133,7 @@ def test_errors_of_the_platform_get_request_id_and_action(api: Api) -> None:
 
 @pytest.mark.usefixtures("plain")
 def test_the_unexpected_is_an_internal_error_with_its_cause(api: Api, platform: FakePlatform) -> None:
-    def burn(event: EventRecord) -> None:
+    def burn(event: Invocation) -> None:
         raise OSError("disk on fire")
 
     platform.outcome = burn
@@ -147,7 +147,7 @@ def test_the_unexpected_is_an_internal_error_with_its_cause(api: Api, platform: 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 @pytest.mark.usefixtures("plain")
 def test_what_ends_the_test_run_passes(api: Api, platform: FakePlatform, kind: type[BaseException]) -> None:
-    def interrupt(event: EventRecord) -> None:
+    def interrupt(event: Invocation) -> None:
         raise kind
 
     platform.outcome = interrupt
@@ -157,7 +157,7 @@ def test_what_ends_the_test_run_passes(api: Api, platform: FakePlatform, kind: t
 
 @pytest.mark.usefixtures("plain")
 def test_what_pytest_scf_has_to_say_itself_passes(api: Api, platform: FakePlatform) -> None:
-    def refuse(event: EventRecord) -> None:
+    def refuse(event: Invocation) -> None:
         raise IsolationUnavailable("namespaces", "refused")
 
     platform.outcome = refuse

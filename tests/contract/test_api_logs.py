@@ -9,8 +9,9 @@ from fakes import HOUR, START, FakePlatform, end
 
 from pytest_scf import api_errors
 from pytest_scf.contract.api import Api
-from pytest_scf.platform.events import REMEMBERED, EventRecord
+from pytest_scf.platform.event_store import REMEMBERED
 from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.records import Invocation
 
 MINUTE = 60
 
@@ -25,10 +26,11 @@ def ended(
     duration: float = 1.5,
     memory: int = 4096,
     **attributes: Any,
-) -> EventRecord:
+) -> Invocation:
     event = platform.add(function, name, start_time=START + start, **{"asynchronous": False, **attributes})
-    event.ret_msg, event.duration_ms, event.memory_bytes = f'"{name}"', duration, memory
-    end(event, {200: "FINISHED", 499: "ABORTED"}.get(code, "FAILED"), code, START + start + duration / 1000)
+    end(platform, event, {200: "FINISHED", 499: "ABORTED"}.get(code, "FAILED"), code, START + start + duration / 1000)
+    event.attempt.answer(f'"{name}"')
+    event.attempt.measure(duration / 1000, memory // 1024)
     return event
 
 
@@ -137,12 +139,12 @@ def names(api: Api, **params: Any) -> str:
 
 @pytest.fixture
 def logs(platform: FakePlatform, worker: FunctionRecord, plain: FunctionRecord) -> None:
-    ended(platform, worker, "a", 0, duration=7, memory=10)
-    ended(platform, worker, "b", 1, 430, duration=3, memory=40)
+    ended(platform, worker, "a", 0, duration=7, memory=10 * 1024)
+    ended(platform, worker, "b", 1, 430, duration=3, memory=40 * 1024)
     platform.add(worker, "c", start_time=START + 2)
-    ended(platform, worker, "d", 3, 499, duration=9, memory=20, asynchronous=True)
-    ended(platform, worker, "e", 4, 433, duration=8, memory=30)
-    ended(platform, plain, "x", 2.5, 434, duration=1, memory=50)
+    ended(platform, worker, "d", 3, 499, duration=9, memory=20 * 1024, asynchronous=True)
+    ended(platform, worker, "e", 4, 433, duration=8, memory=30 * 1024)
+    ended(platform, plain, "x", 2.5, 434, duration=1, memory=50 * 1024)
     platform.deploy("plain", namespace="elsewhere")
     ended(platform, platform.functions.get("elsewhere", "plain"), "y", 1)
     platform.clock.time = START + 10
@@ -195,7 +197,7 @@ def test_the_logs_of_the_last_day_are_shown(api: Api, platform: FakePlatform) ->
 
 def test_a_log_as_a_whole(api: Api, platform: FakePlatform, plain: FunctionRecord) -> None:
     event = ended(platform, plain, "1234", 0.75, duration=101.5)
-    event.log.write(b"hello\n", START + 0.8)
+    event.attempt.log.write(b"hello\n", START + 0.8)
     platform.clock.time = START + 10
     answer = api.call("GetFunctionLogs", {"FunctionName": "plain"})
     assert set(answer) == {"TotalCount", "Data", "SearchContext", "RequestId"}
@@ -210,7 +212,7 @@ def test_a_log_as_a_whole(api: Api, platform: FakePlatform, plain: FunctionRecor
             "Duration": 101.5,
             "BillDuration": 200,
             "MemUsage": 4096,
-            "Log": event.log.text(),
+            "Log": event.attempt.log.text(),
             "Level": "",
             "Source": "",
             "RetryNum": 0,

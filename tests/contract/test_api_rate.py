@@ -6,7 +6,7 @@ import threading
 from typing import Any, cast
 
 import pytest
-from fakes import START, FakePlatform, finish
+from fakes import START, FakePlatform
 
 from pytest_scf import ScfError, api_errors
 from pytest_scf.contract.api import Api
@@ -127,7 +127,7 @@ def test_before_its_delay_an_event_is_unknown_to_the_status_actions() -> None:
         assert messages[0] == messages[1]
     answer = api.call("ListAsyncEvents", {"FunctionName": "worker"})
     assert (answer["TotalCount"], [each["InvokeRequestId"] for each in answer["EventList"]]) == (1, ["old"])
-    finish(event)
+    platform.end(event)
     platform.clock.time = START + 5
     assert api.call("GetAsyncEventStatus", {"InvokeRequestId": "1234"})["Result"]["Status"] == "FINISHED"
     answer = api.call("ListAsyncEvents", {"FunctionName": "worker"})

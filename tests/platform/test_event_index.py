@@ -11,9 +11,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_scf.platform.event_index import EventIndex, Wanted, in_microseconds
-from pytest_scf.platform.events import EventRecord
+from pytest_scf.platform.event_index import EventIndex, EventQuery, in_microseconds
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+from pytest_scf.platform.outcomes import Outcome
+from pytest_scf.platform.records import Invocation
 
 FUNCTION = FunctionRecord(FunctionConfig(name="worker", handler="index.main_handler", code_root=Path("nowhere")))
 WINDOW = 100.0
@@ -34,7 +35,7 @@ SPANS = st.none() | st.tuples(st.integers(0, 40), st.integers(0, 40)).map(
     lambda span: (min(span) * 500_000, max(span) * 500_000)
 )
 WANTED = st.builds(
-    Wanted,
+    EventQuery,
     request_id=st.none() | st.sampled_from(["0", "3", "99"]),
     statuses=st.none() | st.frozensets(st.sampled_from(STATUSES), min_size=1),
     invoke_types=st.none() | st.frozensets(st.sampled_from(TYPES), min_size=1),
@@ -48,7 +49,7 @@ WANTED = st.builds(
 )
 
 
-def naive(events: list[EventRecord], wanted: Wanted, since: float, until: float) -> list[EventRecord]:
+def naive(events: list[Invocation], wanted: EventQuery, since: float, until: float) -> list[Invocation]:
     found = [
         event
         for event in events
@@ -70,19 +71,25 @@ def naive(events: list[EventRecord], wanted: Wanted, since: float, until: float)
     return found[::-1] if wanted.descending else found
 
 
+def finish(index: EventIndex, event: Invocation, status: str, moment: float) -> None:
+    event.attempt.conclude(Outcome(status, 200, "the test says so"), moment)
+    event.attempt.publish()
+    index.finish(event)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     EVENTS, st.lists(WANTED, min_size=1, max_size=4), st.sampled_from([0.0, 2.0]), st.sampled_from([0.0, 95.0, 130.0])
 )
 def test_a_page_is_what_looking_at_all_events_gives(
-    made: list[Any], asked: list[Wanted], hidden: float, later: float
+    made: list[Any], asked: list[EventQuery], hidden: float, later: float
 ) -> None:
     index = EventIndex(hidden, WINDOW)
-    events: list[EventRecord] = []
+    events: list[Invocation] = []
     moments = list(itertools.accumulate(after for after, *_ in made))
-    ends: list[tuple[float, EventRecord, str]] = []
+    ends: list[tuple[float, Invocation, str]] = []
     for number, (start, (_, invoke_type, qualifier, until, status)) in enumerate(zip(moments, made, strict=True)):
-        event = EventRecord(
+        event = Invocation(
             str(number),
             FUNCTION,
             asynchronous=True,
@@ -110,13 +117,13 @@ def test_a_page_is_what_looking_at_all_events_gives(
         share = ends[: len(ends) // 2] if step == 0 else ends
         ends = ends[len(share) :]
         for moment, event, status in share:
-            index.end(event, status, moment)
+            finish(index, event, status, moment)
 
 
 def test_the_pages_of_a_list_are_the_list() -> None:
     index = EventIndex(0, math.inf)
     for number in range(500):
-        event = EventRecord(
+        event = Invocation(
             str(number),
             FUNCTION,
             asynchronous=True,
@@ -126,8 +133,12 @@ def test_the_pages_of_a_list_are_the_list() -> None:
         )
         index.add(event)
         if number % 7:
-            index.end(event, STATUSES[1 + number % 3], float(500 - number % 50))
-    for wanted in (Wanted(), Wanted(by_end=True), Wanted(invoke_types=frozenset(TYPES[:2]), descending=False)):
+            finish(index, event, STATUSES[1 + number % 3], float(500 - number % 50))
+    for wanted in (
+        EventQuery(),
+        EventQuery(by_end=True),
+        EventQuery(invoke_types=frozenset(TYPES[:2]), descending=False),
+    ):
         count, whole = index.page(replace(wanted, limit=1000), 0.0)
         pages = [index.page(replace(wanted, offset=offset, limit=7), 0.0)[1] for offset in range(0, count, 7)]
         assert list(itertools.chain(*pages)) == whole

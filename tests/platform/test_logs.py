@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from pytest_scf.platform import spill
+from pytest_scf.platform import log_blocks
 from pytest_scf.platform.logs import EventLog, Frame
 
 MIB = 1024 * 1024
@@ -215,8 +215,8 @@ def test_a_thousand_logs_hold_no_descriptors(scf_runtime):
 
 
 def test_blocks_of_logs_that_nobody_holds_are_used_anew():
-    store = spill.Spill()
-    data = [bytes([n]) * spill.BLOCK for n in range(3)]
+    store = log_blocks.LogBlocks()
+    data = [bytes([n]) * log_blocks.BLOCK for n in range(3)]
     blocks = [store.put(each) for each in data]
     store.give_back([blocks[1]])
     assert store.put(data[2]) == blocks[1]

@@ -129,7 +129,7 @@ class Witness:
         status, code = self.seen[-1]
         text = event.logs.user
         said = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("ends: ")]
-        record = event._record
+        record = event._record.attempt
         # It ended once, and the times are in order.
         assert [step.status for step in event.transitions] == ["RUNNING", status]
         assert event.transitions[0].time <= event.transitions[1].time == event.end_time

@@ -525,7 +525,7 @@ def test_who_is_refused_a_termination_finds_the_event_ended(rt):
 
 
 def test_a_process_that_gives_no_sign_of_life_after_a_signal_and_the_return_is_repossessed(scf_runtime, monkeypatch):
-    monkeypatch.setattr("pytest_scf.platform.platform.SETTLE_DEADLINE", 0.05)
+    monkeypatch.setattr("pytest_scf.platform.scheduler.SETTLE_DEADLINE", 0.05)
     source = (
         "import signal, sys, time\n"
         "told = []\n"

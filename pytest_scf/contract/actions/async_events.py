@@ -21,13 +21,13 @@ from pytest_scf.contract.models import (
     TimeInterval,
 )
 from pytest_scf.contract.times import microseconds_of, write_time
-from pytest_scf.platform.event_index import Wanted
+from pytest_scf.platform.event_index import EventQuery
 from pytest_scf.platform.status import RUNNING
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.event_index import Listed
-    from pytest_scf.platform.events import EventRecord
+    from pytest_scf.platform.event_index import EventSnapshot
     from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.records import Invocation
 
 
 def get_async_event_status(
@@ -59,7 +59,7 @@ def terminate_async_event(
     return TerminateAsyncEventResponse()
 
 
-def _async_event(platform: Platform, request_id: str) -> EventRecord:
+def _async_event(platform: Platform, request_id: str) -> Invocation:
     event = platform.events.get(request_id)
     if not event.asynchronous:
         raise ResourceNotFoundAsyncEvent(f"{request_id} is an invocation, but not an asynchronous event.")
@@ -74,7 +74,7 @@ def list_async_events(platform: Platform, request: ListAsyncEventsRequest, reque
     if request.Qualifier is not None:
         platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
     offset_hours = platform.settings.utc_offset_hours
-    wanted = Wanted(
+    query = EventQuery(
         request_id=request.InvokeRequestId,
         statuses=frozenset(request.Status) or None,
         invoke_types=frozenset(request.InvokeType) or None,
@@ -86,7 +86,7 @@ def list_async_events(platform: Platform, request: ListAsyncEventsRequest, reque
         offset=request.Offset,
         limit=request.Limit,
     )
-    count, page = platform.events.page(function, wanted)
+    count, page = platform.events.page(function, query)
     return ListAsyncEventsResponse(count, [_shown(each, offset_hours) for each in page])
 
 
@@ -105,7 +105,7 @@ def _span(name: str, interval: TimeInterval | None, offset_hours: float) -> tupl
     return microseconds_of(interval.Start, offset_hours), microseconds_of(interval.End, offset_hours)
 
 
-def _shown(listed: Listed, offset_hours: float) -> AsyncEvent:
+def _shown(listed: EventSnapshot, offset_hours: float) -> AsyncEvent:
     event = listed.event
     return AsyncEvent(
         event.request_id,

@@ -16,8 +16,8 @@ from pytest_scf.contract.validators import too_large
 from pytest_scf.platform.status import SUCCESS
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.records import Attempt
 
 
 def invoke(platform: Platform, request: InvokeRequest, request_id: str) -> InvokeResponse:
@@ -57,19 +57,19 @@ def _invoke_and_wait(
     )
     # Without a timeout here: the function's own ends the event.
     platform.wait_final(event)
-    return _result_of(event, request.LogType)
+    return _result_of(event.attempt, request.LogType)
 
 
-def _result_of(event: EventRecord, log_type: str) -> Result:
+def _result_of(attempt: Attempt, log_type: str) -> Result:
     # The first character of a tail may have lost bytes to the cut: it is left out.
-    log = event.log.tail(facts.LOG_TAIL_BYTES).decode(errors="ignore") if log_type == "Tail" else ""
+    log = attempt.log.tail(facts.LOG_TAIL_BYTES).decode(errors="ignore") if log_type == "Tail" else ""
     return Result(
         log,
-        event.ret_msg,
-        event.err_msg,
-        event.memory_bytes,
-        event.duration_ms,
-        event.bill_duration_ms,
-        event.request_id,
-        0 if event.status_code == SUCCESS.code else event.status_code,
+        attempt.ret_msg,
+        attempt.err_msg,
+        attempt.memory_bytes,
+        attempt.duration_ms,
+        attempt.bill_duration_ms,
+        attempt.request_id,
+        0 if attempt.status_code == SUCCESS.code else attempt.status_code,
     )

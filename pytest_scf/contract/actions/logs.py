@@ -24,8 +24,8 @@ from pytest_scf.platform import status
 from pytest_scf.platform.event_index import in_microseconds
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.events import EventRecord
     from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.records import Attempt, Invocation
 
 _QUARTER = 15 * 60 * 1_000_000
 _DAY = 24 * 3600 * 1_000_000
@@ -68,7 +68,7 @@ def get_request_status(
     event = platform.events.find(request.FunctionRequestId)
     found = []
     if event is not None and event.function is function:
-        found = [each for each in _attempts(event) if start <= in_microseconds(each.began) <= end]
+        found = [each for each in event.attempts if start <= in_microseconds(each.began) <= end]
     found.reverse()
     return GetRequestStatusResponse(len(found), [_status(each, offset_hours) for each in found])
 
@@ -77,7 +77,7 @@ def _later_than(start: datetime | None) -> str:
     return "later than 15 minutes ago, where `StartTime` is not sent" if start is None else f"later than {start}"
 
 
-def _status(event: EventRecord, offset_hours: float) -> RequestStatus:
+def _status(event: Attempt, offset_hours: float) -> RequestStatus:
     state = event.status  # read first, as it is written last: it may end meanwhile
     return RequestStatus(
         event.function.name,
@@ -87,12 +87,8 @@ def _status(event: EventRecord, offset_hours: float) -> RequestStatus:
         1 if state == status.RUNNING else 0 if state == status.FINISHED else -1,
         event.duration_ms,
         round(event.memory_bytes / facts.MIB, 3),
-        event.retry_num,
+        event.number,
     )
-
-
-def _attempts(event: EventRecord) -> list[EventRecord]:
-    return [*event.attempts, event]
 
 
 # The logs ----------------------------------------------------------------------------------------------------------
@@ -112,8 +108,8 @@ def get_function_logs(platform: Platform, request: GetFunctionLogsRequest, reque
     found = [
         each
         for event in _remembered(platform, request)
-        for each in _attempts(event)
-        if not each.waits and start <= in_microseconds(each.began) <= end and wanted(each)
+        for each in event.begun
+        if start <= in_microseconds(each.began) <= end and wanted(each)
     ]
     found.sort(key=_KEYS[request.OrderBy], reverse=request.Order == "desc")
     page = found[request.Offset : request.Offset + request.Limit]
@@ -134,7 +130,7 @@ def _span(request: GetFunctionLogsRequest, now: int, offset_hours: float) -> tup
     return start, end
 
 
-def _remembered(platform: Platform, request: GetFunctionLogsRequest) -> Iterator[EventRecord]:
+def _remembered(platform: Platform, request: GetFunctionLogsRequest) -> Iterator[Invocation]:
     if request.FunctionRequestId is None:
         events = platform.events.all()
     else:
@@ -150,7 +146,7 @@ def _remembered(platform: Platform, request: GetFunctionLogsRequest) -> Iterator
             yield event
 
 
-def _filter(request: GetFunctionLogsRequest) -> Callable[[EventRecord], bool]:
+def _filter(request: GetFunctionLogsRequest) -> Callable[[Attempt], bool]:
     wanted = None if request.Filter is None else request.Filter.RetCode
     if wanted is None:
         return lambda event: True
@@ -162,7 +158,7 @@ def _filter(request: GetFunctionLogsRequest) -> Callable[[EventRecord], bool]:
     return lambda event: event.status_code in codes
 
 
-_KEYS: dict[str, Callable[[EventRecord], tuple[object, float]]] = {
+_KEYS: dict[str, Callable[[Attempt], tuple[object, float]]] = {
     "function_name": lambda event: (event.function.name, event.began),
     "duration": lambda event: (event.duration_ms, event.began),
     "mem_usage": lambda event: (event.memory_bytes, event.began),
@@ -170,7 +166,7 @@ _KEYS: dict[str, Callable[[EventRecord], tuple[object, float]]] = {
 }
 
 
-def _log(event: EventRecord, offset_hours: float) -> FunctionLog:
+def _log(event: Attempt, offset_hours: float) -> FunctionLog:
     state = event.status
     running = state == status.RUNNING
     return FunctionLog(
@@ -186,5 +182,5 @@ def _log(event: EventRecord, offset_hours: float) -> FunctionLog:
         event.log.text(),
         "",
         "",
-        event.retry_num,
+        event.number,
     )

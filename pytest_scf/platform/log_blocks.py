@@ -12,7 +12,7 @@ BLOCK = 1 << 16
 KEPT = 1 << 26
 
 
-class Spill:
+class LogBlocks:
     """One descriptor for all logs, however many there are. Blocks of logs that nobody holds any more are used anew."""
 
     def __init__(self) -> None:

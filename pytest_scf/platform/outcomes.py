@@ -1,0 +1,224 @@
+"""The rules of the cloud: what an answer, an exit, a limit or a cancellation makes of an attempt, and of its instance.
+
+Pure functions: no processes, locks, clocks or I/O, so that a table of examples tests them. The status codes are those
+of ``pytest_scf.platform.status``.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_scf.facts import MIB
+from pytest_scf.platform import status
+from pytest_scf.platform.status import StatusCode
+from pytest_scf.runtimes import wire
+
+#: what each frame of an answer means
+ANSWERS = {
+    wire.RETURNED: "the handler returned",
+    wire.RETURNED_TEXT: "the server answered",
+    wire.RESPONDED: "the server answered",
+}
+#: frames that say what went wrong
+FAILURES = frozenset({wire.RAISED, wire.LOAD_FAILED, wire.TOO_LARGE, wire.ERROR_ANSWER})
+
+_CONTAINER_FAILURES = {"container": status.CONTAINER_INIT_ERROR, "port": status.PORT_BINDING_FAILED}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended: final status, status code, ``cause`` in words.
+
+    ``message`` and ``stack`` are what the error says of it (see ``error_json``); both are empty for a success.
+    """
+
+    status: str
+    code: int
+    cause: str
+    message: str = ""
+    stack: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.status != status.FINISHED
+
+
+class Exit(Protocol):
+    """How a process ended; ``str`` of it follows "the process"."""
+
+    @property
+    def out_of_memory(self) -> bool: ...
+
+
+class Fate(enum.Enum):
+    """What becomes of an instance that has answered."""
+
+    #: it may serve the next event
+    KEEP = enum.auto()
+    #: it is repossessed, and the outcome is published when nothing of it is left
+    REPOSSESS = enum.auto()
+    #: a termination signal may still be taking effect: decide again when the process has said that it is alive
+    WAIT_FOR_SIGNAL = enum.auto()
+
+
+def _failed(code: StatusCode, cause: str, message: str = "", stack: str = "") -> Outcome:
+    return Outcome(status.FAILED, code.code, cause, message or code.text, stack)
+
+
+def answered(kind: int) -> Outcome:
+    """A normal answer: FINISHED 200. ``kind`` is one of ``ANSWERS``."""
+    return Outcome(status.FINISHED, status.SUCCESS.code, ANSWERS[kind])
+
+
+def from_failure(kind: int, body: bytes) -> Outcome:
+    """What a frame of ``FAILURES`` makes of an attempt; ``body`` is its payload behind the measurements.
+
+    Raises ValueError or KeyError for a body that no runtime of ours writes.
+    """
+    if kind == wire.TOO_LARGE:
+        message = f"{status.RESPONSE_TOO_LARGE.text}: it has {int(body)} bytes"
+        return _failed(status.RESPONSE_TOO_LARGE, "the response was too large", message)
+    facts = json.loads(body)
+    if kind == wire.ERROR_ANSWER or (kind == wire.LOAD_FAILED and facts["reason"] in _CONTAINER_FAILURES):
+        code = _CONTAINER_FAILURES.get(facts.get("reason"), status.USER_CODE_ERROR)
+        return _failed(code, facts["message"], f"{code.text}: {facts['message']}")
+    what = exception_line(facts)
+    if kind == wire.RAISED:
+        code, cause, said = status.USER_CODE_EXCEPTION, f"the handler raised {what}", what
+    elif facts["reason"] == "handler":
+        said = facts["message"]
+        code, cause = status.HANDLER_NOT_FOUND, f"the handler could not be loaded: {said}"
+    else:
+        code, cause, said = status.USER_CODE_ERROR, f"the code failed while the instance started: {what}", what
+    return _failed(code, cause, f"{code.text}: {said}", facts["stack"])
+
+
+def exception_line(facts: Mapping[str, str]) -> str:
+    """The last line of a traceback: the exception's type and message."""
+    return f"{facts['type']}: {facts['message']}" if facts["message"] else facts["type"]
+
+
+def from_exit(
+    exit: Exit,
+    *,
+    initialised: bool,
+    uncaught: Mapping[str, str] | None = None,
+    is_container: bool = False,
+    memory_mb: int = 0,
+) -> Outcome:
+    """The user's process ended before it answered: 439, or what is known of the reason.
+
+    ``uncaught`` is an error {type, message, stack} that ended the process (443). ``is_container``: the process is the
+    main process of a container, whose end while it starts is 405. ``memory_mb`` is the limit that a launcher kept.
+    """
+    when = "" if initialised else " while the instance started"
+    if uncaught is not None:
+        what = exception_line(uncaught)
+        message = f"{status.USER_CODE_ERROR.text}: {what}"
+        return _failed(status.USER_CODE_ERROR, f"nothing caught {what}{when}", message, uncaught["stack"])
+    if exit.out_of_memory:
+        return _failed(status.MEMORY_LIMIT, f"the container held more than its {memory_mb} MB{when}")
+    code = status.CONTAINER_STATE_EXITED if is_container and not initialised else status.USER_PROCESS_EXIT
+    return _failed(code, f"the process {exit}{when}")
+
+
+def lost(error: str) -> Outcome:
+    """The instance is gone, and nobody knows how its process ended. ``error`` says why it could not be run: 500."""
+    cause = f"the instance could not be run: {error}" if error else "the instance was killed from outside"
+    return internal_error(cause)
+
+
+def internal_error(cause: str) -> Outcome:
+    """pytest-scf itself or the machine failed: 500."""
+    return _failed(status.INTERNAL_ERROR, cause, f"{status.INTERNAL_ERROR.text}: {cause}")
+
+
+def not_started(error: Exception) -> Outcome:
+    """No instance could be started for a message that waited: 500."""
+    message = f"{status.INTERNAL_ERROR.text}: {error}"
+    return _failed(status.INTERNAL_ERROR, f"no instance could be started: {error}", message)
+
+
+def time_limit(seconds: int) -> Outcome:
+    """The handler ran for longer than its Timeout: 433."""
+    cause = f"the handler did not end within its Timeout of {seconds} s"
+    return _failed(status.TIME_LIMIT, cause, f"{status.TIME_LIMIT.text} after {seconds} seconds (time out)")
+
+
+def init_time_limit(seconds: int, code: int, *, is_custom_runtime: bool = False) -> Outcome:
+    """The instance was not ready within its InitTimeout; ``code`` is the setting ``init_timeout_code``."""
+    cause = f"the instance was not ready within its InitTimeout of {seconds} s"
+    if is_custom_runtime:
+        cause += ": its bootstrap did not POST /runtime/init/ready"
+    return Outcome(status.FAILED, code, cause, f"{status.INIT_TIMEOUT.text} after {seconds} seconds")
+
+
+def port_not_bound(port: int, seconds: int, found: str) -> Outcome:
+    """A server did not accept connections within its InitTimeout: 446. ``found`` says what listens instead."""
+    code = status.PORT_BINDING_FAILED
+    cause = f"no connection to port {port} within the InitTimeout of {seconds} s: {found}"
+    return _failed(code, cause, f"{code.text} within {seconds} seconds: {found}")
+
+
+def memory_limit(held_bytes: int, limit_mb: int) -> Outcome:
+    """The processes of the instance held more than its memory: 434."""
+    used = held_bytes / MIB
+    cause = f"the processes held {used:.0f} MB of memory, more than the limit of {limit_mb} MB"
+    return _failed(status.MEMORY_LIMIT, cause, f"{status.MEMORY_LIMIT.text}: {used:.0f} MB used of {limit_mb} MB")
+
+
+def cancelled(cause: str) -> Outcome:
+    """Somebody ended the event while it was RUNNING: ABORTED 499."""
+    return Outcome(status.ABORTED, status.CANCELLED.code, cause, status.CANCELLED.text)
+
+
+def waited_too_long(exceeded: str, seconds: float) -> Outcome:
+    """No instance became free for a message while it was kept (MsgTTL): 432. ``exceeded`` is ``quota_exceeded``."""
+    cause = f"no instance became free within the {seconds:g} s that a message is kept (MsgTTL)"
+    return _failed(status.RESOURCE_LIMIT_REACHED, cause, f"{exceeded}: {cause}")
+
+
+def quota_exceeded(function: str, quota_mb: int) -> str:
+    """The cloud's words for 432."""
+    return f"Function [ {function} ] concurrency exceeded reserved quota {quota_mb}MB"
+
+
+def error_json(outcome: Outcome, request_id: str) -> str:
+    """What RetMsg and ErrMsg say of a failure.
+
+    Choice: the exact shape is not documented; errorCode, errorMessage, requestId, stackTrace, statusCode.
+    """
+    error = {
+        "errorCode": -1,
+        "errorMessage": outcome.message,
+        "requestId": request_id,
+        "stackTrace": outcome.stack,
+        "statusCode": outcome.code,
+    }
+    return json.dumps(error, ensure_ascii=False)
+
+
+def fate_of_instance(
+    outcome: Outcome, *, asynchronous: bool, initialised: bool, signalled: bool, signal_pending: bool
+) -> Fate:
+    """What becomes of an instance whose runtime has answered.
+
+    Any exceptional end of an asynchronous execution repossesses the instance, and one that never became ready serves
+    nobody. ``signalled``: a termination signal was delivered during the attempt; ``signal_pending``: the process blocks
+    it, so that it would reach the next event.
+    """
+    if (outcome.failed and asynchronous) or not initialised or signal_pending:
+        return Fate.REPOSSESS
+    return Fate.WAIT_FOR_SIGNAL if signalled else Fate.KEEP
+
+
+def is_retried(outcome: Outcome, *, retries: int, retry_num: int, next_attempt: float, kept_until: float) -> bool:
+    """Whether a message whose attempt ended this way is tried again.
+
+    ``retries`` of ``retry_num`` are used; times are seconds since the epoch. Cancelled ones are not tried again.
+    """
+    return outcome.status == status.FAILED and retries < retry_num and next_attempt <= kept_until

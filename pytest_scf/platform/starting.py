@@ -1,0 +1,128 @@
+"""Starting an instance: what it is made of, and what makes it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_scf.errors import IsolationUnavailable
+from pytest_scf.instances.forkserver.client import ForkServer
+from pytest_scf.instances.host import Host
+from pytest_scf.instances.process import InstanceProcess, Observer, ServerSpec, Spec
+from pytest_scf.platform.functions import FunctionConfig
+from pytest_scf.platform.records import InstanceRecord
+from pytest_scf.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_scf.instances.containers import ContainerHost
+
+
+@dataclass(frozen=True)
+class InstanceServices:
+    """What instances have from the test process, beside the events."""
+
+    #: a port of 127.0.0.1 on which the API is reached from inside; 0: none
+    api_port: Callable[[], int] = lambda: 0
+    #: how coverage is counted; None: it is not
+    coverage: dict[str, Any] | None = None
+    #: called in the reactor's thread with what an instance has counted
+    on_coverage: Callable[[InstanceRecord, dict[str, Any]], None] | None = None
+
+
+class InstanceStarter:
+    """Thread-safe. Raises IsolationUnavailable where the settings ask for a level that this machine refuses."""
+
+    def __init__(self, settings: Settings, host: Host, credential: tuple[str, str, str]) -> None:
+        self._settings = settings
+        self._host = host
+        self._credential = credential
+        self._lock = threading.Lock()
+        self._containers: ContainerHost | None = None
+        self._services = InstanceServices()
+        #: why a better isolation than the one in force was refused, where it was
+        self.refused = ""
+        #: the level in force: "namespaces" or "directory"
+        self.level = settings.isolation
+        if self.level == "auto":
+            try:
+                self.level = host.fork_server("namespaces").level
+            except IsolationUnavailable as error:
+                self.refused, self.level = error.reason, "directory"
+        #: the directory of the fork server; it goes with that
+        self.base_dir: Path = host.fork_server(self.level).base_dir
+
+    def provide(self, services: InstanceServices) -> None:
+        """For the instances that are started from now on."""
+        self._services = services
+
+    @property
+    def counts_coverage(self) -> bool:
+        return self._services.coverage is not None
+
+    @property
+    def containers(self) -> ContainerHost:
+        """What starts containers. Raises UsageError where the launcher cannot be had, which may take its time."""
+        with self._lock:
+            if self._containers is None:
+                from pytest_scf.instances.containers import ContainerHost
+
+                self._containers = ContainerHost(self._settings.launcher, self._host.reactor, self.base_dir)
+            return self._containers
+
+    def host_of(self, config: FunctionConfig) -> ForkServer | ContainerHost:
+        """What starts instances of this configuration: a fork server is started anew where it has died."""
+        if config.server is not None and config.server.image is not None:
+            return self.containers
+        return self._host.fork_server(self.level)
+
+    def start(self, instance: InstanceRecord, observer: Observer) -> InstanceProcess:
+        """Have the processes of an instance started; returns at once. Raises ForkServerError, InstanceError."""
+        config, settings, services = instance.config, self._settings, self._services
+        spec = Spec(
+            id=f"{os.getpid()}-{id(self):x}-{instance.id}",
+            handler=config.handler,
+            code_source=config.code_root,
+            environ={**config.environ(settings), **self._credential_variables()},
+            context=config.context(settings),
+            tmp_bytes=settings.tmp_bytes,
+            start_method=settings.start_method,
+            pidfd=settings.pidfd,
+            coverage=services.coverage if config.is_python else None,
+            server=_server_spec(config),
+            interpreter=config.interpreter,
+            api_port=services.api_port() if config.server is None else 0,
+        )
+        process = InstanceProcess(spec, self.host_of(config), self._host.reactor, observer)
+        report = services.on_coverage
+        if report is not None:
+            process.on_coverage = lambda found: report(instance, found)
+        process.launch()
+        return process
+
+    def _credential_variables(self) -> dict[str, str]:
+        names = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
+        return dict(zip(names, self._credential, strict=True))
+
+    def close(self) -> None:
+        launcher = self._settings.launcher if self._containers is None else self._containers.launcher
+        if not isinstance(launcher, str):
+            launcher.close()
+
+
+def _server_spec(config: FunctionConfig) -> ServerSpec | None:
+    server = config.server
+    if server is None:
+        return None
+    return ServerSpec(
+        kind=server.kind,
+        command=list(server.command),
+        cwd=server.cwd,
+        port=server.port,
+        host_ports=list(server.host_ports),
+        bind_mounts=list(server.places),
+        image=server.image,
+    )

@@ -1,0 +1,115 @@
+"""The limits of what works on an event: time and memory. Both are looked at in the reactor's thread."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from pytest_scf.instances import memory
+from pytest_scf.instances.reactor import Reactor, Timer
+from pytest_scf.platform.records import Attempt, InstanceRecord
+
+
+class _Limit:
+    __slots__ = ("deadline", "left", "timer")
+
+    def __init__(self) -> None:
+        #: ``time.monotonic()``
+        self.deadline = 0.0
+        self.timer: Timer | None = None
+        #: seconds that were left when the limit was suspended; None while it runs
+        self.left: float | None = None
+
+
+class TimeLimits:
+    """One for each instance. ``expired`` is called without the lock, with the instance and what it worked on then."""
+
+    def __init__(
+        self, reactor: Reactor, lock: threading.RLock, expired: Callable[[InstanceRecord, Attempt], object]
+    ) -> None:
+        self._reactor = reactor
+        self._lock = lock
+        self._expired = expired
+        self._limits: dict[InstanceRecord, _Limit] = {}
+
+    def set_locked(self, instance: InstanceRecord, seconds: float) -> None:
+        """Limit the time from now on. One timer serves all limits of an instance: it looks whether that moved on."""
+        limit = self._limits.get(instance)
+        if limit is None:
+            limit = self._limits[instance] = _Limit()
+        limit.left = None
+        limit.deadline = time.monotonic() + seconds
+        if limit.timer is None or limit.timer.due > limit.deadline:
+            self._arm_locked(instance, limit)
+
+    def _arm_locked(self, instance: InstanceRecord, limit: _Limit) -> None:
+        if limit.timer is not None:
+            limit.timer.cancel()
+        limit.timer = self._reactor.call_at(limit.deadline, lambda: self._look(instance))
+
+    def suspend_locked(self, instance: InstanceRecord) -> None:
+        """Let no time count until ``resume_locked``."""
+        limit = self._limits.get(instance)
+        if limit is not None and limit.left is None:
+            limit.left = max(0.0, limit.deadline - time.monotonic())
+            limit.deadline = math.inf
+
+    def resume_locked(self, instance: InstanceRecord) -> None:
+        limit = self._limits.get(instance)
+        if limit is not None and limit.left is not None:
+            self.set_locked(instance, limit.left)
+
+    def remove_locked(self, instance: InstanceRecord) -> None:
+        limit = self._limits.pop(instance, None)
+        if limit is not None and limit.timer is not None:
+            limit.timer.cancel()
+
+    def _look(self, instance: InstanceRecord) -> None:
+        with self._lock:
+            limit = self._limits.get(instance)
+            if limit is None:
+                return
+            limit.timer = None
+            # Of an instance without an attempt the next one sets a limit of its own.
+            attempt = instance.attempt
+            if attempt is None or limit.left is not None:
+                return
+            if time.monotonic() < limit.deadline:
+                self._arm_locked(instance, limit)
+                return
+        self._expired(instance, attempt)
+
+
+class MemoryLimits:
+    """Looks at all that work, every ``memory.INTERVAL`` seconds, as long as anything does: the kernel tells nobody.
+
+    ``working`` gives those instances, ``exceeded`` is called with one and the bytes that it holds; both without a lock.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        working: Callable[[], Iterable[InstanceRecord]],
+        exceeded: Callable[[InstanceRecord, int], object],
+    ) -> None:
+        self._reactor = reactor
+        self._working = working
+        self._exceeded = exceeded
+        self._watching = False
+
+    def watch_locked(self) -> None:
+        """Something works now."""
+        if not self._watching:
+            self._watching = True
+            self._reactor.call_at(time.monotonic() + memory.INTERVAL, self._look)
+
+    def _look(self) -> None:
+        self._watching = False
+        for instance in self._working():
+            pid = instance.pid
+            held = 0 if pid is None else memory.held_bytes(pid)
+            if held > instance.config.memory * 1024 * 1024:
+                self._exceeded(instance, held)
+            self.watch_locked()
