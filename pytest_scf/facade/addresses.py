@@ -32,7 +32,8 @@ class HttpAddress(HttpServer):
     def _call(self, request: HttpRequest) -> HttpResponse:
         try:
             response = send(
-                self._session,
+                self._session.platform,
+                self._session.result_of,
                 self._function,
                 request.method,
                 request.target,

@@ -52,6 +52,9 @@ class Session:
         origins = self.origins.get(attempt.function, {})
         return SourceFiles(attempt.config.code_root, origins, self.platform.base_dir)
 
+    def result_of(self, invocation: Invocation) -> InvokeResult:
+        return InvokeResult._with(self, invocation)
+
     def moment(self, epoch: float) -> datetime:
         zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))
         return datetime.fromtimestamp(epoch, zone)
@@ -137,7 +140,7 @@ class Function(_Handle):
         body: bytes | str | None = None,
         json: Any = None,
         via: str = "url",
-    ) -> Response:
+    ) -> Response[InvokeResult]:
         """Send an HTTP request to the function and wait for the response; its own timeout ends it.
 
         A web function gets the request as it is. Another one gets the event of its function URL ("url"), or of the API
@@ -148,7 +151,7 @@ class Function(_Handle):
         from pytest_scf.facade.web import send
 
         given = list((headers or {}).items())
-        return send(self._session, self._record, method, path, given, body, json, via)
+        return send(self._session.platform, self._session.result_of, self._record, method, path, given, body, json, via)
 
     def _invoke(self, event: Any, kind: str) -> dict[str, Any]:
         return self._session.api.call(

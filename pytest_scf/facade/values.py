@@ -29,6 +29,19 @@ class _Named(Protocol):
     def name(self) -> str: ...
 
 
+class Answered(Protocol):
+    """The invocation behind a response, as far as the response asks it; ``handles.InvokeResult`` is one."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def function(self) -> _Named: ...
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def log(self) -> str: ...
+
+
 class Described(Protocol):
     """An event, as far as a description of it needs to know it; ``handles.Event`` is one."""
 

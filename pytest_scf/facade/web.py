@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPMessage
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 from pytest_scf import facts, trigger_events
 from pytest_scf.contract.validators import too_large
 from pytest_scf.errors import UsageError
 from pytest_scf.facade import http_answers
+from pytest_scf.facade.values import Answered
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.handles import InvokeResult, Session
     from pytest_scf.platform.functions import FunctionRecord
-    from pytest_scf.platform.records import Attempt
+    from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.records import Attempt, Invocation
     from pytest_scf.platform.settings import Settings
+
+_R = TypeVar("_R", bound=Answered)
 
 
 def check_way(via: object) -> None:
@@ -28,7 +31,8 @@ def check_way(via: object) -> None:
 
 
 def send(
-    session: Session,
+    platform: Platform,
+    result_of: Callable[[Invocation], _R],
     record: FunctionRecord,
     method: str,
     path: str,
@@ -36,25 +40,23 @@ def send(
     body: bytes | str | None,
     json_: Any,
     via: str,
-) -> Response:
-    """Send a request to a function of any kind, as it would come by its URL or through the API gateway (``via``)."""
-    from pytest_scf.facade.handles import InvokeResult
+) -> Response[_R]:
+    """Send a request to a function of any kind, as it would come by its URL or through the API gateway (``via``).
 
+    ``result_of`` makes the handle of the invocation that the response carries.
+    """
     check_way(via)
     packed = pack_request(method, path, headers, body, json_)
-    platform = session.platform
     if record.config.type == "HTTP":
         invocation = platform.invoke(record, packed, asynchronous=False, as_request=True)
         platform.wait_final(invocation)
-        return Response(
-            InvokeResult._with(session, invocation), invocation.attempt.response, invocation.attempt.err_msg
-        )
+        return Response(result_of(invocation), invocation.attempt.response, invocation.attempt.err_msg)
     payload = json.dumps(_event(packed, platform.settings, via), ensure_ascii=False).encode()
     if len(payload) > facts.SYNC_EVENT_BYTES:
         raise too_large("body", len(payload), facts.SYNC_EVENT_BYTES)
     invocation = platform.invoke(record, payload, asynchronous=False, invoke_type="APIGW")
     platform.wait_final(invocation)
-    result = InvokeResult._with(session, invocation)
+    result = result_of(invocation)
     if invocation.status != facts.FINISHED:
         if via == "url":
             return Response(result, b"", invocation.attempt.err_msg)
@@ -118,10 +120,10 @@ def pack_request(
     return wire.pack_message({"method": method.upper(), "path": safe, "headers": sent}, bytes(data))
 
 
-class Response:
+class Response(Generic[_R]):
     """What a function answered; where it could not, its status code of the cloud (433, 439, ...) and the error."""
 
-    def __init__(self, invocation: InvokeResult, packed: bytes, error: str, problem: str = "") -> None:
+    def __init__(self, invocation: _R, packed: bytes, error: str, problem: str = "") -> None:
         #: the invocation behind it: its log, its instance, its diagnosis
         self.invocation = invocation
         #: why the gateway refused what the handler returned; "" where it did not
