@@ -19,10 +19,11 @@ from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
 from pytest_scf.facade import assertions, registrations
 from pytest_scf.facade.assertions import Status, StatusNumber
 from pytest_scf.facade.description import describe, headline, one_line
+from pytest_scf.facade.hints import Failure, hints
 from pytest_scf.facade.payload import encode
-from pytest_scf.facade.tracebacks import SourceFiles
+from pytest_scf.facade.tracebacks import SourceFiles, shortened
 from pytest_scf.facade.values import LogLine, Transition
-from pytest_scf.facts import FINISHED, RUNNING
+from pytest_scf.facts import FAILED, FINISHED, RUNNING
 from pytest_scf.platform.records import Attempt, Invocation
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Session:
     read_early: dict[str, str] = field(default_factory=dict)
     #: request ids of asynchronous invocations of functions without asynchronous execution
     queued: set[str] = field(default_factory=set)
+    #: request ids of invocations whose event was given as a str that holds JSON
+    given_as_text: set[str] = field(default_factory=set)
 
     def files(self, attempt: Attempt) -> SourceFiles:
         """Where the user's files are that the code of an attempt consists of."""
@@ -60,6 +63,7 @@ class Session:
         return datetime.fromtimestamp(epoch, zone)
 
 
+_OF_JSON = re.compile(r'Traceback \(most recent call last\):\n  File "[^"]*/json/__init__\.py"')
 # What a handler is called with where no event is given.
 _EMPTY: Any = {}
 _H = TypeVar("_H", bound="_Handle")
@@ -117,6 +121,7 @@ class Function(_Handle):
     def invoke(self, event: Any = _EMPTY) -> InvokeResult:
         """Call the function and wait for its answer; the function's own timeout ends it. ``event`` is {} by default."""
         response = self._invoke(event, "RequestResponse")
+        self._note_text(event, response)
         return InvokeResult._with(self._session, self._invoked(response), response["Result"])
 
     def invoke_async(self, event: Any = _EMPTY) -> Event:
@@ -126,6 +131,7 @@ class Function(_Handle):
         again where it fails (see ``Event.attempts``). Raises the API's errors, 429 and 432 among them.
         """
         response = self._invoke(event, "Event")
+        self._note_text(event, response)
         record = self._invoked(response)
         if not record.asynchronous:
             self._session.queued.add(record.request_id)
@@ -163,6 +169,10 @@ class Function(_Handle):
                 "ClientContext": encode(event),
             },
         )
+
+    def _note_text(self, event: Any, response: dict[str, Any]) -> None:
+        if isinstance(event, str) and event.lstrip()[:1] in ("{", "["):
+            self._session.given_as_text.add(response["Result"]["FunctionRequestId"])
 
     def _invoked(self, response: dict[str, Any]) -> Invocation:
         record = self._session.platform.events.find(response["Result"]["FunctionRequestId"])
@@ -327,9 +337,33 @@ class _Invocation(_Handle):
         """One sentence: what was so when the termination signal was sent, what ended the invocation, and why."""
         from pytest_scf.platform.diagnosis import diagnose
 
-        text = diagnose(self._attempt)
-        unregistered = self._unregistered()
-        return f"{text.removesuffix('.')}; {unregistered}" if unregistered else text
+        clauses = [diagnose(self._attempt), self._unregistered(), *self._hints()]
+        text = "; ".join(clause.removesuffix(".") for clause in clauses if clause)
+        return self._session.files(self._attempt).renamed(text)
+
+    def _hints(self) -> list[str]:
+        record = self._attempt
+        if record.status != FAILED:
+            return []
+        config = record.config
+        files = self._session.files(record)
+        file = config.handler.rpartition(".")[0].replace(".", "/") + (".py" if config.is_python else ".js")
+        module = f"{config.code_root}/{file}" if config.handler else ""
+        return hints(
+            Failure(
+                status_code=record.status_code,
+                message=self.error_message,
+                stack=self.traceback,
+                handler=config.handler,
+                module=Path(files.on_disk(module)) if module else None,
+                module_name=shortened(files.outside(module)),
+                environment=config.environment,
+                timeout=config.timeout,
+                is_server=config.server is not None,
+                given_as_text=self.request_id in self._session.given_as_text,
+                log=record.log.user_text,
+            )
+        )
 
     def _unregistered(self) -> str:
         """Where the code would have registered a signal handler, if a signal came before it had."""
@@ -351,6 +385,8 @@ class _Invocation(_Handle):
         """The traceback of the user's code, as text, with the paths of this machine; "" where there is none."""
         error = self.error
         stack = "" if error is None else str(error.get("stackTrace") or "")
+        if _OF_JSON.match(stack):
+            return ""  # what the handler returned is no JSON: there is no line of the user's code to show
         return self._session.files(self._attempt).translate(stack)
 
     @property

@@ -11,6 +11,7 @@ Nothing is run or compiled here: code with a mistake in it is deployed, and fail
 
 from __future__ import annotations
 
+import difflib
 import os
 import textwrap
 import tokenize
@@ -188,9 +189,28 @@ def _found(given: str | os.PathLike[str], base_dirs: Sequence[str | os.PathLike[
     if path.suffix.lower() not in (".py", ".js", ".zip") and any(
         mark in text for mark in ("def ", "lambda", "import ", "=")
     ):
-        hint = "; if this is source text, it needs a line break at its end"
+        hint = "; if this is source text, it needs a line break at its end."
+    near = next((found for candidate in tried if (found := _nearest(candidate)) is not None), None)
+    if near is not None:
+        hint = f". Did you mean {near}?"
     places = "\n".join(f"  {candidate}" for candidate in tried)
-    raise UsageError(f"there is no file or directory {text!r}{hint}. Looked for:\n{places}")
+    raise UsageError(f"there is no file or directory {text!r}{hint or '.'} Looked for:\n{places}")
+
+
+def _nearest(path: Path) -> Path | None:
+    """A path that exists and nearly is this one: the first part that is not there is looked for among its siblings."""
+    parents = [*reversed(path.parents), path]
+    missing = next((part for part in parents if not part.exists()), path)
+    try:
+        names = os.listdir(missing.parent)
+    except OSError:
+        return None
+    stems = {name.rpartition(".")[0] or name: name for name in sorted(names, reverse=True)}
+    close = difflib.get_close_matches(missing.name, [*names, *stems], n=1, cutoff=0.7)
+    if not close:
+        return None
+    found = missing.parent / stems.get(close[0], close[0]) / path.relative_to(missing)
+    return found if found.exists() else None
 
 
 def _refuse_missing_module(root: Path, handler: str, described: str, language: Language) -> None:

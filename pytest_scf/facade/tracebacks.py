@@ -14,6 +14,7 @@ from pytest_scf.facts import CODE_ROOT
 _PYTHON_FILE = re.compile(r'^(\s*File ")([^"\n]+)(", line \d+)', re.MULTILINE)
 _FAULT_FRAME = re.compile(r'^  File "([^"\n]+)", line (\d+) in (.+)$')
 _SCRIPT_FILE = re.compile(r"([^\s()\"']+?\.[cm]?js)(?=:\d+)")
+_IN_CODE_ROOT = re.compile(rf"{CODE_ROOT}/[\w./-]*\w")
 _OUR_PLACE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -46,6 +47,10 @@ class SourceFiles:
         path = self.outside(file)
         return os.path.join(self._root, path) if self._is_staged and not os.path.isabs(path) else path
 
+    def renamed(self, text: str) -> str:
+        """A sentence that names files of the instance's code root, with the names that they have for the user."""
+        return _IN_CODE_ROOT.sub(lambda found: shortened(self.outside(found[0])), text)
+
     def translate(self, stack: str) -> str:
         """A traceback of the instance with the paths of this machine."""
         text = _PYTHON_FILE.sub(lambda found: found[1] + self.outside(found[2]) + found[3], stack)
@@ -77,7 +82,7 @@ def _is_ours(file: str) -> bool:
     return file.startswith((_OUR_PLACE + os.sep, "<frozen "))
 
 
-def shortened(text: str, start: str | None = None) -> str:
-    """A traceback whose paths are relative to the working directory where they are below it, as pytest shows them."""
-    base = os.path.join(os.getcwd() if start is None else start, "")
-    return text.replace(f'File "{base}', 'File "').replace(f"({base}", "(")
+def shortened(text: str) -> str:
+    """A path, or a traceback, with paths relative to the working directory where they are below it, as pytest's are."""
+    base = os.path.join(os.getcwd(), "")
+    return text.removeprefix(base).replace(f'File "{base}', 'File "').replace(f"({base}", "(")

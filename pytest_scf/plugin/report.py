@@ -28,6 +28,10 @@ MOST_EVENTS = 20
 
 #: whether the test has failed, and the section that it has
 _SECTION = pytest.StashKey[tuple[bool, str]]()
+OF_MOCKS = (
+    "a mock in the test reaches no function, which runs in a process of its own: let the function call a server of the "
+    "test on 127.0.0.1, whose address an environment variable gives, or patch in the function's own code"
+)
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b")
 _HANDLE = re.compile(rf"<(?:Event|InvokeResult|Logs of) ({_REQUEST_ID.pattern})")
 
@@ -46,7 +50,9 @@ def explain_failure(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExcepti
     lines = error.args[0].splitlines()
     compared = set(watch.state(item.config).compared)
     reasons = [line.strip() for line in lines if line.strip() in compared]
-    if not reasons:
+    if _raised_by_a_mock(excinfo):
+        reasons = [OF_MOCKS] if any(watched.events() for watched in watch.state(item.config).runtimes) else []
+    elif not reasons:
         found = dict.fromkeys(_HANDLE.findall(error.args[0]))
         reasons = [reason for reason in (_reason(item, request_id) for request_id in found) if reason]
     if reasons and lines[0] not in reasons:
@@ -65,6 +71,10 @@ def explain_comparison(config: pytest.Config, op: str, left: object, right: obje
     if explanation is not None:
         watch.state(config).compared = explanation[1:]
     return explanation
+
+
+def _raised_by_a_mock(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+    return str(excinfo.traceback[-1].frame.f_globals.get("__name__")) == "unittest.mock"
 
 
 def _reason(item: pytest.Item, request_id: str) -> str:

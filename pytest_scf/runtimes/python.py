@@ -183,6 +183,15 @@ def _stack(error):
     return "".join(traceback.format_exception(type(error), error, tb))
 
 
+def _where(error):
+    # type: (HandlerMissing) -> str
+    """The line at which a handler's file cannot be compiled; "" where it is something else that is missing."""
+    import traceback
+
+    cause = error.__cause__
+    return "" if cause is None else "".join(traceback.format_exception_only(type(cause), cause))
+
+
 def _failure(error, **more):
     # type: (BaseException, str) -> bytes
     kind = type(error)
@@ -193,7 +202,7 @@ def _failure(error, **more):
     except Exception as second:
         message = "<str() of it raised %s>" % type(second).__name__
     try:
-        stack = "" if isinstance(error, HandlerMissing) else _stack(error)
+        stack = _where(error) if isinstance(error, HandlerMissing) else _stack(error)
     except Exception as second:
         stack = "<the traceback of it raised %s>" % type(second).__name__
     facts = {"type": name, "message": message, "stack": stack}

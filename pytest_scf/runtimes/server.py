@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import socket
 import sys
 import time
@@ -111,8 +112,8 @@ class ServerRuntime:
         elif self._web:
             self._respond(began, response, body)
         elif response.status >= 400:
-            text = body[:2048].decode("utf-8", "replace").strip()
-            self._fail(began, f"the server answered {response.status} {response.reason}".rstrip() + f": {text}")
+            answered = f"the server answered {response.status} {response.reason}".rstrip()
+            self._fail(began, f"{answered}: {_readable(body)}".removesuffix(": "))
         elif _is_json(response, body):
             self._send(wire.RETURNED, seconds, body)
         else:
@@ -165,6 +166,14 @@ class ServerRuntime:
 
     def _send(self, kind: int, seconds: float, payload: bytes = b"") -> None:
         self._sock.sendall(wire.frame(kind, wire.MEASURE.pack(seconds, self._process.peak_kib()) + payload))
+
+
+def _readable(body: bytes) -> str:
+    """The beginning of an error's body, without the tags of a page."""
+    text = body[:2048].decode("utf-8", "replace").strip()
+    if text[:1] == "<":
+        text = " ".join(re.sub(r"<(title|style|script)\b.*?</\1>|<[^>]*>?", " ", text, flags=re.DOTALL).split())
+    return text
 
 
 def _is_json(response: http.client.HTTPResponse, body: bytes) -> bool:

@@ -234,6 +234,26 @@ def test_the_output_of_a_test_that_passed_is_kept_where_that_is_asked_for(run, p
     assert "| works" in (pytester.path / "out.xml").read_text()
 
 
+def test_a_mock_in_the_test_is_said_to_reach_no_function(run, pytester):
+    pytester.makepyfile(
+        """
+        from unittest import mock
+
+        def test_mocked(scf_runtime):
+            with mock.patch("os.getlogin") as asked:
+                scf_runtime.deploy("def main_handler(e, c):\\n    return 1\\n").invoke()
+            asked.assert_called_once()
+
+        def test_of_something_else():
+            mock.Mock().assert_called_once()
+        """
+    )
+    result = run()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["E *a mock in the test reaches no function*", "E *Expected 'getlogin' to have been*"])
+    assert result.stdout.str().count("AssertionError: a mock in the test reaches") == 1
+
+
 def test_a_bug_of_ours_keeps_its_frames(run, pytester):
     pytester.makepyfile(
         """
