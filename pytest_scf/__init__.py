@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_scf.errors import (
         ApiError,
+        BackgroundError,
         EventEnded,
         ForkServerError,
         InstanceError,
@@ -31,6 +32,7 @@ _HOMES = {
     "Instance": "pytest_scf.facade.handles",
     "InvokeResult": "pytest_scf.facade.handles",
     "ApiError": "pytest_scf.errors",
+    "BackgroundError": "pytest_scf.errors",
     "EventEnded": "pytest_scf.errors",
     "ForkServerError": "pytest_scf.errors",
     "InstanceError": "pytest_scf.errors",
@@ -45,6 +47,7 @@ _HOMES = {
 
 __all__ = [
     "ApiError",
+    "BackgroundError",
     "Event",
     "EventEnded",
     "ForkServerError",
