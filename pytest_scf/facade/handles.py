@@ -28,6 +28,8 @@ from pytest_scf.platform.records import Attempt, Invocation
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
+    from pytest_scf.facade.probing.function_probe import FunctionProbe
+    from pytest_scf.facade.probing.stubs import Stub
     from pytest_scf.facade.web import Response
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
     from pytest_scf.platform.logs import EventLog
@@ -43,6 +45,8 @@ class Session:
     api: Api
     # The files that a function's code was copied from, by their names in the code root.
     origins: dict[FunctionRecord, Mapping[str, Path]] = field(default_factory=dict)
+    #: what works inside instances on the test's behalf: to be closed when those are gone
+    probes: list[FunctionProbe] = field(default_factory=list)
     #: by request id: what was read of an event while it was RUNNING, which explains a failure of the test
     read_early: dict[str, str] = field(default_factory=dict)
     #: request ids of asynchronous invocations of functions without asynchronous execution
@@ -136,6 +140,21 @@ class Function(_Handle):
         if not record.asynchronous:
             self._session.queued.add(record.request_id)
         return Event._of(self._session, record)
+
+    def stub(self, target: str, *, autospec: bool = True) -> Stub:
+        """Put a stand-in in the place of ``target``, in every instance that starts afterwards; idle ones are gone.
+
+        ``target`` is a dotted name as ``unittest.mock.patch`` takes it: "index.cos.put_object". Gives a MagicMock in
+        the test: what it returns or raises is what the function gets, and it knows the calls. ``held()`` keeps a call
+        from returning. With ``autospec`` a call that the original would refuse is refused, and a method gets its
+        ``self`` first, as ``patch(autospec=True)`` does. See docs/inside.md.
+
+        Raises UsageError for what is no dotted name, and for a function whose handler is not Python. A target that does
+        not exist ends the event in whose instance it is looked for with 443; its error names the nearest.
+        """
+        from pytest_scf.facade.probing.function_probe import add_stub
+
+        return add_stub(self._session, self._record, target, autospec=autospec)
 
     def request(
         self,

@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -112,6 +112,7 @@ class ScfRuntime:
         max_instances: int | None = None,
         retry_num: int = facts.RETRY_NUM_DEFAULT,
         msg_ttl: int = facts.MSG_TTL_DEFAULT,
+        setup: Callable[[], object] | str | os.PathLike[str] | None = None,
     ) -> Function:
         """Make a function of a directory, a .py file, a .zip file, source text or a Python function.
 
@@ -131,6 +132,9 @@ class ScfRuntime:
         ``max_instances`` overrides the runtime's setting. Without ``async_run`` an asynchronous invocation that fails
         is tried again up to ``retry_num`` times (0 to 2), and kept for ``msg_ttl`` seconds of the clock (60 to 21600).
 
+        ``setup`` is run in each instance before the function's own code is loaded, for what must be patched there: a
+        Python function of the test's module, which takes along what it needs of that, or a .py file.
+
         Raises UsageError, before anything is made, where something of this cannot be.
         """
         self._refuse_when_closed()
@@ -148,9 +152,17 @@ class ScfRuntime:
             max_instances=max_instances,
         )
         if runtime == languages.CUSTOM:
+            if setup is not None:
+                raise UsageError("setup= is for functions whose handler is Python, and not for a custom runtime")
             retries = {"retry_num": retry_num, "msg_ttl": msg_ttl}
             return self._deploy_bootstrap(source, handler, python, name, {**config, **retries})
         named, interpreter = languages.choose(runtime, python)
+        probe = None
+        if setup is not None:
+            from pytest_scf.facade.probing import function_probe
+            from pytest_scf.facade.probing import setup as set_up
+
+            probe = function_probe.FunctionProbe(self._platform, set_up.script(setup, self.base_dirs, interpreter))
         prepared = prepare(
             source,
             handler=handler,
@@ -166,9 +178,12 @@ class ScfRuntime:
             interpreter=interpreter,
             retry_num=retry_num,
             msg_ttl=msg_ttl,
+            probe=probe,
             **config,
         )
         self._session.origins[record] = prepared.origins
+        if probe is not None:
+            self._session.probes.append(probe)
         return Function._of(self._session, record)
 
     def _deploy_bootstrap(
@@ -420,6 +435,8 @@ class ScfRuntime:
             self._closing.close()
             self._loopback.withdraw()
             left = self._platform.close()
+            for probe in self._session.probes:
+                probe.close()
         finally:
             # Last: an error as the answer to a call of its own would let a handler fail that is to be ended.
             self._loopback.close()

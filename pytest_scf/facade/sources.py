@@ -92,7 +92,7 @@ def code_directory(
     """The directory that a directory or a .zip file is deployed as, and a name for it. Raises UsageError."""
     if not isinstance(source, (str, os.PathLike)):
         raise UsageError(f"such a function is a directory or a .zip file; got {_shortened(source)}")
-    path = _found(source, base_dirs)
+    path = find_source(source, base_dirs)
     name = Path(os.path.abspath(path)).stem if path.is_file() else Path(os.path.abspath(path)).name
     path = path.resolve()
     if path.is_dir():
@@ -133,7 +133,7 @@ def _from_path(
     staging: Callable[[], Path],
     language: Language,
 ) -> Prepared:
-    path = _found(given, base_dirs)
+    path = find_source(given, base_dirs)
     # The name as written is the one the user knows, the resolved path the one that coverage and mounts agree on.
     name = Path(os.path.abspath(path)).stem if path.is_file() else Path(os.path.abspath(path)).name
     path = path.resolve()
@@ -166,7 +166,8 @@ def _from_path(
     raise UsageError(f"{path} is not something that can be deployed; deploy takes {accepted}")
 
 
-def _found(given: str | os.PathLike[str], base_dirs: Sequence[str | os.PathLike[str]]) -> Path:
+def find_source(given: str | os.PathLike[str], base_dirs: Sequence[str | os.PathLike[str]]) -> Path:
+    """Where a relative path leads, looked for in these directories. Raises UsageError."""
     text = os.fspath(given)
     if not isinstance(text, str) or not text or "\0" in text:
         raise UsageError(f"deploy takes {ACCEPTED}; got {given!r}")

@@ -100,6 +100,19 @@ class ServerSpec:
     image: str | None = None
 
 
+class ProbeServer(Protocol):
+    """What serves the probe of one instance; see docs/inside.md. Called in the reactor's thread."""
+
+    #: what the probe is told at its start, as JSON
+    config: dict[str, Any]
+
+    def connected(self, connection: socket.socket) -> None:
+        """A connection that the instance has made: it belongs to the server, which must not block here."""
+
+    def closed(self) -> None:
+        """No process of the instance is left."""
+
+
 @dataclass
 class Spec:
     """What an instance is made of."""
@@ -118,6 +131,8 @@ class Spec:
     interpreter: Interpreter | None = None
     #: a port of 127.0.0.1 on which the platform is reached with the cloud's API; 0: none
     api_port: int = 0
+    #: None where nothing works inside on the test's behalf
+    probe: ProbeServer | None = None
 
     @property
     def executes(self) -> bool:
@@ -164,6 +179,7 @@ class InstanceProcess:
         self._coverage_saved = threading.Semaphore(0)
         self._when_saved: Callable[[], None] | None = None
         self._coverage_reader = wire.Reader()
+        self._probe: socket.socket | None = None
         self._forwarder: Forwarder | None = None
         self.directory = server.base_dir / f"instance-{spec.id}"
         self._tmp_link = False
@@ -179,6 +195,11 @@ class InstanceProcess:
             self._coverage, coverage = socket.socketpair()
             self._coverage.setblocking(False)
             handed.append(coverage.fileno())
+        probe = None
+        if self._spec.probe is not None:
+            self._probe, probe = socket.socketpair()
+            self._probe.setblocking(False)
+            handed.append(probe.fileno())
         try:
             self._runtime.setblocking(False)
             self._init.setblocking(False)
@@ -191,6 +212,8 @@ class InstanceProcess:
             watch(self._out, self._observer.on_output)
             if self._coverage is not None:
                 watch(self._coverage.fileno(), self._coverage_readable)
+            if self._probe is not None:
+                watch(self._probe.fileno(), self._probe_readable)
             message = self._message(len(handed))
             if self._spec.executes:
                 self._send(wire.frame(wire.SPEC, _json(message)))
@@ -202,8 +225,9 @@ class InstanceProcess:
             runtime.close()
             init.close()
             os.close(out)
-            if coverage is not None:
-                coverage.close()
+            for each in (coverage, probe):
+                if each is not None:
+                    each.close()
 
     def _message(self, sockets: int) -> dict[str, Any]:
         spec = self._spec
@@ -249,6 +273,7 @@ class InstanceProcess:
             if spec.coverage is None
             else {**spec.coverage, "own_tracer": spec.interpreter is not None},
             "api_port": spec.api_port,
+            "probe": None if spec.probe is None else spec.probe.config,
         }
         if spec.server is not None:
             server = spec.server
@@ -516,6 +541,28 @@ class InstanceProcess:
                 self._when_saved = None
         return True
 
+    def _probe_readable(self) -> None:
+        """Take a connection that the instance has made, with the byte that carries it."""
+        if self._probe is None or self._spec.probe is None:
+            return
+        try:
+            data, fds, _flags, _address = socket.recv_fds(self._probe, 1, 16, _CLOSE_ON_EXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        for fd in fds:
+            try:
+                connection = socket.socket(fileno=fd)
+            except OSError:
+                os.close(fd)  # something else than a socket, which no probe of ours sends
+            else:
+                self._spec.probe.connected(connection)
+        if not data:
+            self._reactor.unregister(self._probe.fileno())
+            self._probe.close()
+            self._probe = None
+
     def save_coverage_then(self, call: Callable[[], None], timeout: float) -> None:
         """Call ``call`` once the lines counted so far have been handed out, or ``timeout`` seconds have passed."""
         if self._coverage is None or self.gone.is_set():
@@ -561,6 +608,8 @@ class InstanceProcess:
         self._signalled.release()
         self._user_known.set()
         self._forget_tmp()
+        if self._spec.probe is not None:
+            self._spec.probe.closed()
         self._observer.on_gone(error or self._error)
 
     def _wait_for_init(self) -> None:
@@ -592,6 +641,11 @@ class InstanceProcess:
                     self._reactor.unregister(self._coverage.fileno())
                 self._coverage.close()
                 self._coverage = None
+            if self._probe is not None:
+                with contextlib.suppress(KeyError, ValueError):
+                    self._reactor.unregister(self._probe.fileno())
+                self._probe.close()
+                self._probe = None
             for fd in (self._init_pidfd, self._user_pidfd):
                 if fd != -1:
                     os.close(fd)

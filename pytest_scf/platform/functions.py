@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_scf import facts
 from pytest_scf.api_errors import ResourceNotFoundFunction, ResourceNotFoundQualifier
@@ -19,6 +19,8 @@ from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
+    from pytest_scf.instances.process import ProbeServer
+    from pytest_scf.platform.records import InstanceRecord
 
 #: variables that an image sets for itself
 _OF_AN_IMAGE = {"PATH", "SHELL", "HOSTNAME", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL"}
@@ -43,6 +45,13 @@ class Server:
     places: tuple[tuple[str, str], ...] = ()
     #: the image that a launcher runs, whose command and directory are its own unless they are given; None: a process
     image: str | None = None
+
+
+class Probe(Protocol):
+    """What works in the instances of a function on the test's behalf; see docs/inside.md."""
+
+    def server(self, instance: InstanceRecord) -> ProbeServer:
+        """What serves an instance that is about to be started. Called with the platform's lock held."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +79,8 @@ class FunctionConfig:
     interpreter: Interpreter | None = None
     #: what was said of it that has no effect here, by the API's names
     remembered: Mapping[str, object] = field(default_factory=dict)
+    #: what works in its instances on the test's behalf; None: nothing
+    probe: Probe | None = None
 
     @property
     def type(self) -> str:

@@ -19,7 +19,7 @@ from pytest_scf.errors import BackgroundError, InstanceError
 from pytest_scf.instances.host import HostLease
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
-from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
 from pytest_scf.platform.log_blocks import LogBlocks
 from pytest_scf.platform.records import InstanceRecord, Invocation
 from pytest_scf.platform.registry import Registry
@@ -119,6 +119,20 @@ class Platform:
         """Change the configuration of $LATEST. What runs goes on as it began; idle instances are repossessed."""
         self.functions.update_config(function, change)
         self._clean_up_after(function)
+
+    def equip(self, function: FunctionRecord, probe: Probe) -> None:
+        """Have all instances of a function that start from now on work with a probe; idle ones are repossessed."""
+        self.functions.set_probe(function, probe)
+        self._clean_up_after(function)
+
+    def suspend_limits(self, instance: InstanceRecord) -> None:
+        """Let no time of an instance count until ``resume_limits``."""
+        with self._scheduler.lock:
+            self._scheduler.time_limits.suspend_locked(instance)
+
+    def resume_limits(self, instance: InstanceRecord) -> None:
+        with self._scheduler.lock:
+            self._scheduler.time_limits.resume_locked(instance)
 
     def publish_version(self, function: FunctionRecord, description: str = "") -> FunctionConfig:
         """Freeze the code and the configuration of $LATEST as the next version."""

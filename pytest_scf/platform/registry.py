@@ -23,7 +23,7 @@ from pytest_scf.api_errors import (
     ResourceNotFoundVersion,
     UnsupportedOperationAliasBind,
 )
-from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Version
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe, Version
 from pytest_scf.platform.routing import Alias
 
 
@@ -114,6 +114,16 @@ class Registry:
             function.config = change(function.config)
             function.mod_time = self._now()
             return function.config
+
+    def set_probe(self, function: FunctionRecord, probe: Probe) -> None:
+        """Let a probe work in the instances of all its versions that are started from now on."""
+        with self._lock:
+            self._check_present(function)
+            function.config = replace(function.config, probe=probe)
+            function.versions = {
+                number: replace(version, config=replace(version.config, probe=probe))
+                for number, version in function.versions.items()
+            }
 
     def set_retry(self, function: FunctionRecord, *, retry_num: int | None = None, msg_ttl: int | None = None) -> None:
         """How its asynchronous invocations are retried, and for how many seconds they are kept; None stays."""

@@ -95,6 +95,7 @@ class InstanceStarter:
             server=_server_spec(config),
             interpreter=config.interpreter,
             api_port=services.api_port() if config.server is None else 0,
+            probe=None if config.probe is None else config.probe.server(instance),
         )
         process = InstanceProcess(spec, self.host_of(config), self._host.reactor, observer)
         report = services.on_coverage

@@ -45,6 +45,8 @@ try:
 except ImportError:  # pragma: no cover
     resource = None  # type: ignore[assignment]
 
+#: ``pytest_scf.runtimes.probe.inside`` where the fork server has loaded it for the instances that follow
+probe_module = None  # type: Any
 _OUR_FILES = {__file__, wire.__file__, sdk.__file__}
 
 
@@ -180,7 +182,12 @@ def _stack(error):
         tb.tb_frame.f_code.co_filename in _OUR_FILES or tb.tb_frame.f_code.co_filename.startswith("<frozen importlib")
     ):
         tb = tb.tb_next
-    return "".join(traceback.format_exception(type(error), error, tb))
+    found = traceback.TracebackException(type(error), error, tb)
+    each = found  # type: traceback.TracebackException | None
+    while each is not None:  # a stand-in or a stop is in between where the user's code called it
+        each.stack[:] = [frame for frame in each.stack if frame.filename not in _OUR_FILES]
+        each = each.__cause__ or each.__context__
+    return "".join(found.format())
 
 
 def _where(error):
@@ -342,8 +349,28 @@ def _call(channel, handler, request_id, payload, context):
         return wire.RAISED, wire.MEASURE.pack(time.perf_counter() - began, _peak_kib()) + _failure(error)
 
 
-def serve(sock, spec, coverage_socket=None):
-    # type: (socket.socket, dict[str, object], socket.socket | None) -> None
+def _make_probe(sock, config, code_root):
+    # type: (socket.socket, object, str) -> Any
+    module = probe_module
+    if module is None:
+        import importlib.util
+
+        # Under a name of its own, since an interpreter that is not the test's does not have this package.
+        name = "_scf_probe"
+        directory = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe")
+        file = os.path.join(directory, "__init__.py")
+        spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[directory])
+        assert spec is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        module = importlib.import_module(name + ".inside")
+        for each in [each for each in sys.modules if each.partition(".")[0] == name]:
+            del sys.modules[each]
+    _OUR_FILES.update(module.FILES)
+    return module.make(sock, config, code_root)
+
+
+def serve(sock, spec, coverage_socket=None, probe_socket=None):
+    # type: (socket.socket, dict[str, object], socket.socket | None, socket.socket | None) -> None
     """Load the handler, then answer events until the platform closes the socket."""
     channel = Channel(sock)
     _watch_signal_handlers(channel)
@@ -356,7 +383,12 @@ def serve(sock, spec, coverage_socket=None):
         from_this = types.SimpleNamespace(**spec["coverage"])  # type: ignore[arg-type]
         recorder = _Coverage(coverage_socket, code_root, from_this)
     try:
+        probe = None if probe_socket is None else _make_probe(probe_socket, spec["probe"], code_root)
+        if probe is not None:
+            probe.before_load()
         handler = load_handler(str(spec["handler"]), code_root)
+        if probe is not None:
+            handler = probe.after_load(handler)
     except BaseException as error:
         if recorder:
             recorder.save()
@@ -514,14 +546,14 @@ class _Tracer:
         return follow
 
 
-def run(sock, spec, coverage_socket=None):
-    # type: (socket.socket, dict[str, object], socket.socket | None) -> int
+def run(sock, spec, coverage_socket=None, probe_socket=None):
+    # type: (socket.socket, dict[str, object], socket.socket | None, socket.socket | None) -> int
     """Serve, and end as an interpreter would: exit status out, exit functions run, threads waited for."""
     import atexit
 
     status = 0
     try:
-        serve(sock, spec, coverage_socket)
+        serve(sock, spec, coverage_socket, probe_socket)
     except SystemExit as leaving:
         code = leaving.code
         if code is None:
@@ -554,8 +586,11 @@ def main():
         body = sock.recv(wire.HEADER.unpack(head)[0], socket.MSG_WAITALL)
         frames = reader.feed(head + body)
     spec = json.loads(frames[0][1])
-    coverage_socket = socket.socket(fileno=int(sys.argv[2])) if len(sys.argv) > 2 else None
-    for each in (sock, coverage_socket):
+    # In the order in which they were handed over: those that the spec asks for.
+    handed = [socket.socket(fileno=int(fd)) for fd in sys.argv[2:]]
+    coverage_socket = handed.pop(0) if spec["coverage"] is not None else None
+    probe_socket = handed.pop(0) if spec["probe"] is not None else None
+    for each in (sock, coverage_socket, probe_socket):
         if each is not None:
             each.set_inheritable(False)
     connect_standard_streams(os.dup(1))
@@ -563,7 +598,7 @@ def main():
     # What the fork server's interpreter finds: packages of the user, and what is installed in editable form.
     sys.path += [place for place in spec["path"] if place not in sys.path]
     prepare_interpreter(spec)
-    os._exit(run(sock, spec, coverage_socket))
+    os._exit(run(sock, spec, coverage_socket, probe_socket))
 
 
 def prepare_interpreter(spec):

@@ -29,19 +29,24 @@ from pytest_scf.runtimes import python, wire
 class Sockets:
     """What the platform hands over for one instance."""
 
-    def __init__(self, fds: list[int]) -> None:
+    def __init__(self, fds: list[int], spec: dict[str, Any]) -> None:
         self.fds = fds
         self.runtime = socket.socket(fileno=fds[0])
         self.init = socket.socket(fileno=fds[1])
         self.out = fds[2]
-        self.coverage = socket.socket(fileno=fds[3]) if len(fds) > 3 else None
+        more = [socket.socket(fileno=fd) for fd in fds[3:]]
+        self.coverage = more.pop(0) if spec["coverage"] is not None else None
+        self.probe = more.pop(0) if spec["probe"] is not None else None
+
+    @property
+    def of_the_runtime(self) -> list[socket.socket]:
+        """Those that the user's process keeps, in the order in which a program that it executes is told of them."""
+        return [each for each in (self.runtime, self.coverage, self.probe) if each is not None]
 
     def close(self) -> None:
-        self.runtime.close()
-        self.init.close()
+        for each in (*self.of_the_runtime, self.init):
+            each.close()
         os.close(self.out)
-        if self.coverage is not None:
-            self.coverage.close()
 
 
 def main(level: str, channel: socket.socket, lifelines: list[int], name: str) -> None:
@@ -66,7 +71,7 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
         order, fds = message
         spec = json.loads(order)
         channel.close()
-        sockets = Sockets(fds)
+        sockets = Sockets(fds, spec)
         if failure is not None:
             raise failure
         set_process_name(name)
@@ -180,7 +185,7 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         if message is None:
             os._exit(0)
         spec = json.loads(message[0])
-        sockets = Sockets(message[1])
+        sockets = Sockets(message[1], spec)
         set_process_name(name)
         sockets.init.sendall(wire.frame(wire.USER_PID, str(os.getpid()).encode()))
         sockets.init.close()
@@ -191,7 +196,7 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         python.connect_standard_streams(sockets.out)
         os.environ.update(spec["environ"])
         python.prepare_interpreter(spec)
-        status = python.run(sockets.runtime, spec, sockets.coverage)
+        status = python.run(sockets.runtime, spec, sockets.coverage, sockets.probe)
     except BaseException:
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
@@ -211,10 +216,9 @@ def _execute(spec: dict[str, Any], sockets: Sockets) -> None:
     os.dup2(sockets.out, 1)
     os.dup2(sockets.out, 2)
     arguments = list(spec["command"])
-    for each in (sockets.runtime, sockets.coverage):
-        if each is not None:
-            each.set_inheritable(True)
-            arguments.append(str(each.fileno()))
+    for each in sockets.of_the_runtime:
+        each.set_inheritable(True)
+        arguments.append(str(each.fileno()))
     _restore_signals()
     os.execve(arguments[0], arguments, spec["environ"])
 
@@ -289,8 +293,9 @@ def _watch(
     else:
         sockets.runtime.close()
     os.close(sockets.out)
-    if sockets.coverage is not None:
-        sockets.coverage.close()
+    for each in (sockets.coverage, sockets.probe):
+        if each is not None:
+            each.close()
     poll = select.poll()
     for fd in (*lifelines, channel.fileno(), woken):
         poll.register(fd, select.POLLIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import select
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pytest_scf import facts
 from pytest_scf.instances.forkserver import fdpassing, init, linux, mounts, reaping, rmtree
-from pytest_scf.runtimes import wire
+from pytest_scf.runtimes import python, wire
 
 
 def main(control: socket.socket, lifelines: list[int], level: str) -> None:
@@ -200,6 +201,9 @@ class Zygote:
             self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": str(error)})
         else:
             self.inits[pid] = spec
+            if spec["probe"] is not None and python.probe_module is None:
+                # The next instances find it loaded.
+                python.probe_module = importlib.import_module("pytest_scf.runtimes.probe.inside")
         finally:
             del self.received_fds[:count]
             for fd in fds:

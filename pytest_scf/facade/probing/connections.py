@@ -1,0 +1,107 @@
+"""The test's end of an instance's probe: a thread for each connection that the instance makes.
+
+What comes is data that hostile code may have written. Whatever is wrong with it ends that connection, and so at worst
+the event. Nothing here runs in the reactor's thread or under a lock of the platform's, since what is asked for may be
+the user's code, and may take its time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from pytest_scf.runtimes.probe import link
+
+#: connections that one instance may have at the same time: one for each thread that asks
+CONNECTIONS_LIMIT = 256
+
+#: gives the answer's kind and payload, None to end the connection
+Answer = Callable[["Connections", int, bytes], "tuple[int, bytes] | None"]
+
+
+class Gone(Exception):
+    """The instance is gone, or what is waited for has been called off."""
+
+
+class Connections:
+    """Serves one instance. ``answer`` is called in a thread of the connection's."""
+
+    def __init__(self, config: dict[str, Any], answer: Answer, ended: Callable[[Connections], None]) -> None:
+        self.config = config
+        #: set by the owner
+        self.instance: Any = None
+        self._answer = answer
+        self._ended = ended
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._latches: set[threading.Event] = set()
+        self.gone = False
+        #: what was wrong with what the instance sent
+        self.problems: list[str] = []
+
+    def connected(self, connection: socket.socket) -> None:
+        with self._lock:
+            if self.gone or len(self._open) >= CONNECTIONS_LIMIT:
+                connection.close()
+                return
+            self._open.add(connection)
+            thread = threading.Thread(target=self._serve, args=(connection,), name="pytest-scf-probe", daemon=True)
+            self._threads = [each for each in self._threads if each.is_alive()]
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads can be had
+                self._open.discard(connection)
+                connection.close()
+                return
+            self._threads.append(thread)
+
+    def closed(self) -> None:
+        """The instance is gone: whoever waits for it is let go."""
+        with self._lock:
+            self.gone = True
+            for connection in self._open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            for latch in self._latches:
+                latch.set()
+        self._ended(self)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the threads, once the instance is gone; False where one, in the user's code, is still at work."""
+        for thread in list(self._threads):
+            thread.join(timeout)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def wait(self, latch: threading.Event) -> None:
+        """Wait until the latch is set. Raises Gone where the instance goes before."""
+        with self._lock:
+            if self.gone:
+                raise Gone
+            self._latches.add(latch)
+        try:
+            latch.wait()
+        finally:
+            with self._lock:
+                self._latches.discard(latch)
+        if self.gone:
+            raise Gone
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            while message := link.receive(connection):
+                answer = self._answer(self, *message)
+                if answer is None:
+                    break
+                link.send(connection, *answer)
+        except (OSError, Gone):
+            pass  # the other end has gone, in the middle of a message or of what it asked for
+        except (link.LinkError, ValueError, TypeError, KeyError, RecursionError) as error:
+            self.problems.append(f"{type(error).__name__}: {error}")
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()

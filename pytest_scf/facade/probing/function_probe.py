@@ -1,0 +1,95 @@
+"""What a function's instances are told to do on the test's behalf, and who answers their questions."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pytest_scf.errors import UsageError
+from pytest_scf.facade.probing.connections import Connections
+from pytest_scf.facade.probing.stubs import Stub, StubTable
+from pytest_scf.runtimes.probe import link
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.handles import Session
+    from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.records import InstanceRecord
+
+#: seconds that a side_effect of the user's is given to return once its instance is gone and the runtime closes
+LEAVE_DEADLINE = 5.0
+
+
+class FunctionProbe:
+    """Of one function: made when it first uses something of this."""
+
+    def __init__(self, platform: Platform, setup: dict[str, str] | None = None) -> None:
+        self._platform = platform
+        self._setup = setup
+        self._lock = threading.Lock()
+        self._stubs = StubTable()
+        self._instances: list[Connections] = []
+
+    # -- what the platform asks, under its lock ------------------------------------------------------------------
+
+    def server(self, instance: InstanceRecord) -> Connections:
+        config = {"setup": self._setup, "stand_ins": self._stubs.config()}
+        connections = Connections(config, self._answer, self._forget)
+        connections.instance = instance
+        with self._lock:
+            self._instances.append(connections)
+        return connections
+
+    def _forget(self, connections: Connections) -> None:
+        with self._lock:
+            self._instances = [each for each in self._instances if not each.gone or not each.join(0)]
+
+    # -- what the test asks --------------------------------------------------------------------------------------
+
+    def stub(self, target: str, *, autospec: bool) -> Stub:
+        return self._stubs.add(target, autospec=autospec)
+
+    def close(self) -> None:
+        """The instances are gone: wait for the threads that served them."""
+        self._stubs.let_go()
+        for connections in list(self._instances):
+            connections.join(LEAVE_DEADLINE)
+
+    # -- what an instance asks, in a thread of its connection's --------------------------------------------------
+
+    def _answer(self, connections: Connections, kind: int, payload: bytes) -> tuple[int, bytes] | None:
+        if kind == link.CALL:
+            return self._stubs.call(connections, payload)
+        if kind == link.INSTALLED:
+            self._stubs.installed(json.loads(payload))
+            return link.ANSWER, b""
+        return None
+
+
+def probe_of(session: Session, function: FunctionRecord) -> FunctionProbe:
+    """The probe of a function, made if it has none. Raises UsageError where its code is not ours to enter."""
+    probe: Any = function.config.probe
+    if probe is None:
+        refuse_other_runtimes(function)
+        probe = FunctionProbe(session.platform)
+        session.probes.append(probe)
+    assert isinstance(probe, FunctionProbe)
+    return probe
+
+
+def refuse_other_runtimes(function: FunctionRecord) -> None:
+    if not function.config.is_python:
+        kind = function.config.server.kind if function.config.server is not None else function.config.runtime
+        raise UsageError(
+            f"function {function.name} ({kind}) is not a handler in Python: stand-ins, set-up and stops work in "
+            "functions whose handler is Python"
+        )
+
+
+def add_stub(session: Session, function: FunctionRecord, target: str, *, autospec: bool) -> Stub:
+    """See ``Function.stub``."""
+    probe = probe_of(session, function)
+    stub = probe.stub(target, autospec=autospec)
+    session.platform.equip(function, probe)
+    return stub

@@ -1,0 +1,303 @@
+"""How values travel between an instance and the test: as data in JSON, never as code.
+
+JSON values, bytes, bytearray, datetime, date, time, timedelta, Decimal, set, frozenset, tuple, UUID, Path and
+exceptions arrive as what they are, of exactly these types. Anything else is the business of the two callables that a
+``Codec`` is made with. What comes from an instance may be anything: ``decode`` raises CodecError for what is not one
+of these forms, and neither imports nor calls what the data names.
+"""
+
+import base64
+import builtins
+import datetime
+import decimal
+import json
+import math
+import pathlib
+import uuid
+
+MYPY = False
+if MYPY:  # for the type comments only
+    from typing import Any, Callable  # noqa: F401
+
+#: levels of lists, dicts and other containers in each other
+DEPTH_LIMIT = 100
+#: bytes of one value, encoded
+SIZE_LIMIT = 16 * 1024 * 1024
+#: ints below travel as JSON numbers: every JSON reader takes them, however long its ints may be
+_PLAIN_INT = 1 << 63
+_REPR_LENGTH = 2000
+
+TRAVELS = "what can be is JSON values, bytes, dates, times, timedelta, Decimal, sets, tuples, UUID, Path and exceptions"
+
+
+class CodecError(ValueError):
+    """A value that cannot be sent, or data that is no value."""
+
+
+class Opaque(object):
+    """A value that cannot travel, as the other side shows it.
+
+    ``type`` is the name of its type ("botocore.client.S3"), ``repr`` its repr, cut at 2,000 characters. Within the call
+    that it came with, it can be given back, and becomes the original again.
+    """
+
+    def __init__(self, type_name, text, reference=None, owner=None):
+        # type: (str, str, int | None, object) -> None
+        self.type = type_name
+        self.repr = text
+        self._reference = reference
+        self._owner = owner
+
+    def __repr__(self):
+        # type: () -> str
+        return "<Opaque %s: %s>" % (self.type, self.repr)
+
+
+class RemoteError(Exception):
+    """An exception of the other side whose class is not known here; ``type`` is the name of that."""
+
+    def __init__(self, type_name, text):
+        # type: (str, str) -> None
+        Exception.__init__(self, "%s: %s" % (type_name, text) if text else type_name)
+        self.type = type_name
+
+    __module__ = "builtins"  # so that errors call it by its name alone
+
+
+def type_name(value):
+    # type: (object) -> str
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else "%s.%s" % (kind.__module__, kind.__qualname__)
+
+
+def safe_repr(value, length=_REPR_LENGTH):
+    # type: (object, int) -> str
+    """The repr, cut; that of a broken object says so instead of raising."""
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = "<repr() of it raised %s>" % type(error).__name__
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def refuse(value):
+    # type: (object) -> object
+    raise CodecError("%s of type %s cannot be sent: %s" % (safe_repr(value, 200), type_name(value), TRAVELS))
+
+
+def _not_expected(form):
+    # type: (dict[str, Any]) -> object
+    raise CodecError("data of the kind %s is not expected" % safe_repr(form.get("$"), 100))
+
+
+def known_exception(module, name):
+    # type: (str, str) -> type[BaseException] | None
+    """Exceptions of the language: their classes do nothing when an instance of them is made."""
+    found = getattr(builtins, name, None) if module == "builtins" else None
+    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+class Codec(object):
+    """``other`` turns a value of another type into a form (a dict with "$"), ``form`` such a form into a value.
+
+    ``exception`` finds the class of an exception, or gives None, for a RemoteError to be made instead.
+    """
+
+    def __init__(
+        self,
+        other=refuse,  # type: Callable[[Any], object]
+        form=_not_expected,  # type: Callable[[dict[str, Any]], object]
+        exception=known_exception,  # type: Callable[[str, str], type[BaseException] | None]
+    ):
+        # type: (...) -> None
+        self._other = other
+        self._form = form
+        self._exception = exception
+
+    def encode(self, value):
+        # type: (object) -> bytes
+        """Raises CodecError."""
+        data = json.dumps(self._pack(value, 0)).encode("ascii")
+        if len(data) > SIZE_LIMIT:
+            raise CodecError("a value of %d bytes is larger than the %d that can be sent" % (len(data), SIZE_LIMIT))
+        return data
+
+    def decode(self, data):
+        # type: (bytes) -> Any
+        """Raises CodecError."""
+        try:
+            return self._unpack(json.loads(data.decode("ascii")), 0)
+        except CodecError:
+            raise
+        except (Exception, RecursionError) as error:
+            raise CodecError("data that is no value: %s: %s" % (type(error).__name__, safe_repr(error, 200))) from None
+
+    def _pack(self, value, depth):
+        # type: (Any, int) -> object
+        if depth > DEPTH_LIMIT:
+            raise CodecError("the value has more than %d levels, or holds itself" % DEPTH_LIMIT)
+        kind = type(value)
+        if value is None or kind is bool or kind is str:
+            return value
+        if kind is int:
+            return value if -_PLAIN_INT < value < _PLAIN_INT else {"$": "int", "v": hex(value)}
+        if kind is float:
+            return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
+        deeper = depth + 1
+        if kind is list:
+            return [self._pack(each, deeper) for each in value]
+        if kind is dict:
+            return {"$": "dict", "v": [[self._pack(k, deeper), self._pack(v, deeper)] for k, v in value.items()]}
+        if kind in _SEQUENCES:
+            return {"$": kind.__name__, "v": [self._pack(each, deeper) for each in value]}
+        simple = _SIMPLE.get(kind)
+        if simple is not None:
+            return {"$": simple[0], "v": simple[1](value)}
+        if isinstance(value, pathlib.PurePath):
+            return {"$": "Path", "v": str(value)}
+        if isinstance(value, BaseException):
+            return self._pack_exception(value, deeper)
+        return self._other(value)
+
+    def _pack_exception(self, error, depth):
+        # type: (BaseException, int) -> dict[str, object]
+        try:
+            text = str(error)
+        except Exception:
+            text = safe_repr(error)
+        state = {}
+        for name, value in getattr(error, "__dict__", {}).items():
+            try:
+                state[name] = self._pack(value, depth)
+            except CodecError:
+                state[name] = safe_repr(value)
+        args = []
+        for value in error.args:
+            try:
+                args.append(self._pack(value, depth))
+            except CodecError:
+                args.append(safe_repr(value))
+        kind = type(error)
+        return {
+            "$": "exception",
+            "module": kind.__module__,
+            "name": kind.__qualname__,
+            "text": text,
+            "args": args,
+            "state": state,
+        }
+
+    def _unpack(self, data, depth):
+        # type: (Any, int) -> object
+        if depth > DEPTH_LIMIT + 1:
+            raise CodecError("data with more than %d levels" % DEPTH_LIMIT)
+        deeper = depth + 1
+        if isinstance(data, list):
+            return [self._unpack(each, deeper) for each in data]
+        if not isinstance(data, dict):
+            return data
+        kind = data.get("$")
+        value = data.get("v")
+        if kind == "dict":
+            return {self._unpack(k, deeper): self._unpack(v, deeper) for k, v in value}  # type: ignore[union-attr]
+        if kind == "tuple":
+            return tuple(self._unpack(each, deeper) for each in value)  # type: ignore[union-attr]
+        if kind == "set":
+            return {self._unpack(each, deeper) for each in value}  # type: ignore[union-attr]
+        if kind == "frozenset":
+            return frozenset(self._unpack(each, deeper) for each in value)  # type: ignore[union-attr]
+        if kind in _READERS:
+            return _READERS[kind](value)
+        if kind == "exception":
+            return self._unpack_exception(data, deeper)
+        return self._form(data)
+
+    def _unpack_exception(self, form, depth):
+        # type: (dict[str, Any], int) -> BaseException
+        module, name, text = str(form["module"]), str(form["name"]), str(form["text"])
+        args = tuple(self._unpack(each, depth) for each in form["args"])
+        state = {str(key): self._unpack(value, depth) for key, value in form["state"].items()}
+        kind = self._exception(module, name)
+        if kind is None:
+            return RemoteError(name if module == "builtins" else "%s.%s" % (module, name), text)
+        error = kind.__new__(kind, *args)
+        error.args = args
+        if isinstance(error, (OSError, SyntaxError, ImportError, StopIteration, UnicodeError, SystemExit)):
+            error.__init__(*args)  # type: ignore[misc]  # has what it says beside its arguments
+        for key, value in state.items():
+            if not key.startswith("__"):
+                error.__dict__[key] = value
+        return error
+
+
+def _pack_zone(zone, moment):
+    # type: (datetime.tzinfo | None, datetime.datetime | None) -> list[object] | None
+    """Offset in seconds and name. That of a date's own zone is the one which holds at that moment."""
+    offset = None if zone is None else zone.utcoffset(moment)
+    if zone is None or offset is None:
+        return None
+    return [offset.total_seconds(), zone.tzname(moment)]
+
+
+def _read_zone(data):
+    # type: (list[Any] | None) -> datetime.timezone | None
+    if data is None:
+        return None
+    offset = datetime.timedelta(seconds=data[0])
+    if not offset:
+        return datetime.timezone.utc
+    return datetime.timezone(offset) if data[1] is None else datetime.timezone(offset, str(data[1]))
+
+
+def _pack_datetime(value):
+    # type: (datetime.datetime) -> list[object]
+    fields = [value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond]
+    return [fields, value.fold, _pack_zone(value.tzinfo, value)]
+
+
+def _read_datetime(data):
+    # type: (Any) -> datetime.datetime
+    (year, month, day, hour, minute, second, microsecond), fold, zone = data
+    return datetime.datetime(year, month, day, hour, minute, second, microsecond, _read_zone(zone), fold=fold)
+
+
+def _pack_time(value):
+    # type: (datetime.time) -> list[object]
+    return [[value.hour, value.minute, value.second, value.microsecond], value.fold, _pack_zone(value.tzinfo, None)]
+
+
+def _read_time(data):
+    # type: (Any) -> datetime.time
+    (hour, minute, second, microsecond), fold, zone = data
+    return datetime.time(hour, minute, second, microsecond, _read_zone(zone), fold=fold)
+
+
+def _base64(value):
+    # type: (bytes | bytearray) -> str
+    return base64.b64encode(bytes(value)).decode("ascii")
+
+
+_SEQUENCES = (tuple, set, frozenset)
+_SIMPLE = {
+    bytes: ("bytes", _base64),
+    bytearray: ("bytearray", _base64),
+    datetime.datetime: ("datetime", _pack_datetime),
+    datetime.date: ("date", lambda value: [value.year, value.month, value.day]),
+    datetime.time: ("time", _pack_time),
+    datetime.timedelta: ("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    decimal.Decimal: ("Decimal", str),
+    uuid.UUID: ("UUID", lambda value: value.hex),
+}  # type: dict[type, tuple[str, Callable[[Any], object]]]
+_READERS = {
+    "int": lambda value: int(value, 16),
+    "float": float,
+    "bytes": lambda value: base64.b64decode(value, validate=True),
+    "bytearray": lambda value: bytearray(base64.b64decode(value, validate=True)),
+    "datetime": _read_datetime,
+    "date": lambda value: datetime.date(*value),
+    "time": _read_time,
+    "timedelta": lambda value: datetime.timedelta(*value),
+    "Decimal": decimal.Decimal,
+    "UUID": lambda value: uuid.UUID(hex=value),
+    "Path": pathlib.Path,
+}  # type: dict[str, Callable[[Any], object]]

@@ -1,0 +1,169 @@
+"""The probe of one instance: what the runtime calls before it loads the handler, after that, and around each event."""
+
+import json
+import os
+import sys
+import types
+
+from . import codec, link, stand_ins, targets
+
+MYPY = False
+if MYPY:  # for the type comments only
+    import socket  # noqa: F401
+    from typing import Any, Callable  # noqa: F401
+
+#: what is not shown in the tracebacks of the user's code
+FILES = frozenset({__file__, codec.__file__, link.__file__, stand_ins.__file__, targets.__file__})
+
+
+class SetUpError(Exception):
+    """What the test asked for cannot be done in this instance."""
+
+    __module__ = "builtins"  # so that errors call it by its name alone
+
+
+class Probe(object):
+    """``config`` is what the test says at the start; see ``pytest_scf.facade.probing.function_probe``."""
+
+    def __init__(self, sock, config, code_root):
+        # type: (socket.socket, dict[str, Any], str) -> None
+        self._config = config
+        self._code_root = code_root
+        self.link = link.Link(sock)
+        self._questions = stand_ins.Questions(self.link)
+        self._pending = list(config["stand_ins"])  # type: list[dict[str, Any]]
+
+    def before_load(self):
+        # type: () -> None
+        """Set up, and put in place what does not need the user's code. Raises SetUpError."""
+        self._set_up()
+        if not self._pending:
+            return
+        foreign, roots = [], set()
+        for each in self._pending:
+            root = each["target"].partition(".")[0]
+            try:
+                if targets.is_users(root, self._code_root):
+                    roots.add(root)
+                else:
+                    foreign.append(each)
+            except targets.TargetError as error:
+                self._refuse(each, error)
+        for each in foreign:
+            self._install(each, may_import=True)
+        if roots:
+            sys.meta_path.insert(0, _Finder(roots, self._module_loaded))
+
+    def after_load(self, handler):
+        # type: (Callable[..., Any]) -> Callable[..., Any]
+        """Put the rest in place; the handler to be called from now on. Raises SetUpError."""
+        for each in list(self._pending):
+            if each["target"].partition(".")[0] in sys.modules:
+                self._install(each, may_import=True)
+        return handler
+
+    def _set_up(self):
+        # type: () -> None
+        setup = self._config.get("setup")
+        if not setup:
+            return
+        module = types.ModuleType("scf_setup")
+        module.__file__ = setup["file"]
+        sys.modules["scf_setup"] = module
+        exec(compile(setup["text"], setup["file"], "exec"), module.__dict__)
+        if setup["call"]:
+            getattr(module, setup["call"])()
+
+    def _module_loaded(self, name):
+        # type: (str) -> None
+        """A module of the user's was run: what stands for something in it is due, if it is there by now."""
+        for each in list(self._pending):
+            target = each["target"]
+            if target.startswith(name + "."):
+                try:
+                    found = targets.resolve(target, False)
+                except targets.TargetError:
+                    continue  # it may come to be there until the handler is loaded
+                if found is not None:
+                    self._install_found(each, found)
+
+    def _install(self, each, may_import):
+        # type: (dict[str, Any], bool) -> None
+        try:
+            found = targets.resolve(each["target"], may_import)
+        except targets.TargetError as error:
+            self._refuse(each, error)
+        else:
+            if found is not None:
+                self._install_found(each, found)
+
+    def _install_found(self, each, found):
+        # type: (dict[str, Any], tuple[Any, str, Any]) -> None
+        if each not in self._pending:
+            return  # importing the module of another one has brought it
+        self._pending.remove(each)
+        try:
+            facts = stand_ins.install(self._questions, found, each["id"], each["autospec"])
+        except targets.TargetError as error:
+            self._refuse(each, error)
+        else:
+            self._tell(facts)
+
+    def _refuse(self, each, error):
+        # type: (dict[str, Any], Exception) -> None
+        self._tell({"id": each["id"], "problem": str(error)})
+        raise SetUpError("the stand-in for %r cannot be put in place: %s" % (each["target"], error))
+
+    def _tell(self, facts):
+        # type: (dict[str, object]) -> None
+        self.link.ask(link.INSTALLED, json.dumps(facts).encode("ascii"))
+
+
+class _Finder(object):
+    """Finds modules as the finders behind it do, and says when one of the roots has been run."""
+
+    def __init__(self, roots, loaded):
+        # type: (set[str], Callable[[str], None]) -> None
+        self._roots = roots
+        self._loaded = loaded
+
+    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
+        if name.partition(".")[0] not in self._roots:
+            return None
+        for finder in sys.meta_path:
+            find = getattr(finder, "find_spec", None)
+            if finder is self or find is None:
+                continue
+            spec = find(name, path, target)
+            if spec is not None:
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Loader(spec.loader, self._loaded)
+                return spec
+        return None
+
+
+class _Loader(object):
+    def __init__(self, loader, loaded):
+        # type: (Any, Callable[[str], None]) -> None
+        self._loader = loader
+        self._loaded = loaded
+
+    def __getattr__(self, name):
+        # type: (str) -> Any
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):  # type: ignore[no-untyped-def]
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        # type: (types.ModuleType) -> None
+        spec = module.__spec__
+        assert spec is not None
+        module.__loader__ = spec.loader = self._loader
+        self._loader.exec_module(module)
+        self._loaded(module.__name__)
+
+
+def make(sock, config, code_root):
+    # type: (socket.socket, dict[str, Any], str) -> Probe
+    return Probe(sock, config, os.path.join(code_root, "").rstrip("/"))

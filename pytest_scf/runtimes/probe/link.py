@@ -1,0 +1,119 @@
+"""The way from inside an instance to the test: a connection for each question that is under way at the same time.
+
+The socket that an instance is started with serves to hand over connections: a byte with the descriptor of one end of a
+new socket pair, for which the test starts a thread. So threads, signal handlers and forked children of the user's code
+ask independently, and whoever waits for an answer waits in a plain system call, in which signal handlers run.
+A message is a little-endian header (length, kind) and a payload.
+"""
+
+import array
+import os
+import socket
+import struct
+
+MYPY = False
+if MYPY:  # for the type comments only
+    from typing import Any  # noqa: F401
+
+HEADER = struct.Struct("<IB")
+#: bytes of a message
+SIZE_LIMIT = 17 * 1024 * 1024
+
+# instance -> test, each of which is answered
+INSTALLED = 1  # what became of the stand-ins: {targets, problem}
+BEGIN = 2  # an event is about to be handled: its request id; answered by what is to be done in it
+CALL = 3  # a stand-in is used: see ``stand_ins``
+STOPPED = 4  # a thread has come to a line that it was to stop at; answered when it is to go on
+LINES = 5  # lines that ran, of a recording
+
+# test -> instance
+ANSWER = 16  # what was asked for
+RAISE = 17  # an exception to be raised where it was asked
+
+
+class LinkError(RuntimeError):
+    """The test cannot be reached, or what it said makes no sense."""
+
+
+def send(sock, kind, payload):
+    # type: (socket.socket, int, bytes) -> None
+    sock.sendall(HEADER.pack(len(payload), kind) + payload)
+
+
+def receive(sock):
+    # type: (socket.socket) -> tuple[int, bytes] | None
+    """One message; None at the end. Raises LinkError for one that is too long."""
+    head = _exactly(sock, HEADER.size)
+    if head is None:
+        return None
+    length, kind = HEADER.unpack(head)
+    if length > SIZE_LIMIT:
+        raise LinkError("a message of %d bytes" % length)
+    payload = _exactly(sock, length)
+    return None if payload is None else (kind, payload)
+
+
+def _exactly(sock, count):
+    # type: (socket.socket, int) -> bytes | None
+    parts = []
+    while count:
+        data = sock.recv(min(count, 1 << 18))
+        if not data:
+            return None
+        parts.append(data)
+        count -= len(data)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class Link(object):
+    """Asks the test. Any thread may, a signal handler in the middle of another question, and a forked child too."""
+
+    def __init__(self, sock):
+        # type: (socket.socket) -> None
+        self._sock = sock
+        self._pid = os.getpid()
+        self._free = []  # type: list[socket.socket]
+
+    def connect(self):
+        # type: () -> socket.socket
+        """A connection that no other thread uses; give it back with ``release``, or close it."""
+        if os.getpid() != self._pid:
+            # A forked child shares the parent's connections; what it says must not get between its parent's words.
+            self._free = []
+            self._pid = os.getpid()
+        try:
+            return self._free.pop()
+        except IndexError:
+            pass
+        ours, theirs = socket.socketpair()
+        try:
+            fds = array.array("i", [theirs.fileno()])
+            self._sock.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+        except OSError as error:
+            ours.close()
+            raise LinkError("the test cannot be reached: %s" % error) from None
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return ours
+
+    def release(self, connection):
+        # type: (socket.socket) -> None
+        self._free.append(connection)
+
+    def ask(self, kind, payload):
+        # type: (int, bytes) -> tuple[int, bytes]
+        """The answer's kind and payload. What a signal handler raises meanwhile comes out of here."""
+        connection = self.connect()
+        try:
+            send(connection, kind, payload)
+            answer = receive(connection)
+            if answer is None:
+                raise LinkError("the test has gone away")
+        except BaseException:
+            connection.close()  # what it was about may still come on it
+            raise
+        self.release(connection)
+        return answer

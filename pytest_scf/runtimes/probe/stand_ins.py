@@ -1,0 +1,319 @@
+"""Stand-ins as the user's code meets them: each use is a question to the ``unittest.mock.Mock`` in the test."""
+
+import asyncio
+import functools
+import importlib
+import inspect
+import sys
+import types
+
+from . import link, targets
+from .codec import Codec, CodecError, Opaque, refuse, safe_repr, type_name
+
+MYPY = False
+if MYPY:  # for the type comments only
+    import socket  # noqa: F401
+    from typing import Any
+
+    Use = tuple[int, str, str, tuple[Any, ...], dict[str, Any]]
+
+_VALUES = (type(None), bool, int, float, complex, str, bytes, bytearray, list, dict, tuple, set, frozenset)
+_ROUTINES = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    functools.partial,
+    type(dict.get),
+    type(object.__init__),
+    type(object().__str__),
+)
+
+
+def find_exception(module, name):
+    # type: (str, str) -> type[BaseException] | None
+    """The class of an exception that the test asks for; None where it cannot be had here."""
+    try:
+        found = importlib.import_module(module)  # type: Any
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception:
+        return None
+    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+
+
+class Questions(object):
+    """Asks the test what a stand-in does. What cannot travel is shown to it, and kept until it has answered."""
+
+    def __init__(self, the_link):
+        # type: (link.Link) -> None
+        self._link = the_link
+
+    def ask(self, use):
+        # type: (Use) -> Any
+        kept = []  # type: list[object]
+        codec = self._codec(kept)
+        return _result(codec, *self._link.ask(link.CALL, _encoded(codec, use)))
+
+    async def ask_async(self, use):
+        # type: (Use) -> Any
+        """The same in an event loop of asyncio's, which goes on meanwhile."""
+        loop = asyncio._get_running_loop()
+        if loop is None:
+            return self.ask(use)
+        kept = []  # type: list[object]
+        codec = self._codec(kept)
+        payload = _encoded(codec, use)
+        connection = self._link.connect()
+        try:
+            connection.setblocking(False)
+            await loop.sock_sendall(connection, link.HEADER.pack(len(payload), link.CALL) + payload)
+            head = await _exactly(loop, connection, link.HEADER.size)
+            length, kind = link.HEADER.unpack(head)
+            answer = await _exactly(loop, connection, length)
+            connection.setblocking(True)
+        except BaseException:
+            connection.close()
+            raise
+        self._link.release(connection)
+        return _result(codec, kind, answer)
+
+    def _codec(self, kept):
+        # type: (list[object]) -> Codec
+        def other(value):
+            # type: (Any) -> object
+            if isinstance(value, StandIn):
+                return {"$": "mock", "id": value.__dict__["_scf_id"]}
+            if isinstance(value, Opaque):
+                return refuse(value)
+            kept.append(value)
+            return {"$": "opaque", "type": type_name(value), "repr": safe_repr(value), "ref": len(kept) - 1}
+
+        def form(data):
+            # type: (dict[str, Any]) -> object
+            if data.get("$") == "mock":
+                return _KINDS[data["kind"]](self, data["id"], data["text"])
+            if data.get("$") == "opaque":
+                return kept[data["ref"]]
+            raise CodecError("data of an unknown kind")
+
+        return Codec(other, form, find_exception)
+
+
+def _encoded(codec, use):
+    # type: (Codec, Use) -> bytes
+    reference, operation, name, args, kwargs = use
+    try:
+        return codec.encode([reference, operation, name, args, kwargs])
+    except CodecError as error:
+        raise TypeError("a stand-in cannot be called with this: %s" % error) from None
+
+
+async def _exactly(loop, connection, count):
+    # type: (Any, socket.socket, int) -> bytes
+    data = b""
+    while len(data) < count:
+        more = await loop.sock_recv(connection, min(count - len(data), 1 << 18))
+        if not more:
+            raise link.LinkError("the test has gone away")
+        data += more
+    return data
+
+
+def _result(codec, kind, payload):
+    # type: (Codec, int, bytes) -> Any
+    value = codec.decode(payload)
+    if kind == link.RAISE:
+        raise value
+    return value
+
+
+class StandIn(object):
+    """An object of the function's that a Mock in the test decides about."""
+
+    def __init__(self, questions, reference, text, spec=None):
+        # type: (Questions, int, str, Any) -> None
+        self.__dict__.update(_scf_questions=questions, _scf_id=reference, _scf_text=text, _scf_spec=spec)
+
+    def __repr__(self):
+        # type: () -> str
+        return "<stand-in %s>" % self.__dict__["_scf_text"]
+
+    def __call__(self, *args, **kwargs):
+        # type: (Any, Any) -> Any
+        _check_signature(self.__dict__["_scf_spec"], args, kwargs)
+        return self.__dict__["_scf_questions"].ask((self.__dict__["_scf_id"], "call", "", args, kwargs))
+
+    def __getattr__(self, name):
+        # type: (str) -> Any
+        text, spec = self.__dict__["_scf_text"], self.__dict__["_scf_spec"]
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError("the stand-in %s has no attribute %r" % (text, name))
+        if spec is not None and not hasattr(spec, name):
+            raise AttributeError("%s, which a stand-in takes the place of, has no attribute %r" % (text, name))
+        found = self.__dict__["_scf_questions"].ask((self.__dict__["_scf_id"], "get", name, (), {}))
+        if isinstance(found, StandIn) and spec is not None:
+            found.__dict__["_scf_spec"] = getattr(spec, name)
+        return found
+
+
+class AsyncStandIn(StandIn):
+    """One whose call is to be awaited."""
+
+    async def __call__(self, *args, **kwargs):
+        # type: (Any, Any) -> Any
+        _check_signature(self.__dict__["_scf_spec"], args, kwargs)
+        return await self.__dict__["_scf_questions"].ask_async((self.__dict__["_scf_id"], "call", "", args, kwargs))
+
+
+class IteratorStandIn(StandIn):
+    """An iterator or a generator of the test's."""
+
+    def __next__(self):
+        # type: () -> Any
+        return self.__dict__["_scf_questions"].ask((self.__dict__["_scf_id"], "next", "", (), {}))
+
+    def __iter__(self):
+        # type: () -> IteratorStandIn
+        return self
+
+    def __len__(self):
+        # type: () -> int
+        raise TypeError("an iterator has no len()")
+
+    def __bool__(self):
+        # type: () -> bool
+        return True
+
+
+_KINDS = {"object": StandIn, "async": AsyncStandIn, "iterator": IteratorStandIn}
+#: what Python looks up in the class
+SPECIAL = ("enter", "exit", "iter", "len", "contains", "bool", "int", "float", "getitem", "setitem", "delitem")
+SPECIAL_ASYNC = ("aenter", "aexit", "anext")
+
+
+def _special(name):
+    # type: (str) -> Any
+    def method(self, *args):
+        # type: (StandIn, Any) -> Any
+        return self.__dict__["_scf_questions"].ask((self.__dict__["_scf_id"], "special", name, args, {}))
+
+    method.__name__ = name
+    return method
+
+
+def _special_async(name):
+    # type: (str) -> Any
+    async def method(self, *args):
+        # type: (StandIn, Any) -> Any
+        return await self.__dict__["_scf_questions"].ask_async((self.__dict__["_scf_id"], "special", name, args, {}))
+
+    method.__name__ = name
+    return method
+
+
+for _name in SPECIAL:
+    setattr(StandIn, "__%s__" % _name, _special("__%s__" % _name))
+for _name in SPECIAL_ASYNC:
+    setattr(StandIn, "__%s__" % _name, _special_async("__%s__" % _name))
+StandIn.__aiter__ = lambda self: self.__dict__["_scf_questions"].ask((self._scf_id, "special", "__aiter__", (), {}))  # type: ignore[attr-defined]
+
+
+def _check_signature(spec, args, kwargs):
+    # type: (Any, tuple[Any, ...], dict[str, Any]) -> None
+    """Raises TypeError where the original would for these arguments."""
+    signature = _signature(spec)
+    if signature is not None:
+        signature.bind(*args, **kwargs)
+
+
+def _signature(spec):
+    # type: (Any) -> inspect.Signature | None
+    if spec is None:
+        return None
+    try:
+        return inspect.signature(spec)
+    except (TypeError, ValueError):
+        return None
+
+
+def install(questions, target, number, autospec):
+    # type: (Questions, tuple[Any, str, Any], int, bool) -> dict[str, object]
+    """Put a stand-in in the place of a target; what there is to say of the original. Raises TargetError."""
+    parent, name, original = target
+    text = "%s.%s" % (getattr(parent, "__name__", None) or type_name(parent), name)
+    if isinstance(original, _VALUES):
+        raise targets.TargetError(
+            "%s is a value (%s): a stand-in takes the place of a function, a class or an object with methods. Set a "
+            "value with setup=, or with environment=" % (text, safe_repr(original, 100))
+        )
+    if inspect.isasyncgenfunction(original):
+        raise targets.TargetError(
+            "%s is an asynchronous generator, which a stand-in cannot be: use one for what it calls" % text
+        )
+    is_method = isinstance(parent, type)
+    raw = inspect.getattr_static(parent, name, None) if is_method else None
+    bound = is_method and not isinstance(raw, (staticmethod, classmethod))
+    spec = original if autospec else None
+    kind = "object"
+    replacement = StandIn(questions, number, text, spec)  # type: Any
+    if isinstance(original, _ROUTINES):
+        kind = "function"
+        replacement = _function(questions, number, original, spec)
+        if is_method and not (bound and autospec):
+            replacement = staticmethod(replacement)
+    try:
+        setattr(parent, name, replacement)
+    except (TypeError, AttributeError) as error:
+        raise targets.TargetError(
+            "%s cannot be replaced (%s): use a stand-in for a function of yours that uses it" % (text, error)
+        ) from None
+    if isinstance(parent, types.ModuleType):
+        _replace_main(parent, name, replacement)
+    return {"id": number, "kind": kind, "async": _is_async(original), "signature": _described(_signature(spec))}
+
+
+def _replace_main(module, name, replacement):
+    # type: (types.ModuleType, str, Any) -> None
+    """A program that is run as __main__ may be imported once more under its name."""
+    main = sys.modules.get("__main__")
+    if main is not None and main is not module and getattr(main, "__file__", None) == getattr(module, "__file__", 0):
+        setattr(main, name, replacement)
+
+
+def _is_async(original):
+    # type: (Any) -> bool
+    return inspect.iscoroutinefunction(inspect.unwrap(original)) if callable(original) else False
+
+
+def _function(questions, number, original, spec):
+    # type: (Questions, int, Any, Any) -> Any
+    """A function, so that it is bound as a method where the original is."""
+    if _is_async(original):
+
+        async def stand_in(*args, **kwargs):
+            # type: (Any, Any) -> Any
+            _check_signature(spec, args, kwargs)
+            return await questions.ask_async((number, "call", "", args, kwargs))
+
+    else:
+
+        def stand_in(*args, **kwargs):  # type: ignore[misc]
+            # type: (Any, Any) -> Any
+            _check_signature(spec, args, kwargs)
+            return questions.ask((number, "call", "", args, kwargs))
+
+    try:
+        functools.update_wrapper(stand_in, original)
+    except Exception:
+        pass
+    return stand_in
+
+
+def _described(signature):
+    # type: (inspect.Signature | None) -> list[list[object]] | None
+    if signature is None:
+        return None
+    return [
+        [parameter.name, int(parameter.kind), parameter.default is not parameter.empty]
+        for parameter in signature.parameters.values()
+    ]

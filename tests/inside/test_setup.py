@@ -1,0 +1,90 @@
+"""Set-up: what a test has run in each instance before the function's own code."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from pytest_scf import ScfRuntime, UsageError
+
+VALUE = 42
+SOURCE = """
+import cloud_only
+
+print("loaded with", cloud_only.answer)
+
+
+def main_handler(event, context):
+    cloud_only.answer += 1
+    return cloud_only.answer
+"""
+
+
+def fake_module() -> None:
+    print("setting up")
+    module = types.ModuleType("cloud_only")
+    module.answer = VALUE  # type: ignore[attr-defined]
+    sys.modules["cloud_only"] = module
+
+
+def test_a_function_of_the_tests_module_is_run_before_the_code(rt: ScfRuntime):
+    fn = rt.deploy(SOURCE, setup=fake_module)
+    first = fn.invoke()
+    assert first.return_value == 43
+    assert first.log.index("setting up") < first.log.index("loaded with 42")
+    # Once for each instance.
+    assert fn.invoke().return_value == 44
+
+
+def test_a_file_is_run(rt: ScfRuntime, tmp_path: Path):
+    file = tmp_path / "patches.py"
+    file.write_text("import sys, types\nsys.modules['cloud_only'] = types.SimpleNamespace(answer=1)\n")
+    assert rt.deploy(SOURCE, setup=file).invoke().return_value == 2
+
+
+def test_it_goes_together_with_stand_ins(rt: ScfRuntime):
+    fn = rt.deploy("def helper():\n    pass\n" + SOURCE.replace("return ", "return helper(), "), setup=fake_module)
+    fn.stub("index.helper").return_value = "stood in"
+    assert fn.invoke().return_value == ["stood in", 43]
+
+
+def broken() -> None:
+    raise LookupError("nothing to patch")
+
+
+def test_one_that_fails_ends_the_event_and_says_why(rt: ScfRuntime):
+    result = rt.deploy(SOURCE, setup=broken).invoke()
+    assert result.status_code == 443
+    assert "LookupError: nothing to patch" in result.error_message
+    assert "in broken" in result._event().error["stackTrace"]
+
+
+def test_what_is_no_set_up_is_refused_at_once(scf_runtime_of, tmp_path: Path):
+    rt = scf_runtime_of("directory")
+    (tmp_path / "wrong.py").write_text("def (\n")
+    (tmp_path / "data.txt").write_text("x")
+    for given, said in [
+        (7, "setup is a Python function of the test's module or a .py file, not 7"),
+        (tmp_path / "no.py", "there is no file or directory"),
+        (tmp_path / "data.txt", "data.txt is neither"),
+        (tmp_path, "is neither"),
+        (tmp_path / "wrong.py", "the set-up cannot be compiled"),
+        (lambda: None, "is a lambda"),
+        (test_it_goes_together_with_stand_ins, "setup is called without arguments, and .* needs rt"),
+    ]:
+        with pytest.raises(UsageError, match=said):
+            rt.deploy(SOURCE, setup=given)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="not for a custom runtime"):
+        rt.deploy(tmp_path, runtime="CustomRuntime", setup=fake_module)
+
+
+def test_with_an_interpreter_that_is_not_the_tests(scf_runtime_of):
+    rt = scf_runtime_of("namespaces")
+    try:
+        fn = rt.deploy(SOURCE, setup=fake_module, python="3.8")
+    except UsageError as error:
+        pytest.skip(str(error))
+    assert fn.invoke().return_value == 43

@@ -1,0 +1,563 @@
+"""Stand-ins: real Mocks in the test, which the function's code calls from its instance."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import re
+import sys
+import threading
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from pytest_scf import ScfRuntime, UsageError, WaitTimeout
+from pytest_scf.facade.probing.stubs import Stub
+
+UPLOADER = """
+import signal
+import cos
+
+client = cos.Client("id")
+
+
+def on_sigterm(signum, frame):
+    print("stopping")
+    raise KeyboardInterrupt
+
+
+def main_handler(event, context):
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        return client.put_object("bucket", Key=event["key"])["ETag"]
+    except KeyboardInterrupt:
+        client.abort(event["key"])
+        return "interrupted"
+"""
+COS = """
+class Client:
+    def __init__(self, name):
+        self.name = name
+
+    def put_object(self, Bucket, Key, Body=b""):
+        raise OSError("no network")
+
+    def abort(self, Key):
+        raise OSError("no network")
+"""
+
+
+@pytest.fixture
+def uploader(tmp_path: Path) -> Path:
+    (tmp_path / "index.py").write_text(UPLOADER)
+    (tmp_path / "cos.py").write_text(COS)
+    return tmp_path
+
+
+def handler(body: str, before: str = "") -> str:
+    lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
+    return f"{before}\n\ndef main_handler(event, context):\n{lines}\n"
+
+
+def test_a_stand_in_answers_and_knows_its_calls(rt: ScfRuntime, uploader: Path):
+    fn = rt.deploy(uploader)
+    assert "no network" in fn.invoke({"key": "k"}).error_message
+    put = fn.stub("index.client.put_object")
+    assert isinstance(put, mock.Mock)
+    put.return_value = {"ETag": "abc"}
+    assert fn.invoke({"key": "k"}).return_value == "abc"
+    put.assert_called_once_with("bucket", Key="k")
+    put.return_value = {"ETag": "def"}
+    assert fn.invoke({"key": "l"}).return_value == "def"
+    assert put.mock_calls == [mock.call("bucket", Key="k"), mock.call("bucket", Key="l")]
+    # By the signature of the original, as with autospec.
+    put.assert_called_with(Bucket="bucket", Key="l")
+
+
+def test_a_module_that_the_function_imports_is_patched_before_it_is_used(rt: ScfRuntime, tmp_path: Path):
+    """``from helpers import upload`` gets the stand-in, as it would with a patch that was there before."""
+    (tmp_path / "helpers.py").write_text("def upload(name):\n    raise OSError('no network')\n")
+    (tmp_path / "index.py").write_text("from helpers import upload\n" + handler("return [upload('a'), FIRST]"))
+    with open(tmp_path / "index.py", "a") as file:
+        file.write("\nFIRST = upload('while loading')\n")
+    fn = rt.deploy(tmp_path)
+    upload = fn.stub("helpers.upload")
+    upload.side_effect = lambda name: name.upper()
+    assert fn.invoke().return_value == ["A", "WHILE LOADING"]
+
+
+def test_a_module_that_is_not_the_functions_is_patched_before_the_function_is_loaded(rt: ScfRuntime):
+    fn = rt.deploy(handler("return which('ls')", "from shutil import which"))
+    fn.stub("shutil.which").return_value = "/nowhere/ls"
+    assert fn.invoke().return_value == "/nowhere/ls"
+
+
+def test_a_module_that_is_imported_by_the_handler_is_patched_then(rt: ScfRuntime, tmp_path: Path):
+    (tmp_path / "late.py").write_text("def value():\n    return 1\n")
+    (tmp_path / "index.py").write_text(handler("import late\nreturn late.value()"))
+    fn = rt.deploy(tmp_path)
+    fn.stub("late.value").return_value = 2
+    assert [fn.invoke().return_value for _ in range(2)] == [2, 2]
+
+
+def test_side_effects(rt: ScfRuntime):
+    fn = rt.deploy(handler("return get(event)", "def get(key):\n    return None"), async_run=True)
+    get = fn.stub("index.get")
+    get.side_effect = [1, KeyError("gone"), "last"]
+    fn.invoke_async("a").assert_finished(1)
+    failed = fn.invoke_async("b")
+    failed.assert_failed(430)
+    assert "KeyError: 'gone'" in failed.error_message
+    # The traceback is of the user's code, as if the original had raised.
+    assert "runtimes/probe" not in failed.error["stackTrace"]
+    fn.invoke_async("c").assert_finished("last")
+    seen = []
+    get.side_effect = lambda key: seen.append((key, threading.current_thread())) or len(seen)
+    fn.invoke_async("d").assert_finished(1)
+    assert seen[0][0] == "d"
+    assert seen[0][1] is not threading.main_thread()
+    get.side_effect = None
+    get.return_value = "value"
+    fn.invoke_async("e").assert_finished("value")
+
+
+VALUES = [
+    None,
+    True,
+    0,
+    -(2**80),
+    1.5,
+    "text \ud800",
+    [1, [2]],
+    {"a": {"b": 1}, 2: 3},
+    b"\x00\xff",
+    bytearray(b"x"),
+    (1, (2, "x")),
+    {1, 2},
+    frozenset({"a"}),
+    datetime.datetime(2024, 2, 29, 12, 30, 1, 5),
+    datetime.datetime(2024, 2, 29, 12, 30, tzinfo=datetime.timezone.utc),
+    datetime.datetime(2024, 2, 29, tzinfo=datetime.timezone(datetime.timedelta(hours=8), "CST")),
+    datetime.date(2024, 2, 29),
+    datetime.time(1, 2, 3),
+    datetime.timedelta(days=-1, microseconds=7),
+    decimal.Decimal("1.10"),
+    Path("/var/user"),
+]
+
+
+def test_values_travel_as_what_they_are(rt: ScfRuntime):
+    """Into the test as arguments, and back as what the stand-in gives."""
+    source = handler("return all(same(value) for value in values())", "import index\n")
+    source = (
+        "def values():\n    pass\ndef echo(value):\n    pass\n"
+        "def same(value):\n    got = echo(value)\n    return type(got) is type(value) and got == value\n" + source
+    )
+    fn = rt.deploy(source.replace("import index\n", ""))
+    fn.stub("index.values").return_value = VALUES
+    echo = fn.stub("index.echo")
+    got = []
+    echo.side_effect = lambda value: got.append(value) or value
+    assert fn.invoke().return_value is True
+    assert got == VALUES
+    assert [type(each) for each in got] == [type(each) for each in VALUES]
+
+
+def test_an_exception_comes_as_what_it_is(rt: ScfRuntime):
+    body = """
+try:
+    act(ValueError("from inside", 1))
+except json.JSONDecodeError as error:
+    return [error.pos, str(error)]
+"""
+    fn = rt.deploy(handler(body, "import json\ndef act(error):\n    pass"))
+    act = fn.stub("index.act")
+    act.side_effect = json.JSONDecodeError("bad", "doc", 2)
+    assert fn.invoke().return_value == [2, "bad: line 1 column 3 (char 2)"]
+    (error,) = act.call_args.args
+    assert type(error) is ValueError
+    assert error.args == ("from inside", 1)
+
+
+def test_an_exception_whose_class_is_not_known_there(rt: ScfRuntime):
+    class Mine(Exception):
+        pass
+
+    fn = rt.deploy(handler("act()", "def act():\n    pass"))
+    fn.stub("index.act").side_effect = Mine("of the test")
+    result = fn.invoke()
+    assert result.status_code == 430
+    assert "test_stubs" in result.error_message or "Mine" in result.error_message
+    assert "of the test" in result.error_message
+
+
+def test_what_cannot_travel_shows_what_it_is_and_can_be_given_back(rt: ScfRuntime):
+    body = "thing = Thing()\nreturn keep(thing) is thing"
+    fn = rt.deploy(handler(body, "class Thing:\n    pass\ndef keep(thing):\n    pass"))
+    keep = fn.stub("index.keep")
+    keep.side_effect = lambda thing: thing
+    assert fn.invoke().return_value is True
+    (opaque,) = keep.call_args.args
+    assert opaque.type == "index.Thing"
+    assert "Thing object at" in opaque.repr
+    # In another call it is not there any more.
+    keep.side_effect = None
+    keep.return_value = opaque
+    result = fn.invoke()
+    assert result.status_code == 430
+    assert "within the call that it came with" in result.error_message
+
+
+def test_what_cannot_be_given_is_refused_with_what_can(rt: ScfRuntime):
+    fn = rt.deploy(handler("act()", "def act():\n    pass"))
+    act = fn.stub("index.act")
+    for value in (object(), threading.Lock(), sys):
+        act.return_value = value
+        result = fn.invoke()
+        assert result.status_code == 430
+        assert "the stand-in index.act cannot give this to the function" in result.error_message
+        assert "JSON values, bytes, dates" in result.error_message
+    loop: list = []
+    loop.append(loop)
+    act.return_value = loop
+    assert "or holds itself" in fn.invoke().error_message
+
+
+def test_the_signature_of_the_original_is_kept(rt: ScfRuntime):
+    source = handler("return act(*event['args'], **event['kwargs'])", "def act(a, b=2, *, c):\n    pass")
+    fn = rt.deploy(source)
+    act = fn.stub("index.act")
+    act.return_value = "ok"
+    assert fn.invoke({"args": [1], "kwargs": {"c": 3}}).return_value == "ok"
+    for args, kwargs, said in [([], {"c": 1}, "'a'"), ([1], {}, "'c'"), ([1], {"c": 1, "d": 1}, "'d'")]:
+        result = fn.invoke({"args": args, "kwargs": kwargs})
+        assert "TypeError" in result.error_message
+        assert said in result.error_message
+    act.assert_called_once_with(1, c=3)
+    other = rt.deploy(source)
+    loose = other.stub("index.act", autospec=False)
+    loose.return_value = "anything"
+    assert other.invoke({"args": [], "kwargs": {"d": 1}}).return_value == "anything"
+    loose.assert_called_once_with(d=1)
+
+
+METHODS = """
+class Client:
+    def plain(self, a):
+        pass
+
+    @staticmethod
+    def static(a):
+        pass
+
+    @classmethod
+    def of_class(cls, a):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "autospec"), [("plain", True), ("plain", False), ("static", True), ("of_class", True)]
+)
+def test_methods_of_a_class(rt: ScfRuntime, name: str, autospec: bool):
+    fn = rt.deploy(handler(f"return Client().{name}(7)", METHODS))
+    method = fn.stub(f"index.Client.{name}", autospec=autospec)
+    method.return_value = "stood in"
+    assert fn.invoke().return_value == "stood in"
+    if name == "plain" and autospec:
+        assert method.call_args == mock.call(mock.ANY, 7)
+        assert method.call_args.args[0].type == "index.Client"
+    else:
+        assert method.call_args == mock.call(7)
+
+
+def test_a_class_and_what_it_makes(rt: ScfRuntime):
+    body = """
+with Session("x") as session:
+    answer = session.get("http://a", timeout=3)
+    answer.encoding = "utf-8"
+    return [answer.status_code, answer.json(), [line for line in answer], len(answer), answer["k"], "k" in answer,
+            answer.encoding, bool(answer)]
+"""
+    fn = rt.deploy(handler(body, "class Session:\n    def __init__(self, name):\n        self.name = name\n"))
+    session_class = fn.stub("index.Session")
+    session = session_class.return_value.__enter__.return_value
+    answer = session.get.return_value
+    answer.status_code = 200
+    answer.json.return_value = {"a": 1}
+    answer.__iter__.return_value = [1, 2]
+    answer.__len__.return_value = 2
+    answer.__getitem__.side_effect = {"k": "v"}.__getitem__
+    answer.__contains__.return_value = True
+    assert fn.invoke().return_value == [200, {"a": 1}, [1, 2], 2, "v", True, "utf-8", True]
+    session_class.assert_called_once_with("x")
+    session.get.assert_called_once_with("http://a", timeout=3)
+
+
+def test_an_object_and_its_methods(rt: ScfRuntime, uploader: Path):
+    fn = rt.deploy(uploader)
+    client = fn.stub("index.client")
+    client.put_object.return_value = {"ETag": "abc"}
+    assert fn.invoke({"key": "k"}).return_value == "abc"
+    client.put_object.assert_called_once_with("bucket", Key="k")
+    (uploader / "index.py").write_text(UPLOADER.replace("client.put_object", "client.put"))
+    other = rt.deploy(uploader)
+    other.stub("index.client")
+    assert "has no attribute 'put'" in other.invoke({"key": "k"}).error_message
+
+
+def test_iterators_and_generators(rt: ScfRuntime):
+    body = "rows = page()\nfirst = next(iter(rows))\nreturn [first, list(rows)]"
+    fn = rt.deploy(handler(body, "def page():\n    yield 1"))
+    page = fn.stub("index.page")
+
+    def rows():
+        yield from ["a", b"b".decode(), "c"]
+
+    page.side_effect = rows
+    assert fn.invoke().return_value == ["a", ["b", "c"]]
+    page.side_effect = lambda: iter([1, 2])
+    assert fn.invoke().return_value == [1, [2]]
+
+
+COROUTINES = """
+import asyncio
+
+
+async def fetch(key):
+    raise OSError("no network")
+
+
+class Client:
+    async def get(self, key):
+        pass
+
+
+async def work(event):
+    ticks = 0
+
+    async def tick():
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(tick())
+    found = await asyncio.gather(*[fetch(key) for key in event])
+    task.cancel()
+    async with Client() as client:
+        found.append(await client.get("last"))
+    return found, ticks > 1
+
+
+def main_handler(event, context):
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(work(event))
+    finally:
+        loop.close()
+"""
+
+
+def test_coroutine_functions_leave_the_loop_running(rt: ScfRuntime):
+    fn = rt.deploy(COROUTINES, timeout=60)
+    fetch = fn.stub("index.fetch")
+    barrier = threading.Barrier(3)
+
+    def answer(key):
+        barrier.wait(30)  # all three are under way at once
+        return key * 2
+
+    fetch.side_effect = answer
+    client = fn.stub("index.Client").return_value
+    client.__aenter__.return_value.get = mock.AsyncMock(return_value="from a coroutine")
+    assert fn.invoke(["a", "b", "c"]).return_value == [["aa", "bb", "cc", "from a coroutine"], True]
+    fetch.side_effect = None
+    fetch.return_value = "x"
+    barrier.reset()
+
+
+def test_threads_call_at_once(rt: ScfRuntime):
+    body = """
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(8) as pool:
+    return sorted(pool.map(lambda n: act(n), range(200)))
+"""
+    fn = rt.deploy(handler(body, "def act(n):\n    pass"), timeout=60)
+    act = fn.stub("index.act")
+    barrier = threading.Barrier(8)
+    act.side_effect = lambda n: (barrier.wait(60) and n) or n
+    assert fn.invoke().return_value == list(range(200))
+    assert act.call_count == 200
+    assert len(act.mock_calls) == 200
+
+
+def test_a_forked_child_of_the_handler_calls(rt: ScfRuntime):
+    body = """
+import os
+before = act(0)
+reading, writing = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.write(writing, str(act(1)).encode())
+    os._exit(0)
+os.waitpid(pid, 0)
+return [before, os.read(reading, 10).decode(), act(2)]
+"""
+    fn = rt.deploy(handler(body, "def act(n):\n    pass"))
+    fn.stub("index.act").side_effect = lambda n: n * 10
+    assert fn.invoke().return_value == [0, "10", 20]
+
+
+def test_a_call_is_held_while_the_event_is_terminated_gracefully(rt: ScfRuntime, uploader: Path):
+    fn = rt.deploy(uploader, async_run=True)
+    put, abort = fn.stub("index.client.put_object"), fn.stub("index.client.abort")
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        assert call.reached
+        assert call.kwargs == {"Key": "k"}
+        event.terminate(graceful=True)
+        # The signal handler runs in the middle of the call, which is still held.
+        event.assert_finished("interrupted")
+    abort.assert_called_once_with("k")
+    assert "stopping" in event.logs.user
+
+
+def test_a_call_is_held_and_let_go(rt: ScfRuntime, uploader: Path):
+    """The signal handler returns, and the call goes on, as a system call that is taken up again does."""
+    (uploader / "index.py").write_text(UPLOADER.replace("    raise KeyboardInterrupt\n", ""))
+    fn = rt.deploy(uploader, async_run=True)
+    put = fn.stub("index.client.put_object")
+    put.return_value = {"ETag": "whole"}
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        event.terminate(graceful=True)
+        event.wait_for_log("stopping")
+        assert event.status == "RUNNING"
+    event.assert_finished("whole")
+    fn.invoke_async({"key": "l"}).assert_finished("whole")
+
+
+def test_a_call_is_held_while_the_event_is_terminated_by_force(rt: ScfRuntime, uploader: Path):
+    fn = rt.deploy(uploader, async_run=True)
+    put = fn.stub("index.client.put_object")
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        event.terminate()
+        event.assert_aborted()
+    put.return_value = {"ETag": "next"}
+    fn.invoke_async({"key": "k"}).assert_finished("next")
+
+
+def test_a_call_that_does_not_come(rt: ScfRuntime, uploader: Path):
+    fn = rt.deploy(uploader)
+    put = fn.stub("index.client.put_object")
+    with put.held() as call, pytest.raises(WaitTimeout, match=r"nobody called index\.client\.put_object within 0 s"):
+        call.wait(0)
+    put.return_value = {"ETag": "free"}
+    assert fn.invoke({"key": "k"}).return_value == "free"
+
+
+def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(rt: ScfRuntime, uploader: Path):
+    fn = rt.deploy(uploader, async_run=True)
+    put = fn.stub("index.client.put_object")
+    with put.held() as call:
+        fn.invoke_async({"key": "k"})
+        call.wait()
+        rt.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("index.cliemt.put_object", r"index has no attribute 'cliemt'; did you mean 'client'"),
+        ("index.client.put_objekt", r"index\.client has no attribute 'put_objekt'; did you mean 'put_object'"),
+        ("idnex.client", r"there is no module 'idnex'; did you mean 'index'"),
+        ("cos.Clint.put_object", r"cos has no attribute 'Clint'; did you mean 'Client'"),
+        ("shutil.wich", r"shutil has no attribute 'wich'; did you mean 'which'"),
+        ("index.client.name", r"is a value \('id'\): a stand-in takes the place of a function"),
+        ("datetime.datetime.now", r"datetime\.now cannot be replaced .* use a stand-in for a function of yours"),
+    ],
+)
+def test_a_target_that_cannot_be_had_says_what_there_is(scf_runtime_of, uploader: Path, target: str, said: str):
+    fn = scf_runtime_of("directory").deploy(uploader)
+    fn.stub(target)
+    result = fn.invoke({"key": "k"})
+    assert result.status_code == 443
+    assert re.search(said, result.error_message), result.error_message
+    assert f"the stand-in for {target!r} cannot be put in place" in result.error_message
+
+
+@pytest.mark.parametrize("target", ["index", "", "index..x", "index.put-object", ".x", 7, None, b"a.b"])
+def test_what_is_no_target_is_refused_at_once(scf_runtime_of, uploader: Path, target: object):
+    fn = scf_runtime_of("directory").deploy(uploader)
+    with pytest.raises(UsageError, match="a dotted name such as"):
+        fn.stub(target)  # type: ignore[arg-type]
+
+
+def test_other_refusals(scf_runtime_of, uploader: Path, tmp_path: Path):
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy(uploader)
+    fn.stub("index.client")
+    with pytest.raises(UsageError, match=r"there is a stand-in for 'index\.client' already"):
+        fn.stub("index.client")
+    with pytest.raises(UsageError, match="use its attribute put_object"):
+        fn.stub("index.client.put_object")
+    with pytest.raises(UsageError, match="autospec must be True or False"):
+        fn.stub("index.other", autospec="no")  # type: ignore[arg-type]
+    image = rt.deploy_image([sys.executable, "-m", "http.server"], cwd=tmp_path)
+    with pytest.raises(UsageError, match="is not a handler in Python"):
+        image.stub("index.x")
+
+
+def test_the_mock_itself_is_out_of_reach_for_the_function(rt: ScfRuntime):
+    """What hostile code tries with a stand-in changes nothing in the test."""
+    body = """
+found = []
+for name in ("side_effect", "return_value", "mock_calls", "configure_mock", "_mock_parent", "method_calls", "held"):
+    try:
+        getattr(thing, name)
+        found.append(name)
+    except AttributeError:
+        pass
+return found
+"""
+    fn = rt.deploy(handler(body, "class Thing:\n    pass\nthing = Thing()"))
+    stub = fn.stub("index.thing", autospec=False)
+    assert fn.invoke().return_value == []
+    assert isinstance(stub, Stub)
+
+
+def test_a_published_version_has_its_stand_ins_too(rt: ScfRuntime, uploader: Path):
+    fn = rt.deploy(uploader)
+    rt.api.call("PublishVersion", {"FunctionName": fn.name})
+    fn.stub("index.client.put_object").return_value = {"ETag": "v"}
+    result = rt.api.call("Invoke", {"FunctionName": fn.name, "Qualifier": "1", "ClientContext": '{"key": "k"}'})
+    assert result["Result"]["RetMsg"] == '"v"'
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9", "3.10", "3.12", "3.13"])
+def test_with_other_pythons(scf_runtime_of, uploader: Path, version: str):
+    rt = scf_runtime_of("directory")
+    try:
+        fn = rt.deploy(uploader, python=version, async_run=True)
+        other = rt.deploy(
+            COROUTINES.replace("[fetch(key) for key in event]", "[fetch(key) for key in event]"), python=version
+        )
+    except UsageError as error:
+        pytest.skip(str(error))
+    put, abort = fn.stub("index.client.put_object"), fn.stub("index.client.abort")
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        event.terminate(graceful=True)
+        event.assert_finished("interrupted")
+    abort.assert_called_once_with("k")
+    other.stub("index.fetch").side_effect = lambda key: datetime.datetime(2024, 1, 1) and key
+    other.stub("index.Client").return_value.__aenter__.return_value.get = mock.AsyncMock(return_value="end")
+    assert other.invoke(["a"]).return_value[0] == ["a", "end"]
