@@ -36,7 +36,6 @@ TO_BE_SPLIT = {
     "instances/process.py",
     "platform/records.py",
     "platform/scheduler.py",
-    "runtimes/python.py",
 }
 
 

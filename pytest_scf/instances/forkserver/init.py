@@ -25,6 +25,9 @@ from typing import Any
 from pytest_scf.instances.forkserver import fdpassing, linux, mounts, reaping, rmtree
 from pytest_scf.runtimes import python, wire
 
+# The user's code may replace it, and must not get back into what follows here.
+_exit = os._exit
+
 
 class Sockets:
     """What the platform hands over for one instance."""
@@ -183,7 +186,7 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         message = fdpassing.receive(channel)
         channel.close()
         if message is None:
-            os._exit(0)
+            _exit(0)
         spec = json.loads(message[0])
         sockets = Sockets(message[1], spec)
         set_process_name(name)
@@ -200,7 +203,7 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
     except BaseException:
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
-        os._exit(status)
+        _exit(status)
 
 
 def _forget_ourselves() -> None:
@@ -250,7 +253,7 @@ def _become_server(level: str, spec: dict[str, Any], sockets: Sockets) -> None:
         problem = f"{' '.join(server['command'])!r} cannot be started in {server['cwd']}: {error}"
     facts = {"type": "OSError", "message": problem, "stack": "", "reason": reason}
     sockets.runtime.sendall(wire.frame(wire.LOAD_FAILED, wire.MEASURE.pack(0, 0) + json.dumps(facts).encode()))
-    os._exit(127)
+    _exit(127)
 
 
 def _port_is_free(port: int) -> bool:
@@ -359,4 +362,4 @@ def _leave(level: str, spec: dict[str, Any]) -> None:
         reaping.kill_all_children()
         if spec:
             rmtree.remove_tree(os.path.dirname(spec["tmp"]))
-    os._exit(0)
+    _exit(0)

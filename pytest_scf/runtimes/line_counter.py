@@ -1,0 +1,139 @@
+"""Counts the lines that the user's code runs, where the test measures coverage.
+
+The standard library only, Python 3.6 and later.
+"""
+
+import json
+import os
+import signal
+import socket  # noqa: F401
+import sys
+import threading
+
+from pytest_scf.runtimes import wire
+
+MYPY = False
+if MYPY:  # for the type comments only
+    from typing import Any  # noqa: F401
+
+_getpid = os.getpid  # the user's code may replace it
+
+
+class LineCounter:
+    """Counts the lines that run here, and hands them out when asked.
+
+    Nothing is ever hung on SIGTERM: a signal handler of coverage's would look like the user's.
+    """
+
+    def __init__(self, sock, code_root, settings):
+        # type: (socket.socket, str, dict[str, Any]) -> None
+        self._pid = _getpid()
+        self._lock = threading.Lock()
+        self._sock = sock
+        include = [os.path.join(code_root, "*"), *settings["include"]]
+        counter = _Tracer if settings["own_tracer"] else _Library
+        self._counter = counter(include, settings["branch"])  # type: _Library | _Tracer
+        thread = threading.Thread(target=self._answer, name="scf-coverage", daemon=True)
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        try:
+            thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+    def save(self):
+        # type: () -> None
+        if _getpid() != self._pid:
+            return  # a fork has copies of the lock and of the socket, and may speak through neither
+        with self._lock:
+            self._sock.sendall(wire.frame(wire.COVERAGE, json.dumps(self._counter.found()).encode()))
+
+    def _answer(self):
+        # type: () -> None
+        while self._sock.recv(1):
+            self.save()
+
+
+class _Library:
+    """Counts with coverage itself, where the interpreter is the test's, and so has the test's coverage."""
+
+    def __init__(self, include, branch):
+        # type: (list[str], bool) -> None
+        import coverage
+
+        self._coverage = coverage.Coverage(data_file=None, config_file=False, branch=branch, include=include)
+        self._coverage.start()
+        self._branch = branch
+
+    def found(self):
+        # type: () -> dict[str, list[object]]
+        """The lines of each file, or the pairs of lines that followed each other."""
+        data = self._coverage.get_data()
+        files = data.measured_files()
+        return {file: list((data.arcs(file) if self._branch else data.lines(file)) or []) for file in files}
+
+
+class _Tracer:
+    """Counts with what every interpreter has, where coverage need not be installed."""
+
+    def __init__(self, include, branch):
+        # type: (list[str], bool) -> None
+        import fnmatch
+        import opcode
+        import re
+
+        self._matches = [re.compile(fnmatch.translate(pattern)).match for pattern in include]
+        self._branch = branch
+        self._found = {}  # type: dict[str, set[object]]
+        self._files = {}  # type: dict[str, set[object] | None]
+        self._pauses = set()  # type: set[int]
+        for name in ("YIELD_VALUE", "YIELD_FROM", "SEND", "RESUME", "RETURN_GENERATOR"):
+            if name in opcode.opmap:
+                self._pauses.add(opcode.opmap[name])
+        threading.settrace(self._enter)
+        sys.settrace(self._enter)
+
+    def found(self):
+        # type: () -> dict[str, list[object]]
+        return {file: list(set(counted)) for file, counted in list(self._found.items())}
+
+    def _enter(self, frame, event, arg):  # type: ignore[no-untyped-def]
+        name = frame.f_code.co_filename
+        try:
+            counted = self._files[name]
+        except KeyError:
+            path = os.path.abspath(name)
+            counted = None
+            if any(matches(path) for matches in self._matches):
+                counted = self._found.setdefault(path, set())
+            self._files[name] = counted
+        if counted is None:
+            return None
+        if frame.f_trace is not None:
+            return frame.f_trace  # a generator that goes on
+        follow = self._follow_arcs if self._branch else self._follow_lines
+        return follow(frame, counted)  # type: ignore[no-untyped-call]
+
+    def _follow_lines(self, frame, counted):  # type: ignore[no-untyped-def]
+        def follow(frame, event, arg):  # type: ignore[no-untyped-def]
+            if event == "line":
+                counted.add(frame.f_lineno)
+            return follow
+
+        return follow
+
+    def _follow_arcs(self, frame, counted):  # type: ignore[no-untyped-def]
+        outside = -frame.f_code.co_firstlineno
+        pauses = self._pauses
+        last = [outside]
+
+        def follow(frame, event, arg):  # type: ignore[no-untyped-def]
+            if event == "line":
+                counted.add((last[0], frame.f_lineno))
+                last[0] = frame.f_lineno
+            elif event == "return" and (
+                not frame.f_code.co_flags & 0x2A0 or frame.f_code.co_code[frame.f_lasti] not in pauses
+            ):
+                counted.add((last[0], outside))
+            return follow
+
+        return follow
