@@ -5,9 +5,11 @@ The names below are loaded when first used, so that a test run which never touch
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_scf.contract.api import Api
+    from pytest_scf.endpoint.server import Endpoint
     from pytest_scf.errors import (
         ApiError,
         BackgroundError,
@@ -22,32 +24,22 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeout,
     )
-    from pytest_scf.facade.handles import Event, Function, Instance, InvokeResult
+    from pytest_scf.facade.asynchronous import AsyncEvent, AsyncFunction
+    from pytest_scf.facade.handles import Event, Function, Instance, InvokeResult, Logs
     from pytest_scf.facade.runtime import ScfRuntime
-
-_HOMES = {
-    "ScfRuntime": "pytest_scf.facade.runtime",
-    "Event": "pytest_scf.facade.handles",
-    "Function": "pytest_scf.facade.handles",
-    "Instance": "pytest_scf.facade.handles",
-    "InvokeResult": "pytest_scf.facade.handles",
-    "ApiError": "pytest_scf.errors",
-    "BackgroundError": "pytest_scf.errors",
-    "EventEnded": "pytest_scf.errors",
-    "ForkServerError": "pytest_scf.errors",
-    "InstanceError": "pytest_scf.errors",
-    "IsolationUnavailable": "pytest_scf.errors",
-    "IsolationWarning": "pytest_scf.errors",
-    "LeftRunningWarning": "pytest_scf.errors",
-    "ScfError": "pytest_scf.errors",
-    "ScfWarning": "pytest_scf.errors",
-    "UsageError": "pytest_scf.errors",
-    "WaitTimeout": "pytest_scf.errors",
-}
+    from pytest_scf.facade.values import LogLine, Transition
+    from pytest_scf.facade.web import Response
+    from pytest_scf.platform.clock import Clock
+    from pytest_scf.platform.settings import Settings
 
 __all__ = [
+    "Api",
     "ApiError",
+    "AsyncEvent",
+    "AsyncFunction",
     "BackgroundError",
+    "Clock",
+    "Endpoint",
     "Event",
     "EventEnded",
     "ForkServerError",
@@ -58,24 +50,58 @@ __all__ = [
     "IsolationUnavailable",
     "IsolationWarning",
     "LeftRunningWarning",
+    "LogLine",
+    "Logs",
+    "Response",
     "ScfError",
     "ScfRuntime",
     "ScfWarning",
+    "Settings",
+    "Transition",
     "UsageError",
     "WaitTimeout",
 ]
 
+if not TYPE_CHECKING:  # a type checker is to refuse a name that is not above
+    _HOMES = {
+        "Api": "pytest_scf.contract.api",
+        "ApiError": "pytest_scf.errors",
+        "AsyncEvent": "pytest_scf.facade.asynchronous",
+        "AsyncFunction": "pytest_scf.facade.asynchronous",
+        "BackgroundError": "pytest_scf.errors",
+        "Clock": "pytest_scf.platform.clock",
+        "Endpoint": "pytest_scf.endpoint.server",
+        "Event": "pytest_scf.facade.handles",
+        "EventEnded": "pytest_scf.errors",
+        "ForkServerError": "pytest_scf.errors",
+        "Function": "pytest_scf.facade.handles",
+        "Instance": "pytest_scf.facade.handles",
+        "InstanceError": "pytest_scf.errors",
+        "InvokeResult": "pytest_scf.facade.handles",
+        "IsolationUnavailable": "pytest_scf.errors",
+        "IsolationWarning": "pytest_scf.errors",
+        "LeftRunningWarning": "pytest_scf.errors",
+        "LogLine": "pytest_scf.facade.values",
+        "Logs": "pytest_scf.facade.handles",
+        "Response": "pytest_scf.facade.web",
+        "ScfError": "pytest_scf.errors",
+        "ScfRuntime": "pytest_scf.facade.runtime",
+        "ScfWarning": "pytest_scf.errors",
+        "Settings": "pytest_scf.platform.settings",
+        "Transition": "pytest_scf.facade.values",
+        "UsageError": "pytest_scf.errors",
+        "WaitTimeout": "pytest_scf.errors",
+    }
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    def __getattr__(name):
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
 
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
+        value = getattr(importlib.import_module(home), name)
+        globals()[name] = value
+        return value
 
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(_HOMES))
+    def __dir__():
+        return sorted(set(globals()) | set(_HOMES))

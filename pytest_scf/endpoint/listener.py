@@ -6,6 +6,7 @@ import contextlib
 import socket
 
 from pytest_scf.errors import UsageError
+from pytest_scf.instances.sockets import Socket
 
 #: connections that the system keeps until they are accepted
 _BACKLOG = 1024
@@ -17,7 +18,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(f"port must be a number from 0 to 65535 (0: any that is free), not {port!r}")
     sock = None
     try:
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        sock = Socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
         sock.listen(_BACKLOG)

@@ -23,6 +23,7 @@ from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.message import Message
 from pytest_scf.endpoint.request_reader import Limits
 from pytest_scf.endpoint.signature import Credential
+from pytest_scf.instances.sockets import socketpair
 
 Log = Callable[[Any, Answer, float], None]
 #: seconds that requests in flight are given to be done when the endpoint is closed
@@ -61,7 +62,7 @@ class Server:
         self._fewer = threading.Condition(self._lock)
         self._closed = False
         self._owner = os.getpid()
-        self._woken, self._wake = socket.socketpair()
+        self._woken, self._wake = socketpair()
         self._thread = threading.Thread(target=self._accept, name="pytest-scf-endpoint", daemon=True)
         self._thread.start()
 

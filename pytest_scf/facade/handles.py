@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,6 +18,7 @@ from pytest_scf.api_errors import UnsupportedOperationAsyncRunEnable
 from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
 from pytest_scf.facade import assertions, registrations
 from pytest_scf.facade.assertions import Status, StatusNumber
+from pytest_scf.facade.asynchronous import EMPTY, AsyncEvent, AsyncFunction
 from pytest_scf.facade.description import describe, headline, one_line
 from pytest_scf.facade.hints import Failure, hints
 from pytest_scf.facade.payload import encode
@@ -68,8 +69,6 @@ class Session:
 
 
 _OF_JSON = re.compile(r'Traceback \(most recent call last\):\n  File "[^"]*/json/__init__\.py"')
-# What a handler is called with where no event is given.
-_EMPTY: Any = {}
 _H = TypeVar("_H", bound="_Handle")
 _I = TypeVar("_I", bound="_Invocation")
 
@@ -122,13 +121,13 @@ class Function(_Handle):
         """The instances that are alive, oldest first."""
         return [Instance._of(self._session, record) for record in self._session.platform.instances_of(self._record)]
 
-    def invoke(self, event: Any = _EMPTY) -> InvokeResult:
+    def invoke(self, event: Any = EMPTY) -> InvokeResult:
         """Call the function and wait for its answer; the function's own timeout ends it. ``event`` is {} by default."""
         response = self._invoke(event, "RequestResponse")
         self._note_text(event, response)
         return InvokeResult._with(self._session, self._invoked(response), response["Result"])
 
-    def invoke_async(self, event: Any = _EMPTY) -> Event:
+    def invoke_async(self, event: Any = EMPTY) -> Event:
         """Have the function called, and give the event without waiting. ``event`` is {} by default.
 
         Without asynchronous execution it is a message in a queue: it waits where all instances are busy, and is tried
@@ -177,6 +176,11 @@ class Function(_Handle):
 
         given = list((headers or {}).items())
         return send(self._session.platform, self._session.result_of, self._record, method, path, given, body, json, via)
+
+    @property
+    def aio(self) -> AsyncFunction[InvokeResult]:
+        """``invoke`` and ``request`` as coroutines."""
+        return AsyncFunction(self.invoke, self.request)
 
     def _invoke(self, event: Any, kind: str) -> dict[str, Any]:
         return self._session.api.call(
@@ -543,6 +547,15 @@ class Event(_Invocation):
         if not self._session.platform.wait_final(self._record, timeout):
             raise self._timed_out("did not end", timeout)
         return self
+
+    def __await__(self) -> Generator[Any, None, Event]:
+        """``await event`` is ``wait()`` while the event loop goes on."""
+        return self.aio.wait().__await__()
+
+    @property
+    def aio(self) -> AsyncEvent[Event]:
+        """``wait``, the other waits, the assertions and ``terminate`` as coroutines."""
+        return AsyncEvent(self)
 
     @property
     def retries(self) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_scf.instances.reactor import Reactor
+from pytest_scf.instances.sockets import Socket
 from pytest_scf.launchers import Container, ContainerExit, ContainerSpec, Launcher
 from pytest_scf.runtimes import wire
 from pytest_scf.runtimes.main_process import MainProcess
@@ -68,8 +69,8 @@ class _ContainerSupervisor:
     ) -> None:
         self._launcher = launcher
         self._message = message
-        self._runtime = socket.socket(fileno=fds[0])
-        self._init = socket.socket(fileno=fds[1])
+        self._runtime = Socket(fileno=fds[0])
+        self._init = Socket(fileno=fds[1])
         self._out = fds[2]
         self._finished = finished
         self._lock = threading.Lock()

@@ -7,6 +7,8 @@ import socket
 import threading
 from collections.abc import Callable
 
+from pytest_scf.instances.sockets import Socket
+
 _PIECE = 1 << 16
 
 
@@ -22,7 +24,7 @@ class Forwarder:
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         for port, fd in zip(ports, listening, strict=True):
-            taking = socket.socket(fileno=fd)
+            taking = Socket(fileno=fd)
             self._sockets.add(taking)
             self._start(self._take_all, taking, port)
 
@@ -45,9 +47,11 @@ class Forwarder:
         with contextlib.suppress(OSError), taking:
             while True:
                 inside, _address = taking.accept()
+                outside = Socket()
                 try:
-                    outside = socket.create_connection(("127.0.0.1", port))
+                    outside.connect(("127.0.0.1", port))
                 except OSError:
+                    outside.close()
                     inside.close()  # as near to a refusal as one comes who has taken the connection
                     continue
                 with self._lock:

@@ -25,6 +25,7 @@ from pytest_scf.instances.forkserver.client import ForkServer, own_python
 from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.forwarding import Forwarder
 from pytest_scf.instances.reactor import Reactor
+from pytest_scf.instances.sockets import socketpair
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
@@ -186,13 +187,13 @@ class InstanceProcess:
 
     def launch(self) -> None:
         """Ask the fork server for the processes. Raises ForkServerError."""
-        self._runtime, runtime = socket.socketpair()
-        self._init, init = socket.socketpair()
+        self._runtime, runtime = socketpair()
+        self._init, init = socketpair()
         self._out, out = os.pipe()
         handed = [runtime.fileno(), init.fileno(), out]
         coverage = None
         if self._spec.coverage is not None:
-            self._coverage, coverage = socket.socketpair()
+            self._coverage, coverage = socketpair()
             self._coverage.setblocking(False)
             handed.append(coverage.fileno())
         probe = None

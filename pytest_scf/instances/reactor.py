@@ -10,10 +10,11 @@ import contextlib
 import heapq
 import itertools
 import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable
+
+from pytest_scf.instances.sockets import socketpair
 
 Callback = Callable[[], object]
 
@@ -41,7 +42,7 @@ class Reactor:
         self._sequence = itertools.count()
         self._sleeping_until = 0.0
         self._closing = False
-        self._woken, self._wake = socket.socketpair()
+        self._woken, self._wake = socketpair()
         self._woken.setblocking(False)
         self._wake.setblocking(False)
         self._thread = threading.Thread(target=self._run, name="pytest-scf-reactor", daemon=True)

@@ -165,3 +165,92 @@ def test_lines_that_run_in_an_instance_are_counted_by_cov(run, pytester):
     # All but the other ways through the handler; and the body of its loop (19), where the signal comes before. No more:
     # a line that did run must not be lost because the counts are taken while the code goes on.
     assert shown.split("%")[1].strip() in ("9, 11-14", "9, 11-14, 19"), shown
+
+
+COROUTINES = """
+import pytest
+from helpers import alongside, given_up
+
+
+@pytest.mark.{mark}
+async def test_the_loop_goes_on(scf_runtime):
+    function = scf_runtime.deploy("functions/worker", async_run=True)
+    event = function.invoke_async({{"catch": True}})
+    await event.aio.wait_for_signal_handler()
+    assert (await event.aio.wait_for_log("works, (.*)"))[1] == "and listens"
+
+    async def ends():
+        assert await event is event
+
+    # The event is terminated by what runs beside the wait: a wait that held the loop up would never end.
+    await alongside(ends, lambda: event.terminate(graceful=True))
+    assert event.return_value == "END"
+    await event.aio.assert_finished("END")
+    assert (await function.aio.invoke({{"n": 1}})).return_value == {{"n": 1}}
+    with pytest.raises(AssertionError, match="FINISHED 200, not FAILED"):
+        await event.aio.assert_failed()
+
+
+@pytest.mark.{mark}
+async def test_a_wait_that_is_given_up(scf_runtime):
+    event = scf_runtime.deploy("functions/worker", async_run=True).invoke_async({{"loop": True}})
+    with pytest.raises(TimeoutError):
+        await given_up(event)
+    await event.aio.terminate()
+    await event.aio.assert_aborted()
+"""
+HELPERS = """
+import anyio
+
+
+async def alongside(wait, end):
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        for _ in range(20):
+            await anyio.sleep(0.001)
+        end()
+
+
+async def given_up(event):
+    with anyio.fail_after(0.05):
+        await event
+"""
+
+
+@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
+def test_a_coroutine_waits_without_holding_up_its_loop(pytester, worker, arguments, plugin):
+    pytest.importorskip("anyio")
+    if plugin == "asyncio":
+        pytest.importorskip("pytest_asyncio")
+        position = arguments.index("no:asyncio")
+        arguments = (*arguments[: position - 1], *arguments[position + 1 :])
+        arguments = (*arguments, "-o", "asyncio_default_fixture_loop_scope=function")
+    pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n")
+    pytester.makepyfile(helpers=HELPERS)
+    pytester.makepyfile(COROUTINES.format(mark=plugin))
+    result = pytester.runpytest_subprocess(*arguments, timeout=120)
+    result.assert_outcomes(passed=2)
+
+
+def test_what_keeps_a_test_from_the_network_stops_its_sockets_and_not_ours(run, pytester):
+    pytest.importorskip("pytest_socket")
+    pytester.makepyfile(
+        """
+        import socket
+
+        import pytest
+
+        def test_ours(scf_runtime, scf_endpoint):
+            function = scf_runtime.deploy("functions/worker", async_run=True)
+            assert function.invoke({"n": 1}).return_value == {"n": 1}
+            event = function.invoke_async({"catch": True})
+            event.wait_for_signal_handler()
+            event.terminate(graceful=True)
+            event.assert_finished("END")
+
+        def test_the_users():
+            with pytest.raises(RuntimeError, match="A test tried to use socket.socket"):
+                socket.socket()
+        """
+    )
+    run("--disable-socket", "-W", "ignore:A test tried").assert_outcomes(passed=2)

@@ -20,6 +20,7 @@ from pytest_scf.errors import ForkServerError, IsolationUnavailable
 from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.reactor import Reactor
+from pytest_scf.instances.sockets import socketpair
 from pytest_scf.runtimes import wire
 
 #: seconds that starting may take on a machine under heavy load, and that leaving may take
@@ -64,7 +65,7 @@ class ForkServer:
 
     def _start(self) -> None:
         self.base_dir = _new_name()
-        ours, theirs = socket.socketpair()
+        ours, theirs = socketpair()
         alive_reading, self._alive = _make_lifeline()
         sites = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
         # Where the test measures coverage so do the instances; to import it once for all of them saves each the time.

@@ -1,0 +1,90 @@
+"""What type checkers make of a user's tests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pytest_scf
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = Path(__file__).with_name("typed_sample.py")
+MISSPELT = """
+from pytest_scf import Event, Evnet
+
+def f(event: Event) -> str:
+    return event.statuss
+"""
+
+
+@pytest.fixture
+def mypy(tmp_path, monkeypatch):
+    pytest.importorskip("mypy")
+    # An editable install is one that type checkers do not see through.
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+
+    def mypy(file: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--config-file=", str(file)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+
+    return mypy
+
+
+@pytest.fixture
+def pyright(tmp_path):
+    pytest.importorskip("pyright")
+    if shutil.which("node") is None:
+        pytest.skip("pyright needs Node.js, which is not there")
+    options = {"typeCheckingMode": "strict", "pythonVersion": "3.10", "extraPaths": [str(ROOT)]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(options))
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "-p", str(tmp_path)]
+    try:
+        version = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        pytest.skip("pyright cannot be fetched within 120 s")
+    if version.returncode:
+        pytest.skip(f"pyright does not start: {version.stderr.strip()[-200:]}")
+
+    def pyright() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    return pyright
+
+
+def test_mypy_knows_the_types_of_all_that_the_fixtures_give(mypy):
+    result = mypy(SAMPLE)
+    assert result.returncode == 0, result.stdout
+
+
+def test_pyright_knows_them_too(pyright, tmp_path):
+    shutil.copy(SAMPLE, tmp_path)
+    result = pyright()
+    assert result.returncode == 0, result.stdout
+
+
+def test_a_misspelt_name_is_an_error_of_mypy(mypy, tmp_path):
+    (tmp_path / "misspelt.py").write_text(MISSPELT)
+    result = mypy(tmp_path / "misspelt.py")
+    assert 'has no attribute "Evnet"' in result.stdout
+    assert '"Event" has no attribute "statuss"' in result.stdout
+
+
+def test_a_misspelt_name_is_an_error_of_pyright(pyright, tmp_path):
+    (tmp_path / "misspelt.py").write_text(MISSPELT)
+    result = pyright()
+    assert '"Evnet" is unknown import symbol' in result.stdout
+    assert 'Cannot access attribute "statuss"' in result.stdout
+
+
+def test_the_names_are_all_there_and_no_others():
+    for name in pytest_scf.__all__:
+        assert getattr(pytest_scf, name).__name__ == name
+    assert pytest_scf.__all__ == sorted(pytest_scf.__all__)
+    assert set(pytest_scf.__all__) == set(pytest_scf._HOMES) <= set(dir(pytest_scf))
+    with pytest.raises(AttributeError, match="has no attribute 'Evnet'"):
+        pytest_scf.Evnet  # noqa: B018
