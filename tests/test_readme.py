@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -98,11 +100,20 @@ def test_the_arguments_of_deploy_are_described_with_their_defaults():
             assert row[1].strip("`") == str(parameter.default)
 
 
-def test_the_command_that_serves_is_one_that_is_understood():
-    import shlex
-
-    from pytest_scf.command import _parser
-
+def test_the_command_that_serves_is_one_that_runs(tmp_path):
     (command,) = [line for line in COMMANDS if line.startswith("python -m pytest_scf ")]
-    options = _parser().parse_args(shlex.split(command)[3:])
-    assert (options.port, options.secret_id, options.secret_key, options.async_run) == (9001, "me", "mine", True)
+    (tmp_path / "functions" / "worker").mkdir(parents=True)
+    (tmp_path / "functions" / "worker" / "index.py").write_text("def main_handler(event, context):\n    return event\n")
+    arguments = [*shlex.split(command)[1:], "--port=0"]
+    for more in re.findall(r"`(--set [^`]+)`", README):
+        arguments += shlex.split(more.replace("NAME", "worker").replace("handler=app.main", ""))
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", *arguments], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        printed = list(itertools.takewhile(lambda line: not line.startswith("ready"), process.stdout))
+        assert printed[-1] == "function worker: functions/worker, index.main_handler, asynchronous execution\n"
+    finally:
+        process.terminate()
+        assert process.communicate(timeout=120)[0] == "SIGTERM: closing\nclosed\n"
+    assert process.returncode == 0

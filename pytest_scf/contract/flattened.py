@@ -41,6 +41,10 @@ class FlattenedParams:
                 raise InvalidParameter(f"The parameter `{name}` is given twice.", field=name)
             place[last] = value
 
+    def get(self, name: str) -> Any:
+        """The text of a name without dots, a mapping of what is inside of it, or None."""
+        return self._tree.get(name)
+
     def nested(self, request_type: type[Any]) -> Mapping[str, Any]:
         """The same as a mapping of a JSON body would be, made for a request of this class."""
         return _object(self._tree, request_type)

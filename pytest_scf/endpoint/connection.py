@@ -6,7 +6,6 @@ Every answer is HTTP 200 with JSON in the cloud's shape, also one to bytes that 
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import threading
 import time
@@ -135,11 +134,3 @@ class Connection:
                 self._write(refusal(error), 1.0, keep_alive=False)
             self._sock.shutdown(socket.SHUT_RDWR)
         return busy
-
-
-def describe(answer: Answer) -> str:
-    """One line: the action and what came of it."""
-    if answer.error is None:
-        return f"{answer.action}: ok, RequestId {answer.request_id}"
-    error = json.loads(answer.body)["Response"]["Error"]
-    return f"{answer.action or 'no action'}: {error['Code']}: {error['Message']} RequestId {answer.request_id}"

@@ -17,7 +17,7 @@ from pytest_scf.api_errors import (
     UnsupportedRegion,
 )
 from pytest_scf.contract.api import Api
-from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.message import ApiRequest, Message
 from pytest_scf.endpoint.signature import SERVICE, Credential, verify
 from pytest_scf.errors import ApiError, ScfError
 
@@ -34,10 +34,15 @@ class Answer:
     """"" where it is not known which."""
     error: ApiError | ScfError | None
     request_id: str
+    function: str = ""
+    """The one that the request names; "" where it names none."""
 
 
 class Gateway:
-    """``credentials`` are those that are known here, ``region`` is the only one served; None: whatever is sent."""
+    """``credentials`` are those that are known here, ``region`` is the only one served; None: whatever is sent.
+
+    ``prepare`` is called with each request that is let in, before it is done.
+    """
 
     def __init__(
         self,
@@ -46,30 +51,33 @@ class Gateway:
         region: str | None,
         *,
         now: Callable[[], float] = time.time,
+        prepare: Callable[[ApiRequest], object] = lambda request: None,
     ) -> None:
         self._api = api
+        self._prepare = prepare
         self._known = None if credentials is None else {each.secret_id: each for each in credentials}
         self._region = region
         self._now = now
 
     def answer(self, message: Message) -> Answer:
         """Does what is asked. Whatever goes wrong is in the answer."""
-        action = ""
+        action = function = ""
         try:
             request = message.parse()
-            action = request.action
+            action, function = request.action, request.function
             if self._known is not None:
                 check_service(verify(message, request, self._known, self._now()), message.headers.get("host", ""))
             check_version(request.version)
             self._check_region(request.region)
             if not action:
                 raise MissingParameter("The parameter `Action` is required, and is missing.", field="Action")
+            self._prepare(request)
             found = self._api.call(action, request.params)
-            return Answer(_encode(found), action, None, found["RequestId"])
+            return Answer(_encode(found), action, None, found["RequestId"], function)
         except (ApiError, ScfError) as error:
-            return refusal(error, action)
+            return refusal(error, action, function)
         except Exception as cause:
-            return refusal(InternalError(f"{type(cause).__name__}: {cause}"), action)
+            return refusal(InternalError(f"{type(cause).__name__}: {cause}"), action, function)
 
     def _check_region(self, region: str) -> None:
         if not region:
@@ -94,7 +102,7 @@ def check_version(version: str) -> None:
         raise NoSuchVersion(f"There is no version {version!r} of the API here, only {VERSION}.")
 
 
-def refusal(error: ApiError | ScfError, action: str = "") -> Answer:
+def refusal(error: ApiError | ScfError, action: str = "", function: str = "") -> Answer:
     """An error as the cloud says it. What pytest-scf itself has to say comes as InternalError."""
     code, message, request_id = "InternalError", str(error), None
     if isinstance(error, ApiError):
@@ -102,7 +110,7 @@ def refusal(error: ApiError | ScfError, action: str = "") -> Answer:
         action = action or error.action or ""
     request_id = request_id or str(uuid.uuid4())
     found = {"Error": {"Code": code, "Message": message}, "RequestId": request_id}
-    return Answer(_encode(found), action, error, request_id)
+    return Answer(_encode(found), action, error, request_id, function)
 
 
 def _encode(found: dict[str, Any]) -> bytes:

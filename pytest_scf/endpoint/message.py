@@ -11,8 +11,10 @@ from email.utils import collapse_rfc2231_value
 from typing import Any
 from urllib.parse import parse_qsl
 
+from pytest_scf import facts
 from pytest_scf.api_errors import InvalidParameter, InvalidRequest
 from pytest_scf.contract.flattened import FlattenedParams
+from pytest_scf.contract.request import read_params
 from pytest_scf.errors import ApiError
 
 FORM = "application/x-www-form-urlencoded"
@@ -40,8 +42,19 @@ class ApiRequest:
     """The Authorization header, for TC3."""
     signed: Mapping[str, str] | None
     """All parameters of a message that is signed by version 1; None where it is not."""
-    params: FlattenedParams | bytes
+    params: FlattenedParams | Mapping[str, Any]
     """What ``Api.call`` takes."""
+
+    @property
+    def function(self) -> str:
+        """The parameter FunctionName, as far as it is one; "" where it is missing."""
+        found = self.params.get("FunctionName")
+        return found if isinstance(found, str) else ""
+
+    @property
+    def namespace(self) -> str:
+        found = self.params.get("Namespace")
+        return found if isinstance(found, str) else facts.DEFAULT_NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +105,12 @@ class Message:
                 raise InvalidRequest(f"The body is no form: {why}.") from why
         return None
 
-    def _params(self, pairs: list[tuple[str, str]] | None) -> FlattenedParams | bytes:
+    def _params(self, pairs: list[tuple[str, str]] | None) -> FlattenedParams | Mapping[str, Any]:
         if pairs is not None:
             return FlattenedParams(pair for pair in pairs if pair[0] not in COMMON)
         if self._content_type == MULTIPART:
             return FlattenedParams(_parts(self.body, self.headers["content-type"]))
-        return self.body
+        return read_params(self.body)
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

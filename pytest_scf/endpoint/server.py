@@ -20,7 +20,7 @@ from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.connection import Connection
 from pytest_scf.endpoint.gateway import Answer, Gateway
 from pytest_scf.endpoint.listener import listen
-from pytest_scf.endpoint.message import Message
+from pytest_scf.endpoint.message import ApiRequest, Message
 from pytest_scf.endpoint.request_reader import Limits
 from pytest_scf.endpoint.signature import Credential
 from pytest_scf.instances.sockets import socketpair
@@ -139,8 +139,9 @@ class Server:
 class Endpoint:
     """Serves one ``Api`` until it is closed. Bound, and accepting, when it has been made; also a context manager.
 
-    ``secret_id`` and ``secret_key`` are made up where none are given. ``log`` is called with the client's address, the
-    answer and the seconds that it took. Raises UsageError where the address cannot be had.
+    ``secret_id`` and ``secret_key`` are made up where none are given. ``prepare`` is called with each request that is
+    let in, before it is done; ``log`` with the client's address, the answer and the seconds that it took. Raises
+    UsageError where the address cannot be had.
     """
 
     def __init__(
@@ -155,12 +156,13 @@ class Endpoint:
         limits: Limits | None = None,
         log: Log = _no_log,
         now: Callable[[], float] = time.time,
+        prepare: Callable[[ApiRequest], object] = lambda request: None,
     ) -> None:
         made_up = Credential.new()
         self.secret_id = secret_id or made_up.secret_id
         self.secret_key = secret_key or made_up.secret_key
         self.region = region
-        gateway = Gateway(api, [Credential(self.secret_id, self.secret_key)], region, now=now)
+        gateway = Gateway(api, [Credential(self.secret_id, self.secret_key)], region, now=now, prepare=prepare)
         listener = listen(host, port)
         address = listener.getsockname()
         self.port: int = address[1]

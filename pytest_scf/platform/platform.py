@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pytest_scf import facts
 from pytest_scf.api_errors import UnsupportedOperation
@@ -53,6 +53,7 @@ class Platform:
             raise
         self._closed = False
         self._owner = os.getpid()
+        self._observer: Callable[[Invocation], None] | None = None
         self._log_blocks = LogBlocks()
         self.staging = StagingArea(lambda: self.base_dir)
         self.clock = Clock(self._reactor)
@@ -92,6 +93,13 @@ class Platform:
     def provide(self, services: InstanceServices) -> None:
         """Give what instances have from the test process, beside the events: before the first of them is started."""
         self._starter.provide(services)
+
+    def observe(self, observer: Callable[[Invocation], None]) -> None:
+        """Have ``observer`` called whenever an invocation that begins from now on has written or ended.
+
+        It is called in any thread, with the platform's lock held: it may take a note, and do nothing else.
+        """
+        self._observer = observer
 
     def when_readable(self, fd: int, call: Callable[[], object]) -> Callable[[], None]:
         """Have ``call`` called in the background while ``fd`` is readable; gives what ends that."""
@@ -225,6 +233,8 @@ class Platform:
             routing_key=routing_key if is_message else "",
             blocks=self._log_blocks,
         )
+        if self._observer is not None:
+            event.add_waiter(_Observed(event, self._observer))
         self._scheduler.invoke(event, payload)
         return event
 
@@ -296,3 +306,13 @@ class Platform:
         if errors:
             raise BackgroundError(errors)
         return running
+
+
+class _Observed(NamedTuple):
+    """A waiter that never has enough."""
+
+    event: Invocation
+    observer: Callable[[Invocation], None]
+
+    def set(self) -> None:
+        self.observer(self.event)

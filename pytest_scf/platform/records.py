@@ -16,7 +16,7 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_scf.platform import status
 from pytest_scf.platform.event_index import EventIndex
@@ -50,6 +50,12 @@ class Latch:
             return False
         self._lock.release()
         return True
+
+
+class Waiter(Protocol):
+    """Who is told that something about an invocation has changed."""
+
+    def set(self) -> None: ...
 
 
 class Transition(NamedTuple):
@@ -293,7 +299,7 @@ class Invocation:
     waits: str = ""
     status: str = status.RUNNING
     end_time: float | None = None
-    waiters: tuple[threading.Event, ...] = ()
+    waiters: tuple[Waiter, ...] = ()
     #: the attempts that failed and were followed by another, oldest first
     past: tuple[Attempt, ...] = ()
 
@@ -386,10 +392,10 @@ class Invocation:
         for waiter in self.waiters:
             waiter.set()
 
-    def add_waiter(self, waiter: threading.Event) -> None:
+    def add_waiter(self, waiter: Waiter) -> None:
         self.waiters += (waiter,)
 
-    def remove_waiter(self, waiter: threading.Event) -> None:
+    def remove_waiter(self, waiter: Waiter) -> None:
         self.waiters = tuple(each for each in self.waiters if each is not waiter)
 
     def __repr__(self) -> str:

@@ -53,8 +53,17 @@ def test_where_parameters_stand(message: Message) -> None:
     assert (request.action, request.version, request.region, nested(message)) == ("A", "v", "r", {"Limit": 5})
 
 
-def test_json_is_left_to_the_action() -> None:
-    assert Message("POST", "/", "Limit=5", TOLD, b'{"Limit": 6}').parse().params == b'{"Limit": 6}'
+def test_a_body_of_json() -> None:
+    request = Message("POST", "/", "Limit=5", TOLD, b'{"Limit": 6, "FunctionName": "f"}').parse()
+    assert request.params == {"Limit": 6, "FunctionName": "f"}
+    assert (request.function, request.namespace) == ("f", "default")
+
+
+def test_the_function_that_a_request_names() -> None:
+    flat = Message("GET", "/", "FunctionName=f&Namespace=n&Action=A", {}, b"").parse()
+    assert (flat.function, flat.namespace) == ("f", "n")
+    odd = Message("POST", "/", "", TOLD, b'{"FunctionName": [1]}').parse()
+    assert (odd.function, odd.namespace) == ("", "default")
 
 
 @given(st.text())
@@ -86,6 +95,8 @@ NAMED = 'Content-Disposition: form-data; name="Limit"'
         (PARTS, part(NAMED + "\r\nContent-Type: application/json", b"{") + b"--b--\r\n", "`Limit` cannot be read"),
         (PARTS, part(NAMED, b"5") * 2001 + b"--b--\r\n", "more than 2000 parts"),
         (PARTS, part(NAMED, b"5") * 2 + b"--b--\r\n", "given twice"),
+        ("application/json", b"{", "The body of the request is not JSON"),
+        ("application/json", b"[]", "must be a JSON object"),
         (FORM, b"a=\xff", "The body is no form"),
         (FORM, b"a=%ff", "cannot be read"),
         (FORM, b"&".join([b"a=b"] * 2001), "cannot be read"),

@@ -1,0 +1,1 @@
+"""``python -m pytest_scf serve``: functions over HTTP outside of pytest, for clients in any language."""
