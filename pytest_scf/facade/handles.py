@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -30,6 +30,7 @@ from pytest_scf.platform.records import Attempt, Invocation
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
     from pytest_scf.facade.probing.function_probe import FunctionProbe
+    from pytest_scf.facade.probing.stops import Stop
     from pytest_scf.facade.probing.stubs import Stub
     from pytest_scf.facade.web import Response
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
@@ -127,18 +128,34 @@ class Function(_Handle):
         self._note_text(event, response)
         return InvokeResult._with(self._session, self._invoked(response), response["Result"])
 
-    def invoke_async(self, event: Any = EMPTY) -> Event:
+    def invoke_async(self, event: Any = EMPTY, *, stop_at: str | Sequence[str] | None = None) -> Event:
         """Have the function called, and give the event without waiting. ``event`` is {} by default.
+
+        ``stop_at`` holds it before a line, or several, each once: "index.py:31", or "index.py:31#5" for the fifth time
+        that it comes there. ``event.wait_for_stop()`` gives the stop. Raises UsageError, with the nearest line, for one
+        at which code cannot be stopped.
 
         Without asynchronous execution it is a message in a queue: it waits where all instances are busy, and is tried
         again where it fails (see ``Event.attempts``). Raises the API's errors, 429 and 432 among them.
         """
-        response = self._invoke(event, "Event")
-        self._note_text(event, response)
-        record = self._invoked(response)
+        if stop_at is None:
+            record = self._begin(event)
+        else:
+            from pytest_scf.facade.probing import function_probe, lines, plans
+
+            function_probe.refuse_other_runtimes(self._record)
+            origins = self._session.origins.get(self._record, {})
+            places = lines.parse(stop_at, self._record.config.code_root, origins)
+            probe = function_probe.trace(self._session, self._record)
+            record = probe.begin(plans.Plan(places, details=True), lambda: self._begin(event))
         if not record.asynchronous:
             self._session.queued.add(record.request_id)
         return Event._of(self._session, record)
+
+    def _begin(self, event: Any) -> Invocation:
+        response = self._invoke(event, "Event")
+        self._note_text(event, response)
+        return self._invoked(response)
 
     def stub(self, target: str, *, autospec: bool = True) -> Stub:
         """Put a stand-in in the place of ``target``, in every instance that starts afterwards; idle ones are gone.
@@ -619,6 +636,16 @@ class Event(_Invocation):
             raise self._timed_out(f"did not log {text!r}", timeout) from None
         except EventEnded:
             raise self._ended(f"ended without logging {text!r}") from None
+
+    def wait_for_stop(self, timeout: float = 30) -> Stop:
+        """Wait until the event has come to a line that ``invoke_async(..., stop_at=...)`` named; gives the next stop.
+
+        Raises EventEnded where the event ends before, and WaitTimeout.
+        """
+        from pytest_scf.facade.probing import function_probe, stops
+
+        _check_timeout(timeout)
+        return stops.wait_for_stop(self, function_probe.plan_of(self._record), timeout)
 
     def terminate(self, graceful: bool = False) -> None:
         """Terminate the event: by force, which returns when the instance is gone, or gracefully, by SIGTERM.

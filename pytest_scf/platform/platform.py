@@ -21,7 +21,7 @@ from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
 from pytest_scf.platform.log_blocks import LogBlocks
-from pytest_scf.platform.records import InstanceRecord, Invocation
+from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 from pytest_scf.platform.registry import Registry
 from pytest_scf.platform.request_ids import new_request_id
 from pytest_scf.platform.scheduler import Scheduler
@@ -141,6 +141,16 @@ class Platform:
     def resume_limits(self, instance: InstanceRecord) -> None:
         with self._scheduler.lock:
             self._scheduler.time_limits.resume_locked(instance)
+
+    def attempt_of(self, instance: InstanceRecord) -> Attempt | None:
+        """What an instance works on now."""
+        with self._scheduler.lock:
+            return instance.attempt
+
+    def notify(self, event: Invocation) -> None:
+        """Something about an invocation has changed that is not the platform's: let those who wait look."""
+        with self._scheduler.lock:
+            event.notify_waiters()
 
     def publish_version(self, function: FunctionRecord, description: str = "") -> FunctionConfig:
         """Freeze the code and the configuration of $LATEST as the next version."""

@@ -11,9 +11,12 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_scf.runtimes.probe import link
+
+if TYPE_CHECKING:
+    from pytest_scf.platform.platform import Platform
 
 #: connections that one instance may have at the same time: one for each thread that asks
 CONNECTIONS_LIMIT = 256
@@ -40,6 +43,7 @@ class Connections:
         self._threads: list[threading.Thread] = []
         self._latches: set[threading.Event] = set()
         self.gone = False
+        self._stopped = 0
         #: what was wrong with what the instance sent
         self.problems: list[str] = []
 
@@ -89,6 +93,19 @@ class Connections:
                 self._latches.discard(latch)
         if self.gone:
             raise Gone
+
+    def suspend(self, platform: Platform) -> None:
+        """A thread of the instance is stopped on purpose: limits stand still until all of them go on."""
+        with self._lock:
+            self._stopped += 1
+            if self._stopped == 1:
+                platform.suspend_limits(self.instance)
+
+    def resume(self, platform: Platform) -> None:
+        with self._lock:
+            self._stopped -= 1
+            if not self._stopped:
+                platform.resume_limits(self.instance)
 
     def _serve(self, connection: socket.socket) -> None:
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.probing.connections import Connections
+from pytest_scf.facade.probing.plans import Plan
 from pytest_scf.facade.probing.stubs import Stub, StubTable
 from pytest_scf.runtimes.probe import link
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.handles import Session
     from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.platform import Platform
-    from pytest_scf.platform.records import InstanceRecord
+    from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 
 #: seconds that a side_effect of the user's is given to return once its instance is gone and the runtime closes
 LEAVE_DEADLINE = 5.0
@@ -30,11 +32,16 @@ class FunctionProbe:
         self._lock = threading.Lock()
         self._stubs = StubTable()
         self._instances: list[Connections] = []
+        #: whether instances look which lines run
+        self.traced = False
+        self._plans: dict[str, Plan] = {}
+        #: held while an event is invoked whose plan is noted right after
+        self._planning = threading.RLock()
 
     # -- what the platform asks, under its lock ------------------------------------------------------------------
 
     def server(self, instance: InstanceRecord) -> Connections:
-        config = {"setup": self._setup, "stand_ins": self._stubs.config()}
+        config = {"setup": self._setup, "stand_ins": self._stubs.config(), "trace": self.traced}
         connections = Connections(config, self._answer, self._forget)
         connections.instance = instance
         with self._lock:
@@ -50,6 +57,19 @@ class FunctionProbe:
     def stub(self, target: str, *, autospec: bool) -> Stub:
         return self._stubs.add(target, autospec=autospec)
 
+    def begin(self, plan: Plan, invoke: Callable[[], Invocation]) -> Invocation:
+        """Invoke an event that is to be handled by a plan."""
+        with self._planning:
+            record = invoke()
+            self._plans[record.request_id] = plan
+        return record
+
+    def plan(self, request_id: str) -> Plan | None:
+        return self._plans.get(request_id)
+
+    def forget(self, request_id: str) -> None:
+        self._plans.pop(request_id, None)
+
     def close(self) -> None:
         """The instances are gone: wait for the threads that served them."""
         self._stubs.let_go()
@@ -64,7 +84,29 @@ class FunctionProbe:
         if kind == link.INSTALLED:
             self._stubs.installed(json.loads(payload))
             return link.ANSWER, b""
+        plan, attempt = self._current(connections)
+        if kind == link.BEGIN:
+            return link.ANSWER, plan.message()
+        if kind == link.LINES:
+            plan.recorded.take(payload)
+            return link.ANSWER, b""
+        if kind == link.STOPPED and attempt is not None:
+            stopped = plan.stop(payload)
+            connections.suspend(self._platform)
+            try:
+                self._platform.notify(attempt.invocation)
+                connections.wait(stopped.released)
+            finally:
+                connections.resume(self._platform)
+            return link.ANSWER, b""
         return None
+
+    def _current(self, connections: Connections) -> tuple[Plan, Attempt | None]:
+        """What the instance works on, as the platform knows it: what the instance says of that counts for nothing."""
+        with self._planning:
+            attempt = self._platform.attempt_of(connections.instance)
+            plan = None if attempt is None else self._plans.get(attempt.request_id)
+            return plan or Plan(), attempt
 
 
 def probe_of(session: Session, function: FunctionRecord) -> FunctionProbe:
@@ -87,9 +129,24 @@ def refuse_other_runtimes(function: FunctionRecord) -> None:
         )
 
 
+def trace(session: Session, function: FunctionRecord) -> FunctionProbe:
+    """The probe of a function whose instances look which lines run; those that do not are repossessed."""
+    probe = probe_of(session, function)
+    if not probe.traced:
+        probe.traced = True
+        session.platform.equip(function, probe)
+    return probe
+
+
 def add_stub(session: Session, function: FunctionRecord, target: str, *, autospec: bool) -> Stub:
     """See ``Function.stub``."""
     probe = probe_of(session, function)
     stub = probe.stub(target, autospec=autospec)
     session.platform.equip(function, probe)
     return stub
+
+
+def plan_of(record: Invocation) -> Plan | None:
+    """What an invocation is handled by; None where nothing was asked for."""
+    probe = record.function.config.probe
+    return probe.plan(record.request_id) if isinstance(probe, FunctionProbe) else None

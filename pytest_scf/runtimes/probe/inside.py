@@ -2,10 +2,11 @@
 
 import json
 import os
+import signal
 import sys
 import types
 
-from . import codec, link, stand_ins, targets
+from . import codec, link, stand_ins, targets, tracing
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -13,7 +14,7 @@ if MYPY:  # for the type comments only
     from typing import Any, Callable  # noqa: F401
 
 #: what is not shown in the tracebacks of the user's code
-FILES = frozenset({__file__, codec.__file__, link.__file__, stand_ins.__file__, targets.__file__})
+FILES = frozenset({__file__, codec.__file__, link.__file__, stand_ins.__file__, targets.__file__, tracing.__file__})
 
 
 class SetUpError(Exception):
@@ -32,11 +33,20 @@ class Probe(object):
         self.link = link.Link(sock)
         self._questions = stand_ins.Questions(self.link)
         self._pending = list(config["stand_ins"])  # type: list[dict[str, Any]]
+        self._tracer = tracing.Tracer(self.link, code_root) if config["trace"] else None
+        self._fresh = True
 
     def before_load(self):
         # type: () -> None
         """Set up, and put in place what does not need the user's code. Raises SetUpError."""
         self._set_up()
+        self._install_first()
+        if self._tracer is not None:
+            self._tracer.begin(self._plan())
+            self._tracer.enter()
+
+    def _install_first(self):
+        # type: () -> None
         if not self._pending:
             return
         foreign, roots = [], set()
@@ -60,7 +70,39 @@ class Probe(object):
         for each in list(self._pending):
             if each["target"].partition(".")[0] in sys.modules:
                 self._install(each, may_import=True)
-        return handler
+        tracer = self._tracer
+        if tracer is None:
+            return handler
+        tracer.loaded()
+        at_first = signal.getsignal(signal.SIGTERM)
+
+        def handle(event, context):
+            # type: (object, object) -> object
+            try:
+                self._begin(tracer, at_first)
+                return handler(event, context)
+            finally:
+                tracer.end()
+
+        return handle
+
+    def _begin(self, tracer, at_first):
+        # type: (tracing.Tracer, Any) -> None
+        if self._fresh:
+            self._fresh = False
+        else:
+            plan = self._plan()
+            if plan["reset"] and at_first is not None:
+                # As a fresh instance has it, so that what an earlier event has registered does not serve this one.
+                signal.signal(signal.SIGTERM, at_first)
+            tracer.begin(plan)
+        tracer.enter()
+
+    def _plan(self):
+        # type: () -> dict[str, Any]
+        """What is to be done in the event that this instance is about to work on."""
+        _kind, answer = self.link.ask(link.BEGIN, b"")
+        return dict(json.loads(answer.decode("ascii")))
 
     def _set_up(self):
         # type: () -> None

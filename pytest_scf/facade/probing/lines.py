@@ -1,0 +1,117 @@
+"""Lines of a function's code by name: "index.py:31", and of a loop "index.py:31#5", its fifth time."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pytest_scf.errors import UsageError
+
+_FORM = re.compile(r"(?P<file>[^#]+?):(?P<line>\d+)(?:#(?P<occurrence>\d+))?")
+_LISTED = 8
+_FILES_LIMIT = 2000
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A line of a file below the code root, and which time it is reached (1: the first)."""
+
+    file: str
+    line: int
+    occurrence: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" + (f"#{self.occurrence}" if self.occurrence != 1 else "")
+
+
+def parse(given: object, code_root: Path, origins: Mapping[str, Path], what: str = "stop_at") -> list[Place]:
+    """Places as a test names them, a text or several. Raises UsageError for what is none, with the nearest line."""
+    texts = [given] if isinstance(given, str) else given
+    if not isinstance(texts, (list, tuple)) or not texts or not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"{what} takes lines such as 'index.py:31', one or a list of them; got {given!r}")
+    return [_parse(str(text), code_root, origins, what) for text in texts]
+
+
+def _parse(text: str, code_root: Path, origins: Mapping[str, Path], what: str) -> Place:
+    found = _FORM.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(
+            f"{what} takes lines such as 'index.py:31', or 'index.py:31#5' for the fifth time; got {text!r}"
+        )
+    name, line, occurrence = found["file"], int(found["line"]), int(found["occurrence"] or 1)
+    file = _file(name, code_root, origins, what)
+    if occurrence < 1:
+        raise UsageError(f"{what} counts the times of a line from 1; got {text!r}")
+    lines = stoppable(code_root / file)
+    if lines is not None and line not in lines:
+        total = len(source_lines(code_root / file))
+        problem = "is not a line at which code can be stopped" if 1 <= line <= total else f"has {total} lines"
+        near = min(lines, key=lambda each: (abs(each - line), each), default=None)
+        hint = f"; the nearest that can is {name}:{near}" if near is not None else "; there is none in it"
+        place = f"{name}:{line}" if 1 <= line <= total else name
+        raise UsageError(f"{what}: {place} {problem}{hint}")
+    return Place(file, line, occurrence)
+
+
+def _file(name: str, code_root: Path, origins: Mapping[str, Path], what: str) -> str:
+    inside = os.path.normpath(name)
+    if (code_root / inside).is_file() and not os.path.isabs(inside) and not inside.startswith(".."):
+        return inside
+    for copied, origin in origins.items():
+        if os.path.abspath(name) == str(origin) or name == origin.name or str(origin).endswith(os.sep + inside):
+            return copied
+    try:
+        return str(Path(os.path.abspath(name)).relative_to(code_root))
+    except ValueError:
+        pass
+    known = python_files(code_root)
+    near = difflib.get_close_matches(inside, known, n=2)
+    hint = (
+        f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(known[:_LISTED]) or 'no Python file'}"
+    )
+    raise UsageError(f"{what}: the function has no file {name}; {hint}")
+
+
+def python_files(code_root: Path) -> list[str]:
+    found = []
+    for directory, directories, files in os.walk(code_root):
+        directories[:] = sorted(each for each in directories if not each.startswith((".", "__pycache__")))
+        found += [
+            os.path.relpath(os.path.join(directory, file), code_root) for file in sorted(files) if file.endswith(".py")
+        ]
+        if len(found) > _FILES_LIMIT:
+            break
+    return found
+
+
+def stoppable(file: Path) -> frozenset[int] | None:
+    """The lines of a file that have code of their own; None where this interpreter cannot compile it."""
+    try:
+        return _stoppable(str(file), file.stat().st_mtime_ns)
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _stoppable(file: str, _modified: int) -> frozenset[int]:
+    with open(file, "rb") as source:
+        waiting = [compile(source.read(), file, "exec", dont_inherit=True)]
+    lines: set[int] = set()
+    while waiting:
+        code = waiting.pop()
+        lines.update(line for _start, _end, line in code.co_lines() if line)
+        waiting += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+    return frozenset(lines)
+
+
+def source_lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,119 @@
+"""What is to be done in one event's instance: where to stop, whether to record; and what came of it."""
+
+from __future__ import annotations
+
+import array
+import json
+import threading
+from dataclasses import dataclass, field
+
+from pytest_scf.facade.probing.lines import Place
+from pytest_scf.runtimes.probe.tracing import LINES_LIMIT
+
+_TEXT = 2000
+_ENTRIES = 200
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A thread that has come to a line, as its instance says."""
+
+    place: Place
+    #: how many lines of the user's code it had run before in this event, or before it in the init phase
+    position: int
+    thread: str
+    tid: int
+    locals: dict[str, str]
+    #: (file, line, function), outermost first
+    stack: tuple[tuple[str, int, str], ...]
+    released: threading.Event = field(default_factory=threading.Event, compare=False)
+
+
+class Plan:
+    """Of one event. ``changed`` is called when it has been stopped, or has recorded something."""
+
+    def __init__(
+        self, stops: list[Place] | None = None, *, record: bool = False, details: bool = False, reset: bool = False
+    ) -> None:
+        self.stops = stops or []
+        self.record = record
+        self.details = details
+        #: in an instance that has served others before: give SIGTERM back what it was after the init phase
+        self.reset = reset
+        self.stopped: list[Stopped] = []
+        self.recorded = Recorded()
+        #: those that the test has been given
+        self.given: list[Stopped] = []
+
+    def message(self) -> bytes:
+        return json.dumps(
+            {
+                "stops": [[each.file, each.line, each.occurrence] for each in self.stops],
+                "record": self.record,
+                "details": self.details,
+                "reset": self.reset,
+            }
+        ).encode("ascii")
+
+    def stop(self, payload: bytes) -> Stopped:
+        """Note what an instance says of a stop. Raises ValueError, KeyError or TypeError where it makes no sense."""
+        facts = json.loads(payload)
+        place = Place(str(facts["file"]), int(facts["line"]), int(facts["occurrence"]))
+        if place not in self.stops:
+            raise ValueError(f"nothing was to be stopped at {place}")
+        variables = dict(list(facts.get("locals", {}).items())[:_ENTRIES])
+        found = Stopped(
+            place,
+            int(facts["position"]),
+            str(facts["thread"])[:_TEXT],
+            int(facts["tid"]),
+            {str(name)[:_TEXT]: str(value)[:_TEXT] for name, value in variables.items()},
+            tuple((str(file), int(line), str(name)) for file, line, name in facts.get("stack", [])[:_ENTRIES]),
+        )
+        self.stopped.append(found)
+        return found
+
+    def release(self) -> None:
+        for each in self.stopped:
+            each.released.set()
+
+
+class Recorded:
+    """The lines of an event in the order in which they ran."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._names: list[tuple[str, int]] = []
+        self._numbers = array.array("I")
+        #: positions at which the event blocked: the line had begun, and nothing followed for a while
+        self.blocked: set[int] = set()
+        #: the position at which the init phase was over; -1 where it was not
+        self.loaded_at = -1
+        #: the instance has said its last
+        self.over = False
+
+    def take(self, payload: bytes) -> None:
+        """Raises ValueError, KeyError or TypeError where it makes no sense."""
+        head, _, data = payload.partition(b"\n")
+        facts = json.loads(head)
+        numbers = array.array("I")
+        numbers.frombytes(data)
+        with self._lock:
+            if len(self._numbers) + len(numbers) > LINES_LIMIT:
+                raise ValueError("more lines than are recorded")
+            names = self._names + [(str(file), int(line)) for file, line in facts["new"]]
+            if len(numbers) and max(numbers) >= len(names):
+                raise ValueError("a line without a name")
+            self._names = names
+            self._numbers.extend(numbers)
+            self.blocked.update(int(each) for each in facts["blocked"])
+            self.loaded_at = int(facts["loaded"])
+            self.over = bool(facts["over"])
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def lines(self, end: int | None = None) -> list[tuple[str, int]]:
+        with self._lock:
+            names = self._names
+            return [names[number] for number in self._numbers[:end]]

@@ -1,0 +1,327 @@
+"""Which lines of the user's code run: records them, or stops a thread before one of them.
+
+The user's code is what lies in the code root, without packages that are installed there. Of Python 3.12 and later it
+uses ``sys.monitoring``, of older ones ``sys.settrace``, in all threads. What a signal handler raises while a thread is
+stopped is raised at the line where it stopped.
+"""
+
+import array
+import json
+import os
+import signal
+import sys
+import threading
+
+from . import link
+from .codec import safe_repr
+
+MYPY = False
+if MYPY:  # for the type comments only
+    from types import CodeType, FrameType  # noqa: F401
+    from typing import Any, Callable  # noqa: F401
+
+    OnLine = Callable[[CodeType, int], None]
+
+#: seconds between two looks at a recording: a line that is the last one twice is one that blocks
+LOOK_INTERVAL = 0.02
+#: lines that are recorded of one event
+LINES_LIMIT = 1000000
+_VARIABLES = 100
+_REPR_LENGTH = 400
+_FRAMES = 100
+
+
+class Files(object):
+    """The names of the user's files below the code root, by the names that code objects have for them."""
+
+    def __init__(self, code_root):
+        # type: (str) -> None
+        self._root = os.path.join(code_root, "")
+        self._names = {}  # type: dict[str, str | None]
+        self._installed = _installed(code_root)
+
+    def name(self, file):
+        # type: (str) -> str | None
+        """None for what is not the user's own."""
+        try:
+            return self._names[file]
+        except KeyError:
+            found = self._names[file] = self._find(file)
+            return found
+
+    def _find(self, file):
+        # type: (str) -> str | None
+        if file.startswith("<"):
+            return None
+        path = os.path.abspath(file)
+        if not path.startswith(self._root):
+            return None
+        name = path[len(self._root) :]
+        parts = name.split(os.sep)
+        if "site-packages" in parts or "dist-packages" in parts or parts[0] in self._installed:
+            return None
+        return name
+
+
+def _installed(code_root):
+    # type: (str) -> set[str]
+    """What pip has installed into the code root itself, as functions are packed."""
+    found = set()  # type: set[str]
+    try:
+        names = os.listdir(code_root)
+    except OSError:
+        return found
+    for name in names:
+        if name.endswith(".dist-info"):
+            try:
+                with open(os.path.join(code_root, name, "RECORD"), encoding="utf-8") as file:
+                    found.update(line.split(",")[0].split("/")[0] for line in file)
+            except (OSError, UnicodeDecodeError):
+                pass
+    return found
+
+
+class _Monitoring(object):
+    """Lines of the user's code by ``sys.monitoring``: other code is asked about once, and runs at full speed."""
+
+    def __init__(self, files, on_line):
+        # type: (Files, OnLine) -> None
+        self._files = files
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        for self._tool in range(5, -1, -1):
+            if monitoring.get_tool(self._tool) is None:
+                break
+        monitoring.use_tool_id(self._tool, "pytest-scf")
+        monitoring.register_callback(self._tool, monitoring.events.PY_START, self._started)
+        monitoring.register_callback(self._tool, monitoring.events.LINE, on_line)
+        monitoring.set_events(self._tool, monitoring.events.PY_START)
+
+    def _started(self, code, offset):
+        # type: (CodeType, int) -> object
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        if self._files.name(code.co_filename) is not None:
+            monitoring.set_local_events(self._tool, code, monitoring.events.LINE)
+        return monitoring.DISABLE
+
+    def enter(self):
+        # type: () -> None
+        """This thread, and those that it starts, are about to run the user's code."""
+
+
+class _Tracing(object):
+    """The same by ``sys.settrace``."""
+
+    def __init__(self, files, on_line):
+        # type: (Files, OnLine) -> None
+        self._files = files
+        self._on_line = on_line
+
+    def enter(self):
+        # type: () -> None
+        threading.settrace(self._call)
+        sys.settrace(self._call)
+
+    def _call(self, frame, event, arg):
+        # type: (FrameType, str, object) -> Any
+        return self._line if self._files.name(frame.f_code.co_filename) is not None else None
+
+    def _line(self, frame, event, arg):
+        # type: (FrameType, str, object) -> Any
+        if event == "line":
+            self._on_line(frame.f_code, frame.f_lineno)
+        return self._line
+
+
+class Tracer(object):
+    """Does what the plan of an event says: {"stops": [[file, line, occurrence], ...], "record": bool, "details": bool}.
+
+    An occurrence of 0 is the first, whatever came before. A stop is made once.
+    """
+
+    def __init__(self, the_link, code_root):
+        # type: (link.Link, str) -> None
+        self._link = the_link
+        self._files = Files(code_root)
+        self._recording = None  # type: Recording | None
+        #: by line: by file: the occurrences that are to be stopped at, and how often it was reached
+        self._wanted = {}  # type: dict[int, dict[str, tuple[set[int], list[int]]]]
+        self._details = False
+        self._position = 0
+        kind = _Monitoring if hasattr(sys, "monitoring") else _Tracing  # type: Any
+        self._lines = kind(self._files, self._line)
+
+    def begin(self, plan):
+        # type: (dict[str, Any]) -> None
+        self._wanted = {}
+        self._position = 0
+        self._details = plan["details"]
+        for file, line, occurrence in plan["stops"]:
+            occurrences, _reached = self._wanted.setdefault(line, {}).setdefault(file, (set(), [0]))
+            occurrences.add(occurrence or 1)
+        self._recording = Recording(self._link, self._files) if plan["record"] else None
+        if self._recording is not None:
+            self._recording.start()
+
+    def enter(self):
+        # type: () -> None
+        """The handler is about to be called, or its module to be loaded."""
+        if self._recording is not None or self._wanted:
+            self._lines.enter()
+
+    def loaded(self):
+        # type: () -> None
+        """The init phase is over."""
+        if self._recording is not None:
+            self._recording.loaded()
+
+    def end(self):
+        # type: () -> None
+        if not hasattr(sys, "monitoring"):
+            sys.settrace(None)
+            threading.settrace(None)
+        recording, self._recording = self._recording, None
+        self._wanted = {}
+        if recording is not None:
+            recording.finish()
+
+    def _line(self, code, line):
+        # type: (CodeType, int) -> None
+        recording = self._recording
+        if recording is not None:
+            recording.lines.append((code, line))
+            return
+        self._position += 1
+        if line in self._wanted:
+            self._reached(code, line)
+
+    def _reached(self, code, line):
+        # type: (CodeType, int) -> None
+        file = self._files.name(code.co_filename)
+        found = self._wanted[line].get(str(file))
+        if file is None or found is None:
+            return
+        occurrences, reached = found
+        reached[0] += 1
+        if reached[0] in occurrences:
+            occurrences.discard(reached[0])
+            self._stop(file, line, reached[0])
+
+    def _stop(self, file, line, occurrence):
+        # type: (str, int, int) -> None
+        facts = {
+            "file": file,
+            "line": line,
+            "occurrence": occurrence,
+            "position": self._position,
+            "thread": threading.current_thread().name,
+            "tid": threading.get_native_id() if hasattr(threading, "get_native_id") else 0,
+        }  # type: dict[str, Any]
+        if self._details:
+            facts["locals"], facts["stack"] = self._describe()
+        self._link.ask(link.STOPPED, json.dumps(facts).encode("ascii"))
+        for _ in (1, 2):
+            pass  # where the interpreter looks whether a signal handler is to be run
+
+    def _describe(self):
+        # type: () -> tuple[dict[str, str], list[list[object]]]
+        """The variables of the innermost of the user's frames, as reprs, and all of those frames, outermost first."""
+        frame = sys._getframe(1)  # type: FrameType | None
+        variables = None  # type: dict[str, str] | None
+        stack = []  # type: list[list[object]]
+        while frame is not None and len(stack) < _FRAMES:
+            file = self._files.name(frame.f_code.co_filename)
+            if file is not None:
+                if variables is None:
+                    found = list(frame.f_locals.items())[:_VARIABLES]
+                    variables = {
+                        str(name): safe_repr(value, _REPR_LENGTH)
+                        for name, value in found
+                        if not (name.startswith("__") and name.endswith("__"))
+                    }
+                stack.append([file, frame.f_lineno, frame.f_code.co_name])
+            frame = frame.f_back
+        return variables or {}, stack[::-1]
+
+
+class Recording(object):
+    """Lines as they run, sent in parts: by a thread, so that an end that lets nobody speak any more loses little."""
+
+    def __init__(self, the_link, files):
+        # type: (link.Link, Files) -> None
+        self._link = the_link
+        self._files = files
+        self.lines = []  # type: list[tuple[CodeType, int]]
+        self._sent = 0
+        self._numbers = {}  # type: dict[tuple[int, int], int]
+        self._kept = []  # type: list[CodeType]
+        self._loaded_at = -1
+        self._lock = threading.RLock()  # a signal handler may end the process while this thread sends
+        self._over = threading.Event()
+        self._pid = os.getpid()
+
+    def start(self):
+        # type: () -> None
+        exits = os._exit
+
+        def leave(status):
+            # type: (int) -> None
+            if os.getpid() == self._pid:
+                self.send([], over=False)
+            exits(status)
+
+        os._exit = leave  # type: ignore[assignment]
+        thread = threading.Thread(target=self._watch, name="scf-recording", daemon=True)
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        try:
+            thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+    def loaded(self):
+        # type: () -> None
+        with self._lock:
+            self._loaded_at = self._sent + len(self.lines)
+
+    def finish(self):
+        # type: () -> None
+        self._over.set()
+        if os.getpid() == self._pid:
+            self.send([], over=True)
+
+    def _watch(self):
+        # type: () -> None
+        last, blocked = -1, -1
+        while not self._over.wait(LOOK_INTERVAL):
+            total = self._sent + len(self.lines)
+            blocks = []
+            if total == last and total and blocked != total:
+                blocked = total
+                blocks.append(total - 1)
+            last = total
+            if self.lines or blocks:
+                try:
+                    self.send(blocks, over=False)
+                except link.LinkError:
+                    return
+
+    def send(self, blocks, over):
+        # type: (list[int], bool) -> None
+        with self._lock:
+            count = len(self.lines)
+            taken = self.lines[:count]
+            del self.lines[:count]
+            numbers, known = self._numbers, len(self._numbers)
+            data = array.array("I")
+            for code, line in taken[: max(0, LINES_LIMIT - self._sent)]:
+                key = (id(code), line)
+                number = numbers.get(key)
+                if number is None:
+                    number = numbers[key] = len(numbers)
+                    self._kept.append(code)
+                data.append(number)
+            lines = [line for _code, line in list(numbers)[known:]]
+            new = [[self._files.name(self._kept[known + at].co_filename), line] for at, line in enumerate(lines)]
+            self._sent += count
+            head = {"new": new, "loaded": self._loaded_at, "blocked": blocks, "over": over}
+            payload = json.dumps(head).encode("ascii") + b"\n" + data.tobytes()
+            self._link.ask(link.LINES, payload)

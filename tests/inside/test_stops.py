@@ -1,0 +1,236 @@
+"""Stops: an event held before a line, and terminated exactly there."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_scf import EventEnded, ScfRuntime, UsageError, WaitTimeout
+
+WORKER = textwrap.dedent(
+    """\
+    import signal
+    import threading
+
+    done = []
+    ready = True
+
+
+    class Stopped(Exception):
+        pass
+
+
+    def on_sigterm(signum, frame):
+        raise Stopped
+
+
+    def helper(n):
+        twice = n * 2
+        return twice
+
+
+    def main_handler(event, context):
+        signal.signal(signal.SIGTERM, on_sigterm)
+        total = 0
+        try:
+            for n in range(event.get("count", 3)):
+                total += helper(n)
+                done.append(n)
+        except Stopped:
+            return ["stopped", total, done]
+        if event.get("thread"):
+            thread = threading.Thread(target=helper, args=(50,), name="worker")
+            thread.start()
+            thread.join()
+        return ["whole", total]
+    """
+)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Path:
+    (tmp_path / "index.py").write_text(WORKER)
+    return tmp_path
+
+
+def line_of(text: str) -> int:
+    return next(number for number, line in enumerate(WORKER.splitlines(), 1) if text in line)
+
+
+def at(text: str) -> str:
+    return f"index.py:{line_of(text)}"
+
+
+def test_an_event_is_held_before_a_line(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True)
+    event = fn.invoke_async({"job": 7}, stop_at=at("twice = "))
+    stop = event.wait_for_stop()
+    assert (stop.file, stop.line, stop.source, stop.occurrence) == ("index.py", line_of("twice = "), "twice = n * 2", 1)
+    assert stop.locals == {"n": "0"}
+    assert [(entry.function, entry.line) for entry in stop.stack] == [
+        ("main_handler", line_of("total += ")),
+        ("helper", line_of("twice = ")),
+    ]
+    assert event.status == "RUNNING"
+    stop.release()
+    stop.release()
+    event.assert_finished(["whole", 6])
+
+
+def test_a_graceful_termination_acts_exactly_there(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True)
+    event = fn.invoke_async(stop_at=at("done.append") + "#2")
+    stop = event.wait_for_stop()
+    assert stop.occurrence == 2
+    event.terminate(graceful=True)
+    # The signal handler raises out of the line that is held; nobody has to let it go.
+    event.assert_finished(["stopped", 2, [0]])
+    # The instance serves the next event, at full speed and without stops.
+    fn.invoke_async().assert_finished(["whole", 6])
+
+
+def test_a_forced_termination_acts_exactly_there(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True)
+    event = fn.invoke_async(stop_at=at("done.append"))
+    event.wait_for_stop()
+    event.terminate()
+    event.assert_aborted()
+    fn.invoke_async().assert_finished(["whole", 6])
+
+
+def test_module_level_code_is_held_too(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True)
+    event = fn.invoke_async(stop_at=at("ready = True"))
+    stop = event.wait_for_stop()
+    assert stop.locals["done"] == "[]"
+    event.terminate(graceful=True)
+    stop.release()
+    event.assert_failed(439)
+
+
+def test_several_lines_each_once(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True)
+    event = fn.invoke_async(stop_at=[at("done.append"), at("twice = ") + "#2", at("return twice")])
+    found = []
+    for _ in range(3):
+        stop = event.wait_for_stop()
+        found.append((stop.source.split()[0], stop.occurrence))
+        stop.release()
+    assert found == [("return", 1), ("done.append(n)", 1), ("twice", 2)]
+    event.assert_finished(["whole", 6])
+    with pytest.raises(EventEnded, match="ended without coming to another stop"):
+        event.wait_for_stop()
+
+
+def test_a_thread_of_the_handler_is_held(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True)
+    event = fn.invoke_async({"thread": True, "count": 0}, stop_at=at("return twice"))
+    stop = event.wait_for_stop()
+    assert stop.thread == "worker"
+    assert stop.locals == {"n": "50", "twice": "100"}
+    stop.release()
+    event.assert_finished(["whole", 0])
+
+
+def test_limits_stand_still_meanwhile(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True, timeout=1)
+    event = fn.invoke_async(stop_at=at("done.append"))
+    stop = event.wait_for_stop()
+    time.sleep(1.3)
+    assert event.status == "RUNNING"
+    stop.release()
+    event.assert_finished(["whole", 6])
+
+
+def test_the_limit_goes_on_afterwards(scf_runtime_of):
+    source = "import time\n\ndef main_handler(event, context):\n    time.sleep(0)\n    time.sleep(3600)\n"
+    fn = scf_runtime_of("directory").deploy(source, async_run=True, timeout=1)
+    event = fn.invoke_async(stop_at="index.py:4")
+    event.wait_for_stop().release()
+    event.assert_failed(433)
+
+
+def test_a_line_that_is_not_reached(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True)
+    event = fn.invoke_async(stop_at=at('return ["stopped"'))
+    with pytest.raises(EventEnded, match=r"ended without coming to index\.py:\d+"):
+        event.wait_for_stop()
+    event = fn.invoke_async(stop_at=at("done.append"))
+    event.wait_for_stop()
+    with pytest.raises(WaitTimeout, match="did not happen within 0 s"):
+        event.wait_for_stop(timeout=0)
+    event.terminate()
+    plain = fn.invoke_async()
+    with pytest.raises(UsageError, match="is to be stopped nowhere"):
+        plain.wait_for_stop()
+    plain.wait()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("index.py:3", r"index\.py:3 is not a line at which code can be stopped; the nearest that can is index\.py:2"),
+        ("index.py:999", r"index\.py has 3\d lines; the nearest that can is index\.py:3\d"),
+        ("inde.py:3", r"the function has no file inde\.py; did you mean index\.py"),
+        ("/etc/passwd:1", "the function has no file /etc/passwd"),
+        ("../index.py:1", r"the function has no file \.\./index\.py"),
+        ("index.py", "takes lines such as"),
+        ("index.py:1#0", "counts the times of a line from 1"),
+        ("", "takes lines such as"),
+        ([], "takes lines such as"),
+        (7, "takes lines such as"),
+        (["index.py:1", 7], "takes lines such as"),
+    ],
+)
+def test_what_cannot_be_stopped_at_is_refused_at_once(scf_runtime_of, worker: Path, given: object, said: str):
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy(worker, async_run=True)
+    with pytest.raises(UsageError, match=said):
+        fn.invoke_async(stop_at=given)  # type: ignore[arg-type]
+    assert not rt.invocations()
+
+
+def in_the_test(event, context):
+    first = event["n"] + 1
+    return first + 0
+
+
+def test_a_function_of_the_test_is_stopped_by_its_lines_here(rt: ScfRuntime):
+    fn = rt.deploy(in_the_test, async_run=True)
+    line = in_the_test.__code__.co_firstlineno + 2
+    event = fn.invoke_async({"n": 1}, stop_at=f"test_stops.py:{line}")
+    stop = event.wait_for_stop()
+    assert stop.file == __file__
+    assert stop.source == "return first + 0"
+    assert stop.locals["first"] == "2"
+    stop.release()
+    event.assert_finished(2)
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9", "3.10", "3.12", "3.13"])
+def test_with_other_pythons(scf_runtime_of, worker: Path, version: str):
+    rt = scf_runtime_of("directory")
+    try:
+        fn = rt.deploy(worker, python=version, async_run=True)
+    except UsageError as error:
+        pytest.skip(str(error))
+    event = fn.invoke_async(stop_at=at("done.append") + "#2")
+    stop = event.wait_for_stop()
+    assert stop.locals["n"] == "1"
+    event.terminate(graceful=True)
+    event.assert_finished(["stopped", 2, [0]])
+    event = fn.invoke_async({"thread": True}, stop_at=[at("return twice") + "#4", at("done.append") + "#3"])
+    assert [event.wait_for_stop().release() for _ in range(2)] == [None, None]
+    event.assert_finished(["whole", 6])
+    event = fn.invoke_async(stop_at=at("ready = True"))
+    with pytest.raises(EventEnded):
+        event.wait_for_stop()  # the instance was there already
+
+
+def test_closing_a_runtime_that_is_stopped(rt: ScfRuntime, worker: Path):
+    fn = rt.deploy(worker, async_run=True)
+    fn.invoke_async(stop_at=at("done.append")).wait_for_stop()
+    rt.close()
