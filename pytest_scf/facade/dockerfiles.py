@@ -20,7 +20,7 @@ from typing import Any
 from pytest_scf.errors import UsageError
 
 # Said to people, or to an engine, and no part of what runs.
-_WITHOUT_EFFECT = {"EXPOSE", "LABEL", "MAINTAINER", "HEALTHCHECK", "STOPSIGNAL"}
+_WITHOUT_EFFECT = {"EXPOSE", "LABEL", "MAINTAINER", "HEALTHCHECK", "STOPSIGNAL", "VOLUME"}
 _VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})")
 
 
@@ -39,6 +39,8 @@ class _Reading:
     file: Path
     context: Path
     staging: Path
+    #: PATH of the image that it begins with
+    path: str
     line: int = 0
     from_seen: bool = False
     cwd: PurePosixPath = field(default_factory=lambda: PurePosixPath("/"))
@@ -49,8 +51,10 @@ class _Reading:
     targets: set[PurePosixPath] = field(default_factory=set)
 
 
-def read(file: Path, staging: Callable[[], Path], *, ignored: frozenset[str] = frozenset()) -> Image:
-    """Read a Dockerfile; what it copies is laid out in a staging directory. ``ignored`` are instructions to pass over.
+def read(file: Path, staging: Callable[[], Path], *, path: str = "", ignored: frozenset[str] = frozenset()) -> Image:
+    """Read a Dockerfile; what it copies is laid out in a staging directory.
+
+    ``path`` is PATH of the image that it begins with, ``ignored`` are instructions to pass over.
 
     Raises UsageError.
     """
@@ -67,7 +71,7 @@ def read(file: Path, staging: Callable[[], Path], *, ignored: frozenset[str] = f
         raise UsageError(f"the Dockerfile {file} cannot be read: {error}") from None
     # It takes bytes, which its annotations do not say.
     instructions = DockerfileParser(fileobj=io.BytesIO(text), env_replace=False).structure  # type: ignore[arg-type]
-    reading = _Reading(file, file.parent.resolve(), staging())
+    reading = _Reading(file, file.parent.resolve(), staging(), path)
     for each in instructions:
         name = each["instruction"].upper()
         reading.line = each["startline"] + 1
@@ -216,7 +220,7 @@ def _words(reading: _Reading, name: str, value: str) -> list[str]:
 
 
 def _substituted(reading: _Reading, text: str) -> str:
-    known = {**reading.arguments, **reading.environment}
+    known = {"PATH": reading.path, **reading.arguments, **reading.environment}
 
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]

@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_scf.errors import UsageError
+from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.launchers import Launcher
+from pytest_scf.platform.environment import program_path
 from pytest_scf.platform.functions import Server
+
+if TYPE_CHECKING:
+    from pytest_scf.instances.interpreters import Interpreter
 
 
 def image_of_command(
@@ -62,12 +68,14 @@ def image_of_dockerfile(
     base_dirs: Sequence[str | os.PathLike[str]],
     staging: Callable[[], Path],
     can_mount: bool,
+    interpreter: Interpreter | None = None,
 ) -> tuple[Path, Server, dict[str, str]]:
     """The Dockerfile that was meant, the server that it starts, and its variables. Raises UsageError."""
     from pytest_scf.facade import dockerfiles
 
     file = _dockerfile(dockerfile, base_dirs)
-    image = dockerfiles.read(file, staging, ignored=_ignored(ignored))
+    path = program_path(own_python() if interpreter is None else interpreter.executable)
+    image = dockerfiles.read(file, staging, path=path, ignored=_ignored(ignored))
     if image.places and not can_mount:
         raise UsageError(
             f"{file} has a WORKDIR or a COPY, which need the namespaces level of isolation: "

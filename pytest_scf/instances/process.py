@@ -251,8 +251,10 @@ class InstanceProcess:
         code_root = facts.CODE_ROOT if namespaces else str(spec.code_source)
         environ = dict(spec.environ)
         if not namespaces:
-            environ.update(dict.fromkeys(("TMPDIR", "TMP", "TEMP"), tmp))
-            for name in ("PWD", "USER_CODE_ROOT", "PYTHONPATH", "NODE_PATH"):
+            for name in ("TMPDIR", "TMP", "TEMP"):
+                given = environ.get(name, "/tmp")
+                environ[name] = tmp + given[len("/tmp") :] if f"{given}/".startswith("/tmp/") else given
+            for name in ("PWD", "USER_CODE_ROOT", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH"):
                 if name in environ:
                     environ[name] = environ[name].replace(facts.CODE_ROOT, code_root)
         message: dict[str, Any] = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,19 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_scf import facts
 from pytest_scf.api_errors import ResourceNotFoundFunction, ResourceNotFoundQualifier
 from pytest_scf.facts import LATEST
-from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.platform.routing import Alias
-from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
     from pytest_scf.instances.process import ProbeServer
     from pytest_scf.platform.records import InstanceRecord
-
-#: variables that an image sets for itself
-_OF_AN_IMAGE = {"PATH", "SHELL", "HOSTNAME", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL"}
-#: what a function finds programs in, behind the directory of its interpreter
-_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,73 +89,6 @@ class FunctionConfig:
     def is_python(self) -> bool:
         """Whether it is a handler in Python, which counts its lines where coverage is measured."""
         return self.server is None and (self.interpreter is None or self.interpreter.language == "python")
-
-    def environ(self, settings: Settings) -> dict[str, str]:
-        """The environment of the user's process (contract 5); nothing of the test's own is in it."""
-        interpreter = own_python() if self.interpreter is None else self.interpreter.executable
-        environ = {
-            **self.environment,
-            "TENCENTCLOUD_RUNENV": "SCF",
-            "TENCENTCLOUD_REGION": settings.region,
-            "TENCENTCLOUD_APPID": settings.appid,
-            "TENCENTCLOUD_UIN": settings.uin,
-            "TENCENTCLOUD_TZ": "UTC",
-            "SCF_RUNTIME": self.runtime,
-            "SCF_FUNCTIONNAME": self.name,
-            "SCF_FUNCTIONVERSION": self.version,
-            "SCF_NAMESPACE": self.namespace,
-            "USER_CODE_ROOT": f"{facts.CODE_ROOT}/",
-            "TRIGGER_SRC": "",
-            "_SCF_SERVER_PORT": "28902",
-            "USER": "qcloud",
-            "LOGNAME": "qcloud",
-            "HOME": "/home/qcloud",
-            "LANG": "en_US.UTF8",
-            "LC_ALL": "en_US.UTF8",
-            "PATH": os.pathsep.join([os.path.dirname(interpreter), *_PATH]),
-            "SHELL": "/bin/bash",
-            "HOSTNAME": "scf",
-            "PWD": facts.CODE_ROOT,
-            "PYTHONPATH": f"{facts.CODE_ROOT}:{facts.LAYERS_ROOT}",
-            "PYTHONDONTWRITEBYTECODE": "x",
-        }
-        if self.interpreter is not None and self.interpreter.language == "node":
-            for name in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"):
-                del environ[name]
-            environ["NODE_PATH"] = ":".join(
-                f"{root}{below}" for root in (facts.CODE_ROOT, facts.LAYERS_ROOT) for below in ("", "/node_modules")
-            )
-        if self.server is not None and self.server.kind == "image":
-            # A container has a file system of its own making, and in it no code root.
-            for name in ("USER_CODE_ROOT", "PYTHONPATH", "PWD"):
-                del environ[name]
-            if self.server.image is not None:
-                for name in _OF_AN_IMAGE - self.environment.keys():
-                    del environ[name]
-        if self.server is not None:
-            # SILENT: what a Python server prints would otherwise wait in a buffer that dies with it.
-            environ.setdefault("PYTHONUNBUFFERED", "1")
-            if self.server.kind == "custom":
-                environ["_HANDLER"] = self.handler
-        return environ
-
-    def context(self, settings: Settings) -> dict[str, object]:
-        """The handler's ``context`` but for the request id (contract 5)."""
-        pairs = [f"{name}={value}" for name, value in self.environment.items()]
-        namespace = f"SCF_NAMESPACE={self.namespace}"
-        return {
-            "memory_limit_in_mb": self.memory,
-            "time_limit_in_ms": self.timeout * 1000,
-            "request_id": "",
-            "environment": json.dumps({"SCF_NAMESPACE": self.namespace, **self.environment}),
-            "environ": ";".join([namespace, *pairs, namespace]),
-            "function_version": self.version,
-            "function_name": self.name,
-            "namespace": self.namespace,
-            "tencentcloud_region": settings.region,
-            "tencentcloud_appid": settings.appid,
-            "tencentcloud_uin": settings.uin,
-        }
 
 
 @dataclass(frozen=True)

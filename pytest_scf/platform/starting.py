@@ -13,6 +13,7 @@ from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.host import Host
 from pytest_scf.instances.process import InstanceProcess, Observer, ServerSpec, Spec
+from pytest_scf.platform.environment import context_of, environ_of, needs_new_program
 from pytest_scf.platform.functions import FunctionConfig
 from pytest_scf.platform.records import InstanceRecord
 from pytest_scf.platform.settings import Settings
@@ -86,10 +87,10 @@ class InstanceStarter:
             id=f"{os.getpid()}-{id(self):x}-{instance.id}",
             handler=config.handler,
             code_source=config.code_root,
-            environ={**config.environ(settings), **self._credential_variables()},
-            context=config.context(settings),
+            environ={**environ_of(config, settings), **self._credential_variables()},
+            context=context_of(config, settings),
             tmp_bytes=settings.tmp_bytes,
-            start_method=settings.start_method,
+            start_method="spawn" if needs_new_program(config) else settings.start_method,
             pidfd=settings.pidfd,
             coverage=services.coverage if config.is_python else None,
             server=_server_spec(config),
