@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from pytest_scf.api_errors import InternalError, InvalidAction, UnsupportedOperation
 from pytest_scf.contract.action_registry import ACTIONS
+from pytest_scf.contract.call import Call
 from pytest_scf.contract.flattened import FlattenedParams
+from pytest_scf.contract.operations import Operations
 from pytest_scf.contract.rate import RateLimit
 from pytest_scf.contract.request import Params, read_params
 from pytest_scf.errors import ApiError, ScfError
 from pytest_scf.platform.request_ids import new_request_id
 
-if TYPE_CHECKING:
-    from pytest_scf.platform.platform import Platform
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Api:
-    """The API of the cloud over one platform."""
+    """The API of the cloud over what does its work: a platform."""
 
-    __slots__ = ("_limit", "_platform")
+    __slots__ = ("_limit", "_operations")
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        most = platform.settings.rate_limit
-        self._limit = RateLimit(most, platform.clock.now) if most else None
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        most = operations.settings.rate_limit
+        self._limit = RateLimit(most, operations.clock.now) if most else None
 
     def call(self, action: str, params: Params | FlattenedParams = None) -> dict[str, Any]:
         """Do one action; gives what stands inside of the cloud's ``"Response"``, RequestId included.
@@ -46,20 +49,39 @@ class Api:
             if isinstance(params, FlattenedParams):
                 params = params.nested(row.request_type)
             request = row.reader.read(read_params(params))
-            answer = row.write(row.function(self._platform, request, request_id))
-        except ApiError as error:
-            error.request_id = request_id
-            error.action = action
+            answer = row.write(row.function(Call(self._operations, request_id), request))
+        except Exception as error:
+            _tell(error, request_id, action)
             raise
-        except ScfError:
-            raise
-        except Exception as cause:
-            internal = InternalError(f"{type(cause).__name__}: {cause}")
-            internal.request_id = request_id
-            internal.action = action
-            raise internal from cause
         answer["RequestId"] = request_id
         return answer
+
+    def perform(
+        self, action: str, operation: Callable[Concatenate[Call, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do what is behind an action with typed values; ``operation`` is one of ``pytest_scf.contract.actions``.
+
+        The limit of ``action`` counts it, and what it raises is as with ``call``.
+        """
+        request_id = new_request_id()
+        try:
+            if self._limit is not None:
+                self._limit.take(action)
+            return operation(Call(self._operations, request_id), *args, **kwargs)
+        except Exception as error:
+            _tell(error, request_id, action)
+            raise
+
+
+def _tell(error: Exception, request_id: str, action: str) -> None:
+    """Say in an ApiError which request it belongs to; raise InternalError for what neither we nor the cloud say."""
+    if isinstance(error, ScfError) and not isinstance(error, ApiError):
+        return
+    told = error if isinstance(error, ApiError) else InternalError(f"{type(error).__name__}: {error}")
+    told.request_id = request_id
+    told.action = action
+    if told is not error:
+        raise told from error
 
 
 def _not_there(action: object) -> ApiError:

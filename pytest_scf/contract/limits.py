@@ -1,17 +1,56 @@
 """The cloud's rules for a function's name, settings and environment.
 
+``check`` is the one way through them, for ``deploy`` and for the API's actions alike: it raises ``InvalidSetting`` by
+the names of ``FunctionConfig``, which is a UsageError as it is, and which the actions raise with the code of their
+field.
+
 Each ``*_problem`` function answers None where the value is allowed, and otherwise one sentence that names the value,
-says what is allowed, and fits behind the name of whatever field it was given in. The facade raises it as a UsageError;
-the API's actions raise it with the code of their field.
+says what is allowed, and fits behind the name of whatever field it was given in.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import cast
 
 from pytest_scf import facts
+from pytest_scf.errors import UsageError
+
+
+class InvalidSetting(UsageError):
+    """A setting of a function that the cloud refuses: its ``field``, and the ``problem``, a sentence without it."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
+
+
+def check(settings: Mapping[str, object], *, asynchronous: bool) -> None:
+    """Raises InvalidSetting for the first of the settings that the cloud refuses.
+
+    ``asynchronous``: the function has, or is to have, asynchronous execution.
+    """
+    for field, value in settings.items():
+        rule = partial(timeout_problem, asynchronous=asynchronous) if field == "timeout" else _RULES[field]
+        problem = rule(value)
+        if problem is not None:
+            raise InvalidSetting(field, problem)
+
+
+def check_msg_ttl(msg_ttl: object, smallest: int) -> None:
+    """Raises InvalidSetting; ``smallest`` is the setting ``msg_ttl_smallest``."""
+    problem = msg_ttl_problem(msg_ttl, smallest)
+    if problem is not None:
+        raise InvalidSetting("msg_ttl", problem)
+
+
+def default_timeout(*, asynchronous: bool) -> int:
+    """Seconds."""
+    return facts.ASYNC_TIMEOUT_DEFAULT if asynchronous else facts.TIMEOUT_DEFAULT
+
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*[a-zA-Z0-9]", re.ASCII)
 _NAMESPACE = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
@@ -41,6 +80,14 @@ def namespace_problem(name: object) -> str | None:
             f"must have {shortest} to {longest} characters, begin with a letter, and hold only letters, digits, "
             f"'-' and '_'; got {_shortened(name)}"
         )
+    return None
+
+
+def description_problem(description: object) -> str | None:
+    if not isinstance(description, str):
+        return f"must be a str, not {_described(description)}"
+    if len(description) > facts.DESCRIPTION_LENGTH:
+        return f"has {len(description)} characters, and at most {facts.DESCRIPTION_LENGTH} are accepted"
     return None
 
 
@@ -86,14 +133,21 @@ def retry_num_problem(retry_num: object) -> str | None:
     return f"must be an int, 0 to {facts.RETRY_NUM_LARGEST}; got {_described(retry_num)}"
 
 
-def msg_ttl_problem(msg_ttl: object) -> str | None:
-    if _is_int(msg_ttl) and facts.MSG_TTL_SMALLEST <= cast(int, msg_ttl) <= facts.MSG_TTL_LARGEST:
+def msg_ttl_problem(msg_ttl: object, smallest: int = facts.MSG_TTL_SMALLEST) -> str | None:
+    """``smallest`` is the setting ``msg_ttl_smallest``."""
+    if _is_int(msg_ttl) and smallest <= cast(int, msg_ttl) <= facts.MSG_TTL_LARGEST:
         return None
-    return f"must be an int, {facts.MSG_TTL_SMALLEST} to {facts.MSG_TTL_LARGEST} seconds; got {_described(msg_ttl)}"
+    return f"must be an int, {smallest} to {facts.MSG_TTL_LARGEST} seconds; got {_described(msg_ttl)}"
 
 
-def default_timeout(*, asynchronous: bool) -> int:
-    return facts.ASYNC_TIMEOUT_DEFAULT if asynchronous else facts.TIMEOUT_DEFAULT
+def max_instances_problem(max_instances: object) -> str | None:
+    if max_instances is None or (_is_int(max_instances) and cast(int, max_instances) >= 1):
+        return None
+    return f"must be an int of at least 1, not {max_instances!r}"
+
+
+def flag_problem(value: object) -> str | None:
+    return None if isinstance(value, bool) else f"must be True or False, not {value!r}"
 
 
 def environment_problem(environment: object) -> str | None:
@@ -151,3 +205,18 @@ def _described(value: object) -> str:
 def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+_RULES: dict[str, Callable[[object], str | None]] = {
+    "name": function_name_problem,
+    "namespace": namespace_problem,
+    "description": description_problem,
+    "handler": handler_problem,
+    "memory": memory_problem,
+    "init_timeout": init_timeout_problem,
+    "environment": environment_problem,
+    "async_run": flag_problem,
+    "trace": flag_problem,
+    "max_instances": max_instances_problem,
+    "retry_num": retry_num_problem,
+}

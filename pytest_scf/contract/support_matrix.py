@@ -37,17 +37,16 @@ REFUSED = {
 }
 
 _WITHOUT_EFFECT = (
-    "VpcConfig, Role, Tags, ClsLogsetId, ClsTopicId, DeadLetterConfig, PublicNetConfig, DnsCache and IntranetConfig "
-    "are remembered, and have no effect"
+    "VpcConfig, Role, Tags, ClsLogsetId, ClsTopicId, DeadLetterConfig, PublicNetConfig, DnsCache, IntranetConfig and "
+    "L5Enable are remembered, and have no effect"
 )
-_UNSEEN = "Layers, CfsConfig, InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
+_UNSEEN = "Layers (but none), CfsConfig, InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
 #: what is left out of those that are emulated in part
 PARTLY = {
     "CreateFunction": f"code comes as ZipFile, or as our LocalPath: not from COS, Git or an image; {_UNSEEN}; "
     f"{_WITHOUT_EFFECT}; a Python that the machine does not have is the test's own",
     "GetFunction": "there are no triggers and layers",
     "GetFunctionLogs": "the deprecated time fields are read, the log store is that of the runtime",
-    "ListFunctions": "Filters knows Status, Runtime, Type and FunctionName",
     "UpdateFunctionCode": "code comes as ZipFile, or as our LocalPath",
     "UpdateFunctionConfiguration": f"{_UNSEEN}; {_WITHOUT_EFFECT}",
 }

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
 
+from pytest_scf import facts
 from pytest_scf.api_errors import (
     InvalidParameter,
     InvalidParameterRequestTooLarge,
     InvalidParameterValue,
     InvalidParameterValueDateTime,
     InvalidParameterValueParam,
+    UnsupportedOperation,
 )
 from pytest_scf.contract.times import read_time
 
@@ -28,14 +30,15 @@ ValueError_ = type[InvalidParameterValue]
 
 @dataclass(frozen=True, slots=True)
 class String:
-    """A text that is not empty."""
+    """A text, which is not empty unless it may be."""
 
     error: ValueError_ = InvalidParameterValue
+    may_be_empty: bool = False
 
     def __call__(self, name: str, value: Any) -> str:
         if not isinstance(value, str):
             raise InvalidParameter(field=name, value=value, expected="a string")
-        if not value:
+        if not value and not self.may_be_empty:
             raise self.error(field=name, value=value, expected="a string that is not empty")
         return value
 
@@ -70,6 +73,26 @@ class Integer:
         if value < self.least or (self.most is not None and value > self.most):
             most = "up" if self.most is None else f"to {self.most}"
             raise self.error(field=name, value=value, expected=f"an integer from {self.least} {most}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerText:
+    """A whole number from 0 up, which some requests carry as text."""
+
+    def __call__(self, name: str, value: Any) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            return int(value)
+        return Integer(0)(name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number, whole or not."""
+
+    def __call__(self, name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InvalidParameter(field=name, value=value, expected="a number")
         return value
 
 
@@ -129,9 +152,11 @@ def _read_json(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class EventText:
-    """The event of an invocation: JSON in a text. The request holds it as the bytes that the handler will be sent."""
+    """The event of an invocation: JSON in a text. The request holds it as the bytes that the handler will be sent.
 
-    most_bytes: int
+    How large it may be depends on how it is invoked: see ``check_event_size``.
+    """
+
     error: type[InvalidParameter] | ValueError_
 
     def __call__(self, name: str, value: Any) -> bytes:
@@ -139,12 +164,17 @@ class EventText:
             raise InvalidParameter(field=name, value=value, expected="a string that holds JSON")
         try:
             payload = value.encode()
-            if len(payload) > self.most_bytes:
-                raise too_large(name, len(payload), self.most_bytes)
             _read_json(value)
         except (ValueError, RecursionError) as why:
             raise self.error(field=name, value=value, expected=f"JSON ({why})") from why
         return payload
+
+
+def check_event_size(name: str, payload: bytes, *, asynchronous: bool) -> None:
+    """Raises InvalidParameter.RequestTooLarge: 6 MB, and 128 KB where the invocation is asynchronous."""
+    most = facts.ASYNC_EVENT_BYTES if asynchronous else facts.SYNC_EVENT_BYTES
+    if len(payload) > most:
+        raise too_large(name, len(payload), most)
 
 
 def too_large(name: str, found: int, most: int) -> InvalidParameterRequestTooLarge:
@@ -175,3 +205,20 @@ class RoutingKeyText:
             expected = 'a JSON object of strings, like {"k":"v"}'
             raise InvalidParameterValueParam(field=name, value=value, expected=expected)
         return value
+
+
+def any_value(name: str, value: Any) -> Any:
+    """What is taken, and has no effect."""
+    return value
+
+
+def refused(name: str, value: Any) -> None:
+    """What would change what the function sees, and does not here. What means nothing is let through."""
+    if value not in ("", "FALSE", [], {}, False):
+        raise not_emulated(name)
+
+
+def not_emulated(name: str) -> UnsupportedOperation:
+    return UnsupportedOperation(
+        f"The parameter `{name}` is not emulated: it would change what the function sees. Leave it out."
+    )

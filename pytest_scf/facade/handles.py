@@ -6,6 +6,7 @@ equal. They stay readable after the runtime is closed.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Generator, Mapping, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pytest_scf.api_errors import UnsupportedOperationAsyncRunEnable
+from pytest_scf.contract.actions import async_events, invoking
 from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
 from pytest_scf.facade import assertions, registrations
 from pytest_scf.facade.assertions import Status, StatusNumber
@@ -29,13 +31,13 @@ from pytest_scf.platform.records import Attempt, Invocation
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
+    from pytest_scf.contract.operations import Operations
     from pytest_scf.facade.probing.function_probe import FunctionProbe
     from pytest_scf.facade.probing.stops import Stop
     from pytest_scf.facade.probing.stubs import Stub
     from pytest_scf.facade.web import Response
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
     from pytest_scf.platform.logs import EventLog
-    from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.records import InstanceRecord
 
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 class Session:
     """What the handles of one runtime share."""
 
-    platform: Platform
+    platform: Operations
     api: Api
     # The files that a function's code was copied from, by their names in the code root.
     origins: dict[FunctionRecord, Mapping[str, Path]] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class Session:
         return SourceFiles(attempt.config.code_root, origins, self.platform.base_dir)
 
     def result_of(self, invocation: Invocation) -> InvokeResult:
-        return InvokeResult._with(self, invocation)
+        return InvokeResult._of(self, invocation)
 
     def moment(self, epoch: float) -> datetime:
         zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))
@@ -124,9 +126,10 @@ class Function(_Handle):
 
     def invoke(self, event: Any = EMPTY) -> InvokeResult:
         """Call the function and wait for its answer; the function's own timeout ends it. ``event`` is {} by default."""
-        response = self._invoke(event, "RequestResponse")
-        self._note_text(event, response)
-        return InvokeResult._with(self._session, self._invoked(response), response["Result"])
+        payload = encode(event).encode()
+        record = self._session.api.perform("Invoke", invoking.call_and_wait, self._record, payload)
+        self._note_text(event, record)
+        return InvokeResult._of(self._session, record)
 
     def invoke_async(self, event: Any = EMPTY, *, stop_at: str | Sequence[str] | None = None) -> Event:
         """Have the function called, and give the event without waiting. ``event`` is {} by default.
@@ -153,9 +156,10 @@ class Function(_Handle):
         return Event._of(self._session, record)
 
     def _begin(self, event: Any) -> Invocation:
-        response = self._invoke(event, "Event")
-        self._note_text(event, response)
-        return self._invoked(response)
+        payload = encode(event).encode()
+        record = self._session.api.perform("Invoke", invoking.start, self._record, payload, asynchronous=True)
+        self._note_text(event, record)
+        return record
 
     def stub(self, target: str, *, autospec: bool = True) -> Stub:
         """Put a stand-in in the place of ``target``, in every instance that starts afterwards; idle ones are gone.
@@ -199,25 +203,9 @@ class Function(_Handle):
         """``invoke`` and ``request`` as coroutines."""
         return AsyncFunction(self.invoke, self.request)
 
-    def _invoke(self, event: Any, kind: str) -> dict[str, Any]:
-        return self._session.api.call(
-            "Invoke",
-            {
-                "FunctionName": self.name,
-                "Namespace": self.namespace,
-                "InvocationType": kind,
-                "ClientContext": encode(event),
-            },
-        )
-
-    def _note_text(self, event: Any, response: dict[str, Any]) -> None:
+    def _note_text(self, event: Any, record: Invocation) -> None:
         if isinstance(event, str) and event.lstrip()[:1] in ("{", "["):
-            self._session.given_as_text.add(response["Result"]["FunctionRequestId"])
-
-    def _invoked(self, response: dict[str, Any]) -> Invocation:
-        record = self._session.platform.events.find(response["Result"]["FunctionRequestId"])
-        assert record is not None
-        return record
+            self._session.given_as_text.add(record.request_id)
 
     def __repr__(self) -> str:
         return f"<Function {self.name} in namespace {self.namespace}>"
@@ -492,20 +480,13 @@ class _Invocation(_Handle):
 class InvokeResult(_Invocation):
     """What came of a synchronous call."""
 
-    __slots__ = ("_result",)
+    __slots__ = ()
     _given_by = "function.invoke(...) gives it"
-    _result: dict[str, Any]
-
-    @classmethod
-    def _with(cls, session: Session, record: Invocation, result: dict[str, Any] | None = None) -> InvokeResult:
-        self = cls._of(session, record)
-        self._result = result or {}
-        return self
 
     @property
     def result(self) -> dict[str, Any]:
         """The API's Result: RetMsg, ErrMsg, MemUsage, Duration, BillDuration, InvokeResult, ..."""
-        return self._result
+        return dataclasses.asdict(invoking.result_of(self._attempt))
 
     @property
     def memory(self) -> int:
@@ -658,15 +639,7 @@ class Event(_Invocation):
                 f"{self.kind} {self.request_id} of function {record.function.name} cannot be terminated, since the "
                 "function has no asynchronous execution: deploy(..., async_run=True) gives it that."
             )
-        self._session.api.call(
-            "TerminateAsyncEvent",
-            {
-                "FunctionName": self._record.function.name,
-                "Namespace": self._record.function.namespace,
-                "InvokeRequestId": self.request_id,
-                "GraceShutdown": graceful,
-            },
-        )
+        self._session.api.perform("TerminateAsyncEvent", async_events.terminate, record, graceful=graceful)
 
     def assert_finished(self, value: object = assertions.ANY, *, timeout: float = 30) -> None:
         """FINISHED with 200, and with this return value where one is given. Waits for the end up to ``timeout`` s."""

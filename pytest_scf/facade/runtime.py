@@ -138,8 +138,8 @@ class ScfRuntime:
         Raises UsageError, before anything is made, where something of this cannot be.
         """
         self._refuse_when_closed()
-        _refuse("retry_num", limits.retry_num_problem(retry_num))
-        _refuse("msg_ttl", limits.msg_ttl_problem(msg_ttl))
+        limits.check({"retry_num": retry_num}, asynchronous=False)
+        limits.check_msg_ttl(msg_ttl, self.settings.msg_ttl_smallest)
         config = _checked(
             name=name,
             timeout=timeout,
@@ -504,37 +504,18 @@ def _checked(
     max_instances: int | None,
 ) -> dict[str, Any]:
     """What all kinds of functions are configured with. Raises UsageError."""
-    for flag, value in (("async_run", async_run), ("trace", trace)):
-        if not isinstance(value, bool):
-            raise UsageError(f"{flag} must be True or False, not {value!r}")
-    environment = {} if environment is None else environment
-    if timeout is None:
-        timeout = limits.default_timeout(asynchronous=async_run)
-    _refuse("name", None if name is None else limits.function_name_problem(name))
-    _refuse("namespace", limits.namespace_problem(namespace))
-    _refuse("timeout", limits.timeout_problem(timeout, asynchronous=async_run))
-    _refuse("init_timeout", limits.init_timeout_problem(init_timeout))
-    _refuse("memory", limits.memory_problem(memory))
-    _refuse("environment", limits.environment_problem(environment))
-    if max_instances is not None and (
-        isinstance(max_instances, bool) or not isinstance(max_instances, int) or max_instances < 1
-    ):
-        raise UsageError(f"max_instances must be an int of at least 1, not {max_instances!r}")
-    return {
-        "timeout": timeout,
-        "init_timeout": init_timeout,
-        "memory": memory,
-        "environment": dict(environment),
-        "namespace": namespace,
+    settings = {
         "async_run": async_run,
         "trace": trace,
+        "namespace": namespace,
+        "timeout": limits.default_timeout(asynchronous=bool(async_run)) if timeout is None else timeout,
+        "init_timeout": init_timeout,
+        "memory": memory,
+        "environment": {} if environment is None else environment,
         "max_instances": max_instances,
     }
-
-
-def _refuse(field: str, problem: str | None) -> None:
-    if problem:
-        raise UsageError(f"{field} {problem}")
+    limits.check({**settings, **({} if name is None else {"name": name})}, asynchronous=bool(async_run))
+    return {**settings, "environment": dict(environment or {})}
 
 
 def _names(wanted: str) -> Iterator[str]:

@@ -16,8 +16,8 @@ from pytest_scf.facade.values import Answered
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
+    from pytest_scf.contract.operations import Operations
     from pytest_scf.platform.functions import FunctionRecord
-    from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.records import Attempt, Invocation
     from pytest_scf.platform.settings import Settings
 
@@ -31,7 +31,7 @@ def check_way(via: object) -> None:
 
 
 def send(
-    platform: Platform,
+    platform: Operations,
     result_of: Callable[[Invocation], _R],
     record: FunctionRecord,
     method: str,

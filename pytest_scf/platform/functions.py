@@ -114,7 +114,7 @@ class FunctionRecord:
         msg_ttl: int = facts.MSG_TTL_DEFAULT,
     ) -> None:
         #: of $LATEST
-        self.config = config
+        self.config: FunctionConfig = config
         self.id = f"lam-{secrets.token_hex(4)}"
         self.add_time = self.mod_time = now
         self.deleted = False

@@ -53,6 +53,10 @@ class Settings:
     rate_limit: int = 0
     #: SILENT: the status code of an event whose instance was not ready within InitTimeout
     init_timeout_code: int = 450
+    #: Choice: the status code of an event whose handler is missing; 437 is documented, 443 is seen as well
+    missing_handler_code: int = 437
+    #: Choice: seconds that the smallest MsgTTL is; the documents have no range, and the vendor's own tests send 24
+    msg_ttl_smallest: int = facts.MSG_TTL_SMALLEST
     #: SILENT: seconds after a termination signal until an event that goes on is ended by force; None: never
     signal_deadline: float | None = None
 
@@ -70,6 +74,7 @@ class Settings:
             )
         _among("start_method", self.start_method, START_METHODS)
         _among("init_timeout_code", self.init_timeout_code, (433, 443, 450))
+        _among("missing_handler_code", self.missing_handler_code, (437, 443))
         _at_least("max_instances", self.max_instances, 1)
         _at_least("tmp_bytes", self.tmp_bytes, 4096)
         _at_least("idle_seconds", self.idle_seconds, 0)
@@ -77,7 +82,7 @@ class Settings:
         _at_least("window_hours", self.window_hours, 0)
         _at_least("visible_after_seconds", self.visible_after_seconds, 0)
         _at_least("retry_seconds", self.retry_seconds, 0)
-        for name in ("rate_limit", "queue_messages"):
+        for name in ("rate_limit", "queue_messages", "msg_ttl_smallest"):
             _at_least(name, getattr(self, name), 0)
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"{name} must be a whole number, not {getattr(self, name)!r}")

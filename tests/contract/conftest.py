@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any, cast
-
 import pytest
 from fakes import FakePlatform
 
@@ -16,7 +14,7 @@ def platform() -> FakePlatform:
 
 @pytest.fixture
 def api(platform: FakePlatform) -> Api:
-    return Api(cast(Any, platform))
+    return Api(platform)
 
 
 @pytest.fixture

@@ -6,19 +6,33 @@ The registry, the records and the store are the platform's own; only the running
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
+from pytest_scf.errors import EventEnded
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.outcomes import Outcome
-from pytest_scf.platform.records import Invocation
+from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 from pytest_scf.platform.registry import Registry
 from pytest_scf.platform.request_ids import new_request_id
 from pytest_scf.platform.settings import Settings
+from pytest_scf.platform.staging import StagingArea
 from pytest_scf.platform.status import FAILED, FINISHED
+
+if TYPE_CHECKING:
+    from pytest_scf.contract.operations import Operations
+    from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
+    from pytest_scf.platform.platform import Platform
+
+    def _implement_them(fake: FakePlatform, platform: Platform) -> list[Operations]:
+        """For mypy: both are what the contract works with."""
+        return [fake, platform]
+
+
+T = TypeVar("T")
 
 START = 1_700_000_000.0  # 2023-11-14 22:13:20 UTC
 HOUR = 3600.0
@@ -33,12 +47,16 @@ class StoppedClock:
 
 
 class FakePlatform:
-    """``outcome`` is done to each event when it is waited for."""
+    """``outcome`` is done to each event when it is waited for. Nothing is run, so waits end with that."""
 
-    def __init__(self, **settings: Any) -> None:
+    isolation = "directory"
+
+    def __init__(self, staging: Path = Path("nowhere"), **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.clock = StoppedClock()
-        self.functions = Registry()
+        self.functions = Registry(self.clock.now)
+        self.base_dir = staging
+        self.staging = StagingArea(lambda: staging)
         retention, window = self.settings.retention_hours * HOUR, self.settings.window_hours * HOUR
         hidden = self.settings.visible_after_seconds
         self.events = EventStore(self.clock, retention, window, hidden)
@@ -48,7 +66,45 @@ class FakePlatform:
 
     def deploy(self, name: str, **config: Any) -> FunctionRecord:
         config = {"handler": "index.main_handler", "code_root": Path("nowhere"), **config}
-        return self.functions.add(FunctionConfig(name=name, **config))
+        return self.create_function(FunctionConfig(name=name, **config))
+
+    def create_function(
+        self, config: FunctionConfig, *, retry_num: int = 2, msg_ttl: int = 21600, make_namespace: bool = True
+    ) -> FunctionRecord:
+        return self.functions.add(config, retry_num=retry_num, msg_ttl=msg_ttl, make_namespace=make_namespace)
+
+    def update_function(self, function: FunctionRecord, change: Callable[[FunctionConfig], FunctionConfig]) -> None:
+        self.functions.update_config(function, change)
+
+    def publish_version(self, function: FunctionRecord, description: str = "") -> FunctionConfig:
+        return self.functions.publish(function, replace(function.config, description=description))
+
+    def delete_version(self, function: FunctionRecord, version: str, *, force: bool = False) -> None:
+        self.functions.delete_version(function, version, force=force)
+
+    def delete_function(self, function: FunctionRecord) -> None:
+        self.functions.remove(function)
+
+    def reserve_memory(self, function: FunctionRecord, memory: int | None) -> None:
+        self.functions.set_reserved_memory(function, memory)
+
+    def instances_of(self, function: FunctionRecord) -> list[InstanceRecord]:
+        return []
+
+    def equip(self, function: FunctionRecord, probe: Probe) -> None:
+        self.functions.set_probe(function, probe)
+
+    def suspend_limits(self, instance: InstanceRecord) -> None:
+        pass
+
+    def resume_limits(self, instance: InstanceRecord) -> None:
+        pass
+
+    def attempt_of(self, instance: InstanceRecord) -> Attempt | None:
+        return instance.attempt
+
+    def notify(self, event: Invocation) -> None:
+        pass
 
     def invoke(
         self,
@@ -60,6 +116,7 @@ class FakePlatform:
         invoke_type: str = "OTHERS",
         routing_key: str = "",
         request_id: str | None = None,
+        as_request: bool = False,
     ) -> Invocation:
         request_id = request_id or new_request_id()
         self.payloads[request_id] = payload
@@ -102,7 +159,22 @@ class FakePlatform:
             event.attempt.publish()
             self.events.finish(event)
 
-    def terminate(self, event: Invocation, graceful: bool) -> None:
+    def wait(
+        self, event: Invocation, look: Callable[[Invocation], T | None], timeout: float | None, what: str = "a log line"
+    ) -> T:
+        found = look(event)
+        assert found is not None
+        return found
+
+    def wait_for_log(
+        self, event: Invocation, search: Callable[[str], T | None], timeout: float | None, what: str = "a log line"
+    ) -> T:
+        return self.wait(event, lambda record: search(record.attempt.log.text()), timeout, what)
+
+    def wait_for_signal_handler(self, event: Invocation, timeout: float | None) -> None:
+        raise EventEnded(f"{event.request_id} has no process")
+
+    def terminate(self, event: Invocation, graceful: bool = False) -> None:
         if event.final:
             raise FailedOperationAsyncEventStatus(f"{event.request_id} is {event.status}")
         self.terminated.append((event, graceful))

@@ -131,7 +131,8 @@ def call(api: Api, action: str, params: Any) -> dict[str, Any]:
     """The answer, of an error as well. Anything but an error of the API's, an internal one included, is raised."""
     try:
         answer = api.call(action, params)
-        expected = {field.name for field in dataclasses.fields(ACTIONS[action].response_type)}
+        response_type = ACTIONS[action].response_type
+        expected = set() if response_type is None else {field.name for field in dataclasses.fields(response_type)}
         assert set(answer) == {*expected, "RequestId"}
     except ApiError as error:
         if error.code == "InternalError":

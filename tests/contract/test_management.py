@@ -117,7 +117,7 @@ class TestCreating:
             ({"FunctionName": "a" * 61}, api_errors.InvalidParameterFunctionName, "2 to 60 characters"),
             ({"Handler": "main"}, api_errors.InvalidParameterValueHandler, "file.function"),
             ({"MemorySize": 100}, api_errors.InvalidParameterValueMemorySize, "got 100"),
-            ({"MemorySize": "128"}, api_errors.InvalidParameterValueMemorySize, "int"),
+            ({"MemorySize": "128"}, api_errors.InvalidParameter, "an integer"),
             ({"Timeout": 901}, api_errors.InvalidParameterValue, "Timeout.*900"),
             ({"InitTimeout": 0}, api_errors.InvalidParameterValue, "InitTimeout"),
             ({"Runtime": "Cobol"}, api_errors.InvalidParameterValueRuntime, "Cobol"),

@@ -61,7 +61,7 @@ INTERVAL = {"Start": "2023-11-15 00:00:00", "End": "2023-11-16 00:00:00"}
         ("Invoke", {**F, "Namespace": ""}, "InvalidParameterValue.Namespace", "Namespace"),
         ("Invoke", {**F, "Qualifier": ""}, "InvalidParameterValue.Qualifier", "Qualifier"),
         ("Invoke", {**F, "InvocationType": "event"}, "InvalidParameterValue", "InvocationType"),
-        ("Invoke", {**F, "LogType": "tail"}, "InvalidParameterValue", "LogType"),
+        ("Invoke", {**F, "LogType": "all"}, "InvalidParameterValue", "LogType"),
         ("Invoke", {**F, "RoutingKey": "k=v"}, "InvalidParameterValue.Param", "RoutingKey"),
         ("Invoke", {**F, "RoutingKey": '["k"]'}, "InvalidParameterValue.Param", "RoutingKey"),
         ("Invoke", {**F, "RoutingKey": '{"k":1}'}, "InvalidParameterValue.Param", "RoutingKey"),

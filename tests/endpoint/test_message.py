@@ -15,7 +15,7 @@ from wiring import connect, read_answer, signed
 from pytest_scf import ScfRuntime
 from pytest_scf.api_errors import InvalidParameter, InvalidRequest
 from pytest_scf.contract.flattened import FlattenedParams
-from pytest_scf.contract.models import ListAsyncEventsRequest
+from pytest_scf.contract.models.async_events import ListAsyncEventsRequest
 from pytest_scf.endpoint.gateway import Gateway
 from pytest_scf.endpoint.message import FORM, Message
 from pytest_scf.endpoint.server import Endpoint

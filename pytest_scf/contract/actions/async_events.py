@@ -9,7 +9,8 @@ from pytest_scf.api_errors import (
     ResourceNotFoundAsyncEvent,
     UnsupportedOperationAsyncRunEnable,
 )
-from pytest_scf.contract.models import (
+from pytest_scf.contract.call import Call
+from pytest_scf.contract.models.async_events import (
     AsyncEvent,
     AsyncEventStatus,
     GetAsyncEventStatusRequest,
@@ -17,50 +18,50 @@ from pytest_scf.contract.models import (
     ListAsyncEventsRequest,
     ListAsyncEventsResponse,
     TerminateAsyncEventRequest,
-    TerminateAsyncEventResponse,
     TimeInterval,
 )
-from pytest_scf.contract.times import microseconds_of, write_time
 from pytest_scf.platform.event_index import EventQuery
 from pytest_scf.platform.status import RUNNING
 
 if TYPE_CHECKING:
     from pytest_scf.platform.event_index import EventSnapshot
-    from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.records import Invocation
 
 
-def get_async_event_status(
-    platform: Platform, request: GetAsyncEventStatusRequest, request_id: str
-) -> GetAsyncEventStatusResponse:
-    event = _async_event(platform, request.InvokeRequestId)
+def get_async_event_status(call: Call, request: GetAsyncEventStatusRequest) -> GetAsyncEventStatusResponse:
+    event = _async_event(call, request.InvokeRequestId)
     status = event.status  # read first, as it is written last: it may end meanwhile
     code = 0 if status == RUNNING else event.status_code
     return GetAsyncEventStatusResponse(AsyncEventStatus(status, code, event.request_id))
 
 
-def terminate_async_event(
-    platform: Platform, request: TerminateAsyncEventRequest, request_id: str
-) -> TerminateAsyncEventResponse:
-    function = platform.functions.get(request.Namespace, request.FunctionName)
+def terminate_async_event(call: Call, request: TerminateAsyncEventRequest) -> None:
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
     if not function.config.async_run:
         raise UnsupportedOperationAsyncRunEnable(
-            f"The function {request.FunctionName} has no asynchronous execution, so there is no event to terminate: "
+            f"The function {function.name} has no asynchronous execution, so there is no event to terminate: "
             "it must be created with AsyncRunEnable TRUE."
         )
-    event = _async_event(platform, request.InvokeRequestId)
+    event = _async_event(call, request.InvokeRequestId)
     if event.function is not function:
         raise ResourceNotFoundAsyncEvent(
             f"The function {request.FunctionName} has no asynchronous event {request.InvokeRequestId}: "
             "it is another function's."
         )
-    # Whether it is RUNNING is asked where it is terminated: between an answer here and there it could end.
-    platform.terminate(event, request.GraceShutdown)
-    return TerminateAsyncEventResponse()
+    terminate(call, event, graceful=request.GraceShutdown)
 
 
-def _async_event(platform: Platform, request_id: str) -> Invocation:
-    event = platform.events.get(request_id)
+def terminate(call: Call, event: Invocation, *, graceful: bool) -> None:
+    """By force, which returns when the instance is gone, or by the termination signal.
+
+    Raises FailedOperation.AsyncEventStatus for an event that is not RUNNING: that is asked where it is terminated, as
+    between an answer here and there it could end.
+    """
+    call.operations.terminate(event, graceful)
+
+
+def _async_event(call: Call, request_id: str) -> Invocation:
+    event = call.operations.events.get(request_id)
     if not event.asynchronous:
         raise ResourceNotFoundAsyncEvent(f"{request_id} is an invocation, but not an asynchronous event.")
     return event
@@ -69,28 +70,27 @@ def _async_event(platform: Platform, request_id: str) -> Invocation:
 # The list ----------------------------------------------------------------------------------------------------------
 
 
-def list_async_events(platform: Platform, request: ListAsyncEventsRequest, request_id: str) -> ListAsyncEventsResponse:
-    function = platform.functions.get(request.Namespace, request.FunctionName)
+def list_async_events(call: Call, request: ListAsyncEventsRequest) -> ListAsyncEventsResponse:
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
     if request.Qualifier is not None:
-        platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
-    offset_hours = platform.settings.utc_offset_hours
+        call.operations.functions.get(request.Namespace, request.FunctionName, request.Qualifier)
     query = EventQuery(
         request_id=request.InvokeRequestId,
         statuses=frozenset(request.Status) or None,
         invoke_types=frozenset(request.InvokeType) or None,
         qualifier=request.Qualifier,
-        started=_span("StartTimeInterval", request.StartTimeInterval, offset_hours),
-        ended=_span("EndTimeInterval", request.EndTimeInterval, offset_hours),
+        started=_span(call, "StartTimeInterval", request.StartTimeInterval),
+        ended=_span(call, "EndTimeInterval", request.EndTimeInterval),
         by_end=request.Orderby == "EndTime",
         descending=request.Order == "DESC",
         offset=request.Offset,
         limit=request.Limit,
     )
-    count, page = platform.events.page(function, query)
-    return ListAsyncEventsResponse(count, [_shown(each, offset_hours) for each in page])
+    count, page = call.operations.events.page(function, query)
+    return ListAsyncEventsResponse(count, [_shown(call, each) for each in page])
 
 
-def _span(name: str, interval: TimeInterval | None, offset_hours: float) -> tuple[int, int] | None:
+def _span(call: Call, name: str, interval: TimeInterval | None) -> tuple[int, int] | None:
     if interval is None:
         return None
     if interval.Start is None or interval.End is None:
@@ -102,16 +102,16 @@ def _span(name: str, interval: TimeInterval | None, offset_hours: float) -> tupl
         raise InvalidParameterValueStartTimeOrEndTime(
             field=f"{name}.Start", value=str(interval.Start), expected=f"not after `{name}.End`, {interval.End}"
         )
-    return microseconds_of(interval.Start, offset_hours), microseconds_of(interval.End, offset_hours)
+    return call.microseconds(interval.Start), call.microseconds(interval.End)
 
 
-def _shown(listed: EventSnapshot, offset_hours: float) -> AsyncEvent:
+def _shown(call: Call, listed: EventSnapshot) -> AsyncEvent:
     event = listed.event
     return AsyncEvent(
         event.request_id,
         event.invoke_type,
         event.qualifier,
         listed.status,
-        write_time(event.start_time, offset_hours),
-        "" if listed.end_time is None else write_time(listed.end_time, offset_hours),
+        call.time(event.start_time),
+        "" if listed.end_time is None else call.time(listed.end_time),
     )

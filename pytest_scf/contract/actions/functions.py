@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import io
 import os
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from pytest_scf.api_errors import (
     InvalidParameterValueDescription,
     InvalidParameterValueEnvironment,
     InvalidParameterValueEnvironmentSystemProtect,
-    InvalidParameterValueFilters,
     InvalidParameterValueHandler,
     InvalidParameterValueMemorySize,
     InvalidParameterValueNamespace,
@@ -27,38 +27,45 @@ from pytest_scf.api_errors import (
     InvalidParameterValueZipFile,
     InvalidParameterValueZipFileBase64BinasciiError,
     MissingParameterCode,
+    ResourceNotFoundQualifier,
+    ResourceNotFoundVersion,
 )
-from pytest_scf.contract import languages, limits
+from pytest_scf.contract import function_filters, languages, limits
 from pytest_scf.contract.archives import unpack
-from pytest_scf.contract.function_models import (
+from pytest_scf.contract.call import Call
+from pytest_scf.contract.models.function_parts import (
     Code,
-    CreateFunctionRequest,
-    CreateFunctionResponse,
-    DeleteFunctionRequest,
-    DeleteFunctionResponse,
-    DeleteFunctionVersionRequest,
-    DeleteFunctionVersionResponse,
+    DeadLetterConfig,
+    EipConfigOut,
     Environment,
+    IntranetConfigIn,
+    IntranetConfigOut,
+    PublicNetConfigIn,
+    PublicNetConfigOut,
+    Variable,
+    VpcConfig,
+)
+from pytest_scf.contract.models.functions import (
+    CreateFunctionRequest,
+    DeleteFunctionRequest,
+    DeleteFunctionVersionRequest,
     Function,
     GetFunctionRequest,
     GetFunctionResponse,
     ListFunctionsRequest,
     ListFunctionsResponse,
     UpdateFunctionCodeRequest,
-    UpdateFunctionCodeResponse,
     UpdateFunctionConfigurationRequest,
-    UpdateFunctionConfigurationResponse,
 )
-from pytest_scf.contract.times import write_seconds
 from pytest_scf.errors import UsageError
 from pytest_scf.platform import bootstraps
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Server
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.staging import Staging
 
-_REMEMBERED = {field.name for field in fields(GetFunctionResponse)} & {
+#: what a request may say that has no effect, and is told again
+_REMEMBERED = (
     "VpcConfig",
     "Role",
     "ClsLogsetId",
@@ -68,59 +75,68 @@ _REMEMBERED = {field.name for field in fields(GetFunctionResponse)} & {
     "Tags",
     "DnsCache",
     "IntranetConfig",
+    "L5Enable",
+)
+#: the fields of the settings, and the error where the value is not valid
+_FIELDS: dict[str, tuple[str, type[InvalidParameterValue] | type[InvalidParameterFunctionName]]] = {
+    "name": ("FunctionName", InvalidParameterFunctionName),
+    "namespace": ("Namespace", InvalidParameterValueNamespace),
+    "timeout": ("Timeout", InvalidParameterValue),
+    "init_timeout": ("InitTimeout", InvalidParameterValue),
+    "memory": ("MemorySize", InvalidParameterValueMemorySize),
+    "description": ("Description", InvalidParameterValueDescription),
+    "environment": ("Environment", InvalidParameterValueEnvironment),
+    "handler": ("Handler", InvalidParameterValueHandler),
 }
 
 
-def create_function(platform: Platform, request: CreateFunctionRequest, request_id: str) -> CreateFunctionResponse:
+def create_function(call: Call, request: CreateFunctionRequest) -> None:
     asynchronous = request.AsyncRunEnable == "TRUE"
-    timeout = limits.default_timeout(asynchronous=asynchronous) if request.Timeout is None else request.Timeout
-    _check("FunctionName", limits.function_name_problem(request.FunctionName), InvalidParameterFunctionName)
-    _check("Namespace", limits.namespace_problem(request.Namespace), InvalidParameterValueNamespace)
-    _check("Timeout", limits.timeout_problem(timeout, asynchronous=asynchronous))
-    _check("InitTimeout", limits.init_timeout_problem(request.InitTimeout))
-    _check("MemorySize", limits.memory_problem(request.MemorySize), InvalidParameterValueMemorySize)
-    _check_description(request.Description)
+    settings: dict[str, Any] = {
+        "name": request.FunctionName,
+        "namespace": request.Namespace,
+        "timeout": limits.default_timeout(asynchronous=asynchronous) if request.Timeout is None else request.Timeout,
+        "init_timeout": request.InitTimeout,
+        "memory": request.MemorySize,
+        "description": request.Description,
+        "environment": _environment(request.Environment),
+    }
+    _check(settings, asynchronous=asynchronous)
+    call.operations.functions.namespace(request.Namespace)
     if request.Type == "HTTP" and asynchronous:
         raise InvalidParameterValue("The parameter `AsyncRunEnable` cannot be TRUE for a web function (Type HTTP).")
     named, interpreter = _runtime(request.Runtime)
     if request.Type == "Event" and named != languages.CUSTOM:
-        _check("Handler", limits.handler_problem(request.Handler), InvalidParameterValueHandler)
-    with platform.staging.writing() as staging:
+        _check({"handler": request.Handler}, asynchronous=asynchronous)
+    with call.operations.staging.writing() as staging:
         code_root = _code(staging, request.Code)
         config = FunctionConfig(
-            name=request.FunctionName,
-            namespace=request.Namespace,
             handler=request.Handler,
             code_root=code_root,
-            description=request.Description,
             runtime=named,
             interpreter=interpreter,
-            memory=request.MemorySize,
-            timeout=timeout,
-            init_timeout=request.InitTimeout,
-            environment=_environment(request.Environment),
             async_run=asynchronous,
             trace=request.TraceEnable == "TRUE",
-            server=_server(platform, staging, request.Type, named, code_root),
+            server=_server(call, staging, request.Type, named, code_root),
             remembered=_remembered(request),
+            **settings,
         )
-        platform.create_function(config, make_namespace=False)
-    return CreateFunctionResponse()
+        call.operations.create_function(config, make_namespace=False)
 
 
-def _check(field: str, problem: str | None, error: type[Any] = InvalidParameterValue) -> None:
-    if problem is not None:
-        raise error(f"The parameter `{field}` {problem}.", field=field)
-
-
-def _check_description(description: str) -> None:
-    if len(description) > facts.DESCRIPTION_LENGTH:
-        problem = f"has {len(description)} characters, and at most {facts.DESCRIPTION_LENGTH} are accepted"
-        _check("Description", problem, InvalidParameterValueDescription)
+def _check(settings: dict[str, Any], *, asynchronous: bool) -> None:
+    """Raises the API's error for what the cloud refuses."""
+    try:
+        limits.check(settings, asynchronous=asynchronous)
+    except limits.InvalidSetting as invalid:
+        field, error = _FIELDS[invalid.field]
+        if field == "Environment" and any(key.startswith(facts.RESERVED_PREFIXES) for key in settings["environment"]):
+            error = InvalidParameterValueEnvironmentSystemProtect
+        raise error(f"The parameter `{field}` {invalid.problem}.", field=field) from None
 
 
 def _runtime(runtime: str | None) -> tuple[str, Any]:
-    """SILENT what runs a Python that this machine does not have: the test's own, under the name that was asked for."""
+    """Choice: what runs a Python that this machine does not have is the test's own, under the name asked for."""
     try:
         return languages.choose(runtime, None)
     except UsageError as error:
@@ -133,17 +149,16 @@ def _runtime(runtime: str | None) -> tuple[str, Any]:
 
 
 def _environment(environment: Environment | None) -> dict[str, str]:
+    """A variable without a name and a value is how the vendor's clients clear the environment."""
     found: dict[str, str] = {}
     for variable in environment.Variables if environment is not None else ():
-        problem = limits.environment_key_problem(variable.Key)
-        if problem is not None:
-            reserved = variable.Key.startswith(facts.RESERVED_PREFIXES)
-            error = InvalidParameterValueEnvironmentSystemProtect if reserved else InvalidParameterValueEnvironment
-            _check("Environment", problem, error)
+        if not variable.Key and not variable.Value:
+            continue
         if variable.Key in found:
-            _check("Environment", f"has the key {variable.Key} twice", InvalidParameterValueEnvironment)
+            raise InvalidParameterValueEnvironment(
+                f"The parameter `Environment` has the key {variable.Key} twice.", field="Environment"
+            )
         found[variable.Key] = variable.Value
-    _check("Environment", limits.environment_problem(found), InvalidParameterValueEnvironment)
     return found
 
 
@@ -180,28 +195,30 @@ def _unpacked(staging: Staging, zip_file: str) -> Path:
         ) from error
 
 
-def _server(platform: Platform, staging: Staging, kind: str, runtime: str, code_root: Path) -> Server | None:
+def _server(call: Call, staging: Staging, kind: str, runtime: str, code_root: Path) -> Server | None:
+    can_mount = call.operations.isolation == "namespaces"
     try:
         if kind == "HTTP":
-            return bootstraps.web_server(code_root, staging=staging.new, can_mount=platform.isolation == "namespaces")
+            return bootstraps.web_server(code_root, staging=staging.new, can_mount=can_mount)
         return bootstraps.custom_runtime(code_root) if runtime == languages.CUSTOM else None
     except UsageError as error:
         raise InvalidParameterValueCode(f"The parameter `Code` is not valid: {error}.", field="Code") from error
 
 
-def _remembered(request: Any) -> dict[str, object]:
-    return {name: value for name in sorted(_REMEMBERED) if (value := getattr(request, name, None)) is not None}
+def _remembered(request: CreateFunctionRequest | UpdateFunctionConfigurationRequest) -> dict[str, object]:
+    return {name: value for name in _REMEMBERED if (value := getattr(request, name, None)) is not None}
 
 
 # Reading -----------------------------------------------------------------------------------------------------------
 
 
-def get_function(platform: Platform, request: GetFunctionRequest, request_id: str) -> GetFunctionResponse:
-    function = platform.functions.get(request.Namespace, request.FunctionName)
-    config = function.resolve(request.Qualifier)
-    hours = platform.settings.utc_offset_hours
+def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse:
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
+    with _version_not_found():
+        config = function.resolve(request.Qualifier)
     version = function.versions.get(config.version)
-    variables = [{"Key": key, "Value": value} for key, value in config.environment.items()]
+    variables = tuple(Variable(Key=key, Value=value) for key, value in config.environment.items())
+    remembered: Any = config.remembered
     return GetFunctionResponse(
         FunctionName=function.name,
         FunctionId=function.id,
@@ -215,15 +232,38 @@ def get_function(platform: Platform, request: GetFunctionRequest, request_id: st
         MemorySize=config.memory,
         Timeout=config.timeout,
         InitTimeout=config.init_timeout,
-        Environment={"Variables": variables},
+        Environment=Environment(Variables=variables),
         AsyncRunEnable=_flag(config.async_run),
         TraceEnable=_flag(config.trace),
-        AddTime=write_seconds(function.add_time if version is None else version.time, hours),
-        ModTime=write_seconds(function.mod_time if version is None else version.time, hours),
+        AddTime=call.seconds(function.add_time if version is None else version.time),
+        ModTime=call.seconds(function.mod_time if version is None else version.time),
         CodeSize=code_size(config.code_root),
         CodeInfo=_code_info(config) if request.ShowCode == "TRUE" else "",
-        **config.remembered,  # type: ignore[arg-type]
+        VpcConfig=remembered.get("VpcConfig", VpcConfig()),
+        Role=remembered.get("Role", ""),
+        ClsLogsetId=remembered.get("ClsLogsetId", ""),
+        ClsTopicId=remembered.get("ClsTopicId", ""),
+        DeadLetterConfig=remembered.get("DeadLetterConfig", DeadLetterConfig()),
+        PublicNetConfig=_public_net(remembered.get("PublicNetConfig", PublicNetConfigIn())),
+        Tags=remembered.get("Tags", ()),
+        DnsCache=remembered.get("DnsCache", "FALSE"),
+        IntranetConfig=IntranetConfigOut(IpFixed=remembered.get("IntranetConfig", IntranetConfigIn()).IpFixed),
+        L5Enable=remembered.get("L5Enable", "FALSE"),
     )
+
+
+@contextlib.contextmanager
+def _version_not_found() -> Iterator[None]:
+    """This action has a code of its own for a version that there is not."""
+    try:
+        yield
+    except ResourceNotFoundQualifier as error:
+        raise ResourceNotFoundVersion(error.message) from None
+
+
+def _public_net(config: PublicNetConfigIn) -> PublicNetConfigOut:
+    eip = EipConfigOut() if config.EipConfig is None else EipConfigOut(EipStatus=config.EipConfig.EipStatus)
+    return PublicNetConfigOut(PublicNetStatus=config.PublicNetStatus, EipConfig=eip)
 
 
 def _flag(value: bool) -> str:
@@ -243,37 +283,26 @@ def _code_info(config: FunctionConfig) -> str:
     return ""
 
 
-def list_functions(platform: Platform, request: ListFunctionsRequest, request_id: str) -> ListFunctionsResponse:
-    """SILENT which Filters there are beside the vendor's examples: Status, Runtime and Type are known here."""
-    platform.functions.namespace(request.Namespace)
+def list_functions(call: Call, request: ListFunctionsRequest) -> ListFunctionsResponse:
+    call.operations.functions.namespace(request.Namespace)
+    wanted = function_filters.compiled(request.Filters)
     found = [
         function
-        for function in platform.functions.all(request.Namespace)
-        if request.SearchKey in function.name and request.Description in function.config.description
+        for function in call.operations.functions.all(request.Namespace)
+        if request.SearchKey in function.name
+        and request.Description in function.config.description
+        and request.Type in (None, "", function.config.type)
+        and wanted(function)
     ]
-    for one in request.Filters:
-        found = [function for function in found if _facet(function, one.Name) in one.Values]
     keys = {"AddTime": "add_time", "ModTime": "mod_time", "FunctionName": "name"}
     found.sort(key=lambda function: getattr(function, keys[request.Orderby]), reverse=request.Order == "DESC")
-    hours = platform.settings.utc_offset_hours
-    page = [_listed(function, hours) for function in found[request.Offset : request.Offset + request.Limit]]
+    page = [_listed(call, function) for function in found[request.Offset : request.Offset + request.Limit]]
     return ListFunctionsResponse(page, len(found))
 
 
-def _facet(function: FunctionRecord, name: str) -> str:
-    facets: Mapping[str, str] = {
-        "Status": "Active",
-        "Runtime": function.config.runtime,
-        "Type": function.config.type,
-        "FunctionName": function.name,
-    }
-    if name not in facets:
-        raise InvalidParameterValueFilters(field="Filters.Name", value=name, expected=f"one of {', '.join(facets)}")
-    return facets[name]
-
-
-def _listed(function: FunctionRecord, hours: float) -> Function:
+def _listed(call: Call, function: FunctionRecord) -> Function:
     config = function.config
+    remembered: Any = config.remembered
     return Function(
         FunctionName=function.name,
         FunctionId=function.id,
@@ -283,63 +312,51 @@ def _listed(function: FunctionRecord, hours: float) -> Function:
         Description=config.description,
         AsyncRunEnable=_flag(config.async_run),
         TraceEnable=_flag(config.trace),
-        AddTime=write_seconds(function.add_time, hours),
-        ModTime=write_seconds(function.mod_time, hours),
+        AddTime=call.seconds(function.add_time),
+        ModTime=call.seconds(function.mod_time),
         ReservedConcurrencyMem=function.reserved_memory or 0,
-        Tags=config.remembered.get("Tags", []),
+        Tags=remembered.get("Tags", ()),
     )
 
 
 # Changing ----------------------------------------------------------------------------------------------------------
 
 
-def update_function_code(
-    platform: Platform, request: UpdateFunctionCodeRequest, request_id: str
-) -> UpdateFunctionCodeResponse:
+def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None:
     """Events that run keep the old code; later ones get new instances."""
-    function = platform.functions.get(request.Namespace, request.FunctionName)
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
     config = function.config
     code = request.Code if request.ZipFile is None else Code(ZipFile=request.ZipFile)
-    handler = config.handler if request.Handler is None else request.Handler
     if config.server is not None and config.server.kind == "image":
         raise InvalidParameterValueCode(f"The function {function.name} is an image function: deploy another instead.")
-    if config.server is None:
-        _check("Handler", limits.handler_problem(handler), InvalidParameterValueHandler)
-    with platform.staging.writing() as staging:
-        changes: dict[str, Any] = {"code_root": _code(staging, code)}
-        if request.Handler is not None:
-            changes["handler"] = handler
-        if config.server is not None:
-            changes["server"] = _server(platform, staging, config.type, config.runtime, changes["code_root"])
-        platform.update_function(function, lambda before: replace(before, **changes))
-    if request.Publish == "TRUE":
-        platform.publish_version(function)
-    return UpdateFunctionCodeResponse()
-
-
-def update_function_configuration(
-    platform: Platform, request: UpdateFunctionConfigurationRequest, request_id: str
-) -> UpdateFunctionConfigurationResponse:
-    """What is not given stays. Whether a function has asynchronous execution is none of it (contract 2)."""
-    function = platform.functions.get(request.Namespace, request.FunctionName)
-    config = function.config
-    remembered = _remembered(request)
     changes: dict[str, Any] = {}
-    if request.Description is not None:
-        _check_description(request.Description)
-        changes["description"] = request.Description
-    if request.MemorySize is not None:
-        _check("MemorySize", limits.memory_problem(request.MemorySize), InvalidParameterValueMemorySize)
-        changes["memory"] = request.MemorySize
-    if request.Timeout is not None:
-        _check("Timeout", limits.timeout_problem(request.Timeout, asynchronous=config.async_run))
-        changes["timeout"] = request.Timeout
-    if request.InitTimeout is not None:
-        _check("InitTimeout", limits.init_timeout_problem(request.InitTimeout))
-        changes["init_timeout"] = request.InitTimeout
-    if request.Environment is not None:
-        changes["environment"] = _environment(request.Environment)
-    if request.Runtime is not None:
+    if request.Handler is not None:
+        changes["handler"] = request.Handler
+        if config.server is None:
+            _check(changes, asynchronous=config.async_run)
+    with call.operations.staging.writing() as staging:
+        code_root = changes["code_root"] = _code(staging, code)
+        if config.server is not None:
+            changes["server"] = _server(call, staging, config.type, config.runtime, code_root)
+        call.operations.update_function(function, lambda before: replace(before, **changes))
+    if request.Publish == "TRUE":
+        call.operations.publish_version(function)
+
+
+def update_function_configuration(call: Call, request: UpdateFunctionConfigurationRequest) -> None:
+    """What is not given stays. Whether a function has asynchronous execution is none of it (contract 2)."""
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
+    config = function.config
+    given = {
+        "description": request.Description,
+        "memory": request.MemorySize,
+        "timeout": request.Timeout,
+        "init_timeout": request.InitTimeout,
+        "environment": None if request.Environment is None else _environment(request.Environment),
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    _check(changes, asynchronous=config.async_run)
+    if request.Runtime is not None and request.Runtime != config.runtime:
         if config.server is not None or request.Runtime == languages.CUSTOM:
             raise InvalidParameterValueRuntime(
                 f"The parameter `Runtime` of function {function.name} cannot be changed from {config.runtime} to "
@@ -347,28 +364,24 @@ def update_function_configuration(
                 field="Runtime",
             )
         changes["runtime"], changes["interpreter"] = _runtime(request.Runtime)
-    platform.update_function(
+    remembered = _remembered(request)
+    call.operations.update_function(
         function, lambda before: replace(before, remembered={**before.remembered, **remembered}, **changes)
     )
     if request.Publish == "TRUE":
-        platform.publish_version(function)
-    return UpdateFunctionConfigurationResponse()
+        call.operations.publish_version(function)
 
 
-def delete_function(platform: Platform, request: DeleteFunctionRequest, request_id: str) -> DeleteFunctionResponse:
+def delete_function(call: Call, request: DeleteFunctionRequest) -> None:
     """With a Qualifier, that version alone."""
-    function = platform.functions.get(request.Namespace, request.FunctionName)
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
     if request.Qualifier is None:
-        platform.delete_function(function)
+        call.operations.delete_function(function)
     else:
-        platform.delete_version(function, request.Qualifier)
-    return DeleteFunctionResponse()
+        call.operations.delete_version(function, request.Qualifier)
 
 
-def delete_function_version(
-    platform: Platform, request: DeleteFunctionVersionRequest, request_id: str
-) -> DeleteFunctionVersionResponse:
+def delete_function_version(call: Call, request: DeleteFunctionVersionRequest) -> None:
     """With ForceDelete the aliases that lead to the version go with it."""
-    function = platform.functions.get(request.Namespace, request.FunctionName)
-    platform.delete_version(function, request.Qualifier, force=request.ForceDelete == "TRUE")
-    return DeleteFunctionVersionResponse()
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
+    call.operations.delete_version(function, request.Qualifier, force=request.ForceDelete == "TRUE")

@@ -5,64 +5,98 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_scf import facts
-from pytest_scf.contract.models import (
+from pytest_scf.contract.call import Call
+from pytest_scf.contract.models.invoking import (
     InvokeFunctionRequest,
     InvokeFunctionResponse,
     InvokeRequest,
     InvokeResponse,
     Result,
 )
-from pytest_scf.contract.validators import too_large
+from pytest_scf.contract.validators import check_event_size
 from pytest_scf.platform.status import SUCCESS
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.platform import Platform
-    from pytest_scf.platform.records import Attempt
+    from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.platform.records import Attempt, Invocation
 
 
-def invoke(platform: Platform, request: InvokeRequest, request_id: str) -> InvokeResponse:
-    payload = request.ClientContext
-    if request.InvocationType == "Event":
-        if len(payload) > facts.ASYNC_EVENT_BYTES:
-            raise too_large("ClientContext", len(payload), facts.ASYNC_EVENT_BYTES)
-        function = platform.functions.get(request.Namespace, request.FunctionName)
-        platform.invoke(
-            function,
-            payload,
-            # Only of a function with asynchronous execution it makes an event, which the API lists and terminates.
-            asynchronous=True,
-            qualifier=request.Qualifier,
-            routing_key=request.RoutingKey,
-            request_id=request_id,
-        )
-        return InvokeResponse(Result("", "", "", 0, 0.0, 0, request_id, 0))
-    return InvokeResponse(_invoke_and_wait(platform, request, payload, request_id))
+def start(
+    call: Call,
+    function: FunctionRecord,
+    payload: bytes,
+    *,
+    asynchronous: bool,
+    qualifier: str | None = None,
+    routing_key: str = "",
+    field: str = "ClientContext",
+) -> Invocation:
+    """Have a function called with an event, JSON as bytes; ``field`` is where the request had it.
+
+    Only of a function with asynchronous execution an asynchronous call makes an event, which the API lists and
+    terminates. Raises the API's errors: 406 for an event that is too large, 432, 435, 442 ...
+    """
+    check_event_size(field, payload, asynchronous=asynchronous)
+    return call.operations.invoke(
+        function,
+        payload,
+        asynchronous=asynchronous,
+        qualifier=qualifier,
+        routing_key=routing_key,
+        request_id=call.request_id,
+    )
 
 
-def invoke_function(platform: Platform, request: InvokeFunctionRequest, request_id: str) -> InvokeFunctionResponse:
-    return InvokeFunctionResponse(_invoke_and_wait(platform, request, request.Event, request_id))
-
-
-def _invoke_and_wait(
-    platform: Platform, request: InvokeRequest | InvokeFunctionRequest, payload: bytes, request_id: str
-) -> Result:
-    function = platform.functions.get(request.Namespace, request.FunctionName)
-    event = platform.invoke(
+def call_and_wait(
+    call: Call,
+    function: FunctionRecord,
+    payload: bytes,
+    *,
+    qualifier: str | None = None,
+    routing_key: str = "",
+    field: str = "ClientContext",
+) -> Invocation:
+    """``start``, then wait for the end: without a timeout here, as the function's own ends it."""
+    event = start(
+        call,
         function,
         payload,
         asynchronous=False,
+        qualifier=qualifier,
+        routing_key=routing_key,
+        field=field,
+    )
+    call.operations.wait_final(event)
+    return event
+
+
+def invoke(call: Call, request: InvokeRequest) -> InvokeResponse:
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
+    payload, qualifier, routing_key = request.ClientContext, request.Qualifier, request.RoutingKey
+    if request.InvocationType == "Event":
+        start(call, function, payload, asynchronous=True, qualifier=qualifier, routing_key=routing_key)
+        return InvokeResponse(Result("", "", "", 0, 0.0, 0, call.request_id, 0))
+    event = call_and_wait(call, function, payload, qualifier=qualifier, routing_key=routing_key)
+    return InvokeResponse(result_of(event.attempt, request.LogType))
+
+
+def invoke_function(call: Call, request: InvokeFunctionRequest) -> InvokeFunctionResponse:
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
+    event = call_and_wait(
+        call,
+        function,
+        request.Event,
         qualifier=request.Qualifier,
         routing_key=request.RoutingKey,
-        request_id=request_id,
+        field="Event",
     )
-    # Without a timeout here: the function's own ends the event.
-    platform.wait_final(event)
-    return _result_of(event.attempt, request.LogType)
+    return InvokeFunctionResponse(result_of(event.attempt, request.LogType))
 
 
-def _result_of(attempt: Attempt, log_type: str) -> Result:
+def result_of(attempt: Attempt, log_type: str = "None") -> Result:
+    """What the API's Result says of an attempt that has ended."""
     # The first character of a tail may have lost bytes to the cut: it is left out.
-    log = attempt.log.tail(facts.LOG_TAIL_BYTES).decode(errors="ignore") if log_type == "Tail" else ""
+    log = attempt.log.tail(facts.LOG_TAIL_BYTES).decode(errors="ignore") if log_type != "None" else ""
     return Result(
         log,
         attempt.ret_msg,

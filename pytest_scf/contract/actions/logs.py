@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pytest_scf import facts
 from pytest_scf.api_errors import InvalidParameterValueLimit, InvalidParameterValueStartTimeOrEndTime
-from pytest_scf.contract.log_models import (
+from pytest_scf.contract.call import Call
+from pytest_scf.contract.models.logs import (
     LOGS_REACH,
     FunctionLog,
     GetFunctionLogsRequest,
@@ -19,12 +20,10 @@ from pytest_scf.contract.log_models import (
     LogSearchContext,
     RequestStatus,
 )
-from pytest_scf.contract.times import microseconds_of, write_seconds
 from pytest_scf.platform import status
 from pytest_scf.platform.event_index import in_microseconds
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.records import Attempt, Invocation
 
 _QUARTER = 15 * 60 * 1_000_000
@@ -45,45 +44,42 @@ _CODES = {
 }
 
 
-def get_request_status(
-    platform: Platform, request: GetRequestStatusRequest, request_id: str
-) -> GetRequestStatusResponse:
+def get_request_status(call: Call, request: GetRequestStatusRequest) -> GetRequestStatusResponse:
     """SILENT what is answered for an id that nobody knows: an empty list; and the order of attempts: latest first.
 
     SILENT too what is told of an invocation that waits, for an instance or its next attempt: here it runs (RetCode 1).
     """
-    function = platform.functions.get(request.Namespace, request.FunctionName)
-    offset_hours = platform.settings.utc_offset_hours
-    now = in_microseconds(platform.clock.now())
+    function = call.operations.functions.get(request.Namespace, request.FunctionName)
+    now = call.now()
     if request.StartTime is not None and request.EndTime is None:
         raise InvalidParameterValueStartTimeOrEndTime(
             "The parameter `StartTime` needs `EndTime`, which is missing.", field="EndTime"
         )
-    start = now - _QUARTER if request.StartTime is None else microseconds_of(request.StartTime, offset_hours)
-    end = now if request.EndTime is None else microseconds_of(request.EndTime, offset_hours)
+    start = now - _QUARTER if request.StartTime is None else call.microseconds(request.StartTime)
+    end = now if request.EndTime is None else call.microseconds(request.EndTime)
     if end <= start:
         raise InvalidParameterValueStartTimeOrEndTime(
             field="EndTime", value=str(request.EndTime), expected=_later_than(request.StartTime)
         )
-    event = platform.events.find(request.FunctionRequestId)
+    event = call.operations.events.find(request.FunctionRequestId)
     found = []
     if event is not None and event.function is function:
         found = [each for each in event.attempts if start <= in_microseconds(each.began) <= end]
     found.reverse()
-    return GetRequestStatusResponse(len(found), [_status(each, offset_hours) for each in found])
+    return GetRequestStatusResponse(len(found), [_status(call, each) for each in found])
 
 
 def _later_than(start: datetime | None) -> str:
     return "later than 15 minutes ago, where `StartTime` is not sent" if start is None else f"later than {start}"
 
 
-def _status(event: Attempt, offset_hours: float) -> RequestStatus:
+def _status(call: Call, event: Attempt) -> RequestStatus:
     state = event.status  # read first, as it is written last: it may end meanwhile
     return RequestStatus(
         event.function.name,
         "" if state == status.RUNNING else event.ret_msg,
         event.request_id,
-        write_seconds(event.began, offset_hours),
+        call.seconds(event.began),
         1 if state == status.RUNNING else 0 if state == status.FINISHED else -1,
         event.duration_ms,
         round(event.memory_bytes / facts.MIB, 3),
@@ -94,34 +90,33 @@ def _status(event: Attempt, offset_hours: float) -> RequestStatus:
 # The logs ----------------------------------------------------------------------------------------------------------
 
 
-def get_function_logs(platform: Platform, request: GetFunctionLogsRequest, request_id: str) -> GetFunctionLogsResponse:
+def get_function_logs(call: Call, request: GetFunctionLogsRequest) -> GetFunctionLogsResponse:
     """SILENT whose logs are meant without a FunctionName: those of all functions of the namespace."""
     if request.FunctionName is not None:
-        platform.functions.get(request.Namespace, request.FunctionName, request.Qualifier or "$LATEST")
+        call.operations.functions.get(request.Namespace, request.FunctionName, request.Qualifier or "$LATEST")
     if request.Offset + request.Limit > LOGS_REACH:
         raise InvalidParameterValueLimit(
             field="Limit", value=request.Limit, expected=f"at most {LOGS_REACH} together with `Offset`"
         )
-    offset_hours = platform.settings.utc_offset_hours
-    start, end = _span(request, in_microseconds(platform.clock.now()), offset_hours)
+    start, end = _span(call, request)
     wanted = _filter(request)
     found = [
         each
-        for event in _remembered(platform, request)
+        for event in _remembered(call, request)
         for each in event.begun
         if start <= in_microseconds(each.began) <= end and wanted(each)
     ]
     found.sort(key=_KEYS[request.OrderBy], reverse=request.Order == "desc")
     page = found[request.Offset : request.Offset + request.Limit]
-    return GetFunctionLogsResponse(len(found), [_log(each, offset_hours) for each in page], LogSearchContext())
+    return GetFunctionLogsResponse(len(found), [_log(call, each) for each in page], LogSearchContext())
 
 
-def _span(request: GetFunctionLogsRequest, now: int, offset_hours: float) -> tuple[int, int]:
+def _span(call: Call, request: GetFunctionLogsRequest) -> tuple[int, int]:
     """SILENT what one of them is where it is not sent: EndTime now, StartTime a day before it, or both a day apart."""
-    start = None if request.StartTime is None else microseconds_of(request.StartTime, offset_hours)
-    end = None if request.EndTime is None else microseconds_of(request.EndTime, offset_hours)
+    start = None if request.StartTime is None else call.microseconds(request.StartTime)
+    end = None if request.EndTime is None else call.microseconds(request.EndTime)
     if end is None:
-        end = now if start is None else start + _DAY
+        end = call.now() if start is None else start + _DAY
     if start is None:
         start = end - _DAY
     if start > end or end - start > _DAY:
@@ -130,11 +125,11 @@ def _span(request: GetFunctionLogsRequest, now: int, offset_hours: float) -> tup
     return start, end
 
 
-def _remembered(platform: Platform, request: GetFunctionLogsRequest) -> Iterator[Invocation]:
+def _remembered(call: Call, request: GetFunctionLogsRequest) -> Iterator[Invocation]:
     if request.FunctionRequestId is None:
-        events = platform.events.all()
+        events = call.operations.events.all()
     else:
-        event = platform.events.find(request.FunctionRequestId)
+        event = call.operations.events.find(request.FunctionRequestId)
         events = [] if event is None else [event]
     for event in events:
         function = event.function
@@ -166,14 +161,14 @@ _KEYS: dict[str, Callable[[Attempt], tuple[object, float]]] = {
 }
 
 
-def _log(event: Attempt, offset_hours: float) -> FunctionLog:
+def _log(call: Call, event: Attempt) -> FunctionLog:
     state = event.status
     running = state == status.RUNNING
     return FunctionLog(
         event.function.name,
         "" if running else event.ret_msg,
         event.request_id,
-        write_seconds(event.began, offset_hours),
+        call.seconds(event.began),
         2 if running else 0 if state == status.FINISHED else 3 if state == status.ABORTED else event.status_code,
         0 if running else 1,
         event.duration_ms,

@@ -7,57 +7,44 @@ from typing import TYPE_CHECKING
 
 from pytest_scf import facts
 from pytest_scf.api_errors import InvalidParameterValueNamespace
-from pytest_scf.contract import function_models as models
 from pytest_scf.contract import limits
-from pytest_scf.contract.times import write_seconds
+from pytest_scf.contract.call import Call
+from pytest_scf.contract.models import namespaces as models
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.registry import Namespace
 
 
-def create_namespace(
-    platform: Platform, request: models.CreateNamespaceRequest, request_id: str
-) -> models.CreateNamespaceResponse:
+def create_namespace(call: Call, request: models.CreateNamespaceRequest) -> None:
     problem = limits.namespace_problem(request.Namespace)
     if problem is not None:
         raise InvalidParameterValueNamespace(f"The parameter `Namespace` {problem}.", field="Namespace")
-    platform.functions.create_namespace(request.Namespace, request.Description)
-    return models.CreateNamespaceResponse()
+    call.operations.functions.create_namespace(request.Namespace, request.Description)
 
 
-def update_namespace(
-    platform: Platform, request: models.UpdateNamespaceRequest, request_id: str
-) -> models.UpdateNamespaceResponse:
-    platform.functions.update_namespace(request.Namespace, request.Description)
-    return models.UpdateNamespaceResponse()
+def update_namespace(call: Call, request: models.UpdateNamespaceRequest) -> None:
+    call.operations.functions.update_namespace(request.Namespace, request.Description)
 
 
-def delete_namespace(
-    platform: Platform, request: models.DeleteNamespaceRequest, request_id: str
-) -> models.DeleteNamespaceResponse:
+def delete_namespace(call: Call, request: models.DeleteNamespaceRequest) -> None:
     """Raises FailedOperation.DeleteNamespace while there are functions in it."""
-    platform.functions.delete_namespace(request.Namespace)
-    return models.DeleteNamespaceResponse()
+    call.operations.functions.delete_namespace(request.Namespace)
 
 
-def list_namespaces(
-    platform: Platform, request: models.ListNamespacesRequest, request_id: str
-) -> models.ListNamespacesResponse:
+def list_namespaces(call: Call, request: models.ListNamespacesRequest) -> models.ListNamespacesResponse:
     found = [
         namespace
-        for namespace in platform.functions.namespaces()
+        for namespace in call.operations.functions.namespaces()
         if all(_matches(namespace, each) for each in request.SearchKey)
     ]
     key = attrgetter("name" if request.Orderby == "Name" else "mod_time")
     found.sort(key=key, reverse=request.Order == "DESC")
-    hours = platform.settings.utc_offset_hours
     page = [
         models.Namespace(
             each.name,
             each.description,
-            write_seconds(each.add_time, hours),
-            write_seconds(each.mod_time, hours),
+            call.seconds(each.add_time),
+            call.seconds(each.mod_time),
             "DEFAULT" if each.name == facts.DEFAULT_NAMESPACE else "CUSTOM",
         )
         for each in found[request.Offset : request.Offset + request.Limit]

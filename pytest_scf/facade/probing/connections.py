@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_scf.runtimes.probe import link
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.platform import Platform
+    from pytest_scf.contract.operations import Operations
 
 #: connections that one instance may have at the same time: one for each thread that asks
 CONNECTIONS_LIMIT = 256
@@ -94,14 +94,14 @@ class Connections:
         if self.gone:
             raise Gone
 
-    def suspend(self, platform: Platform) -> None:
+    def suspend(self, platform: Operations) -> None:
         """A thread of the instance is stopped on purpose: limits stand still until all of them go on."""
         with self._lock:
             self._stopped += 1
             if self._stopped == 1:
                 platform.suspend_limits(self.instance)
 
-    def resume(self, platform: Platform) -> None:
+    def resume(self, platform: Operations) -> None:
         with self._lock:
             self._stopped -= 1
             if not self._stopped:

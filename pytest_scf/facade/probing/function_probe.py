@@ -14,9 +14,9 @@ from pytest_scf.facade.probing.stubs import Stub, StubTable
 from pytest_scf.runtimes.probe import link
 
 if TYPE_CHECKING:
+    from pytest_scf.contract.operations import Operations
     from pytest_scf.facade.handles import Session
     from pytest_scf.platform.functions import FunctionRecord
-    from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 
 #: seconds that a side_effect of the user's is given to return once its instance is gone and the runtime closes
@@ -26,7 +26,7 @@ LEAVE_DEADLINE = 5.0
 class FunctionProbe:
     """Of one function: made when it first uses something of this."""
 
-    def __init__(self, platform: Platform, setup: dict[str, str] | None = None) -> None:
+    def __init__(self, platform: Operations, setup: dict[str, str] | None = None) -> None:
         self._platform = platform
         self._setup = setup
         self._lock = threading.Lock()

@@ -1,11 +1,15 @@
-"""The requests and responses of GetRequestStatus and GetFunctionLogs; see ``models`` for how they are written."""
+"""The requests and responses of GetRequestStatus and GetFunctionLogs; see the package for how they are written."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pytest_scf import api_errors
-from pytest_scf.contract.models import FunctionName_, Namespace_
+from pytest_scf import api_errors, facts
+from pytest_scf.contract.models.fields import (
+    FunctionName_,
+    Namespace_,
+    Text_,
+)
 from pytest_scf.contract.request import RequestReader
 from pytest_scf.contract.validators import DateTime, Integer, OneOf, String
 
@@ -22,7 +26,7 @@ Moment_ = Annotated[datetime | None, DateTime()]
 class GetRequestStatusRequest:
     FunctionName: FunctionName_
     FunctionRequestId: RequestId_
-    Namespace: Namespace_ = "default"
+    Namespace: Namespace_ = facts.DEFAULT_NAMESPACE
     StartTime: Moment_ = None
     EndTime: Moment_ = None
 
@@ -57,19 +61,13 @@ class LogFilter:
     ] = None
 
 
-def _text_or_empty(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise api_errors.InvalidParameter(field=name, value=value, expected="a string")
-    return value
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSearchContext:
     """The vendor has taken it out of service: it is read, answered empty, and does nothing."""
 
-    Offset: Annotated[str, _text_or_empty] = ""
+    Offset: Text_ = ""
     Limit: Annotated[int, Integer(0)] = 0
-    Keyword: Annotated[str, _text_or_empty] = ""
+    Keyword: Text_ = ""
     Type: Annotated[str, OneOf("Application", "Platform", "")] = ""
 
 
@@ -86,7 +84,7 @@ class GetFunctionLogsRequest:
         OneOf("function_name", "duration", "mem_usage", "start_time", error=api_errors.InvalidParameterValueOrderBy),
     ] = "start_time"
     Filter: Annotated[LogFilter | None, RequestReader(LogFilter)] = None
-    Namespace: Namespace_ = "default"
+    Namespace: Namespace_ = facts.DEFAULT_NAMESPACE
     Qualifier: Annotated[str | None, String(error=api_errors.InvalidParameterValueQualifier)] = None
     FunctionRequestId: Annotated[str | None, String(error=api_errors.InvalidParameterValueFunctionRequestId)] = None
     StartTime: Moment_ = None
