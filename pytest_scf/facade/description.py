@@ -19,6 +19,9 @@ VERBOSE_LOG_LINES = 200
 LINE_LENGTH = 400
 _STILL_RUNNING = "the event is still RUNNING"
 #: the lines of a log that the cloud writes for every request: they tell what the status tells
+_OUR_FRAMES = re.compile(
+    r'  File "(?:[^"]*/pytest_scf/(?:runtimes|instances)/[^"]*", line \d+ in|<string>", line 4 in <module>)'
+)
 _FRAME = re.compile(r"(START|END|Report|Response|ERROR|Init Report|Provisioned Report) RequestId: ?\S")
 
 
@@ -71,7 +74,7 @@ def _course(event: Described, steps: Iterable[Transition], verbose: bool) -> Ite
 
 
 def _is_frame(line: LogLine) -> bool:
-    return line.source == "Platform" and _FRAME.match(line.text) is not None
+    return (_FRAME if line.source == "Platform" else _OUR_FRAMES).match(line.text) is not None
 
 
 def _since(start: datetime, time: datetime) -> str:

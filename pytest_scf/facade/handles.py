@@ -24,7 +24,7 @@ from pytest_scf.facade.asynchronous import EMPTY, AsyncEvent, AsyncFunction
 from pytest_scf.facade.description import describe, headline, one_line
 from pytest_scf.facade.hints import Failure, hints
 from pytest_scf.facade.payload import encode
-from pytest_scf.facade.tracebacks import SourceFiles, shortened
+from pytest_scf.facade.tracebacks import SourceFiles, from_fault_handler, shortened
 from pytest_scf.facade.values import LogLine, Transition
 from pytest_scf.facts import FAILED, FINISHED, RUNNING
 from pytest_scf.platform.records import Attempt, Invocation
@@ -410,12 +410,24 @@ class _Invocation(_Handle):
 
     @property
     def traceback(self) -> str:
-        """The traceback of the user's code, as text, with the paths of this machine; "" where there is none."""
+        """The traceback of the user's code, as text, with the paths of this machine; "" where there is none.
+
+        Where the time was up, or the process crashed, it is the stack of Python code at that moment.
+        """
         error = self.error
         stack = "" if error is None else str(error.get("stackTrace") or "")
         if _OF_JSON.match(stack):
             return ""  # what the handler returned is no JSON: there is no line of the user's code to show
-        return self._session.files(self._attempt).translate(stack)
+        files = self._session.files(self._attempt)
+        return files.translate(stack or from_fault_handler(self._fault(), files.on_disk))
+
+    def _fault(self) -> str:
+        """What faulthandler wrote when the time was up, or when the process crashed."""
+        attempt = self._attempt
+        if attempt.stack_dump or attempt.exit is None or attempt.exit.signal is None:
+            return attempt.stack_dump
+        _, found, dump = attempt.log.user_text().rpartition("Fatal Python error: ")
+        return dump if found else ""
 
     @property
     def logs(self) -> Logs:

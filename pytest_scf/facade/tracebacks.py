@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pytest_scf.facts import CODE_ROOT
+from pytest_scf.runtimes import fault_dump
 
 # A frame as Python's traceback shows it, as faulthandler does, and a path as Node.js shows it.
 _PYTHON_FILE = re.compile(r'^(\s*File ")([^"\n]+)(", line \d+)', re.MULTILINE)
@@ -58,28 +59,25 @@ class SourceFiles:
 
 
 def from_fault_handler(dump: str, read: Callable[[str], str]) -> str:
-    """The stack of the main thread that faulthandler wrote, in the form and order of Python's own traceback.
+    """The stack that faulthandler wrote, in the form and order of Python's own traceback.
 
     ``read`` gives the path at which the text of a file can be read. The frames of the runtime are left out; "" where
     nothing else is there.
     """
     frames: list[str] = []
-    thread: list[str] = []
-    for line in [*dump.splitlines(), "Thread"]:
+    for line in dump.splitlines():
         found = _FAULT_FRAME.match(line)
-        if found is not None:
-            if not _is_ours(found[1]):
-                thread.append(f'  File "{found[1]}", line {found[2]}, in {found[3]}')
-                source = linecache.getline(read(found[1]), int(found[2])).strip()
-                thread[-1] += f"\n    {source}" if source else ""
-        elif line.startswith(("Thread", "Current thread")):
-            # The main thread's is the last; a thread of the runtime's own has no frame of the user's.
-            frames, thread = thread or frames, []
-    return "\n".join(["Traceback (most recent call last):", *reversed(frames)]) if frames else ""
-
-
-def _is_ours(file: str) -> bool:
-    return file.startswith((_OUR_PLACE + os.sep, "<frozen "))
+        if found is None:
+            if frames:
+                break
+            continue
+        if found[1].endswith(fault_dump.OUTERMOST[0].rstrip('"')):
+            break  # what called the user's code
+        if not found[1].startswith((_OUR_PLACE + os.sep, "<frozen ")):
+            source = linecache.getline(read(found[1]), int(found[2])).strip()
+            frame = f'  File "{found[1]}", line {found[2]}, in {found[3]}'
+            frames.append(f"{frame}\n    {source}" if source else frame)
+    return "\n".join(["Stack at the end (most recent call last):", *reversed(frames)]) if frames else ""
 
 
 def shortened(text: str) -> str:

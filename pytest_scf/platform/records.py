@@ -127,6 +127,8 @@ class Attempt:
     payload: bytes = b""
     signals: tuple[SignalNote, ...] = ()
     notices: tuple[str, ...] = ()
+    #: what faulthandler wrote when the time was up, just before the process was killed
+    stack_dump: str = ""
     #: causes that came when the attempt was decided already
     too_late: tuple[Transition, ...] = ()
     #: when it got its instance, where that was not when the invocation was asked for
@@ -231,6 +233,9 @@ class Attempt:
 
     def note(self, text: str) -> None:
         self.notices += (text,)
+
+    def note_stack(self, dump: str) -> None:
+        self.stack_dump = dump
 
     def note_signal(self, note: SignalNote) -> None:
         self.signals += (note,)

@@ -20,6 +20,7 @@ from pytest_scf.errors import ScfError
 from pytest_scf.facts import MIB
 from pytest_scf.instances import memory, netstat, procstatus
 from pytest_scf.instances.reactor import Reactor
+from pytest_scf.instances.stack_dump import StackDump
 from pytest_scf.platform import outcomes
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
@@ -431,6 +432,18 @@ class Scheduler:
         """Kill an instance whose attempt is decided, after its coverage is saved where that is counted."""
         instance.process.save_coverage_then(instance.process.kill, COVERAGE_DEADLINE)
 
+    def _kill_after_stack(self, instance: InstanceRecord, attempt: Attempt) -> None:
+        """Kill an instance whose attempt is decided, after it was asked where its handler is."""
+        if not instance.config.is_python:
+            self.kill_after_coverage(instance)
+            return
+
+        def found(stack: str) -> None:
+            attempt.note_stack(stack)
+            self.kill_after_coverage(instance)
+
+        StackDump(self._reactor, instance.pid, instance.process.signal_now, found)
+
     def repossess_outdated(self, function: FunctionRecord) -> list[InstanceRecord]:
         """Take back the idle instances of configurations that nobody calls any more; gives them, not gone yet."""
         with self.lock:
@@ -477,7 +490,8 @@ class Scheduler:
         with self.lock:
             if instance.attempt is attempt and not attempt.decided:
                 self.take_output_locked(instance)
-                self.end_by_force_locked(attempt, outcome)
+                if attempt.conclude(outcome, self._clock.now()):
+                    self._kill_after_stack(instance, attempt)
 
     def _time_limit_of(self, instance: InstanceRecord) -> Outcome:
         config = instance.config

@@ -419,6 +419,7 @@ def test_only_the_runtimes_socket_is_open_beside_the_standard_streams(call):
 
     found = call(handler)
     assert [found.pop(fd) for fd in "012"] == ["/dev/null", "pipe", "pipe"]
+    assert found.pop("255") == "pipe"  # the stack of a handler whose time is up: see runtimes/fault_dump.py
     assert list(found.values()) == ["socket"]
 
 
@@ -495,7 +496,16 @@ with ScfRuntime(isolation=sys.argv[1], start_method=sys.argv[2]) as rt:
     print(json.dumps(rt.deploy(handler, timeout=60).invoke().return_value))
 """
 )
-IN_A_FRESH_INTERPRETER = SIGNALS + "import json; print(json.dumps(handler(None, None)))"
+#: with faulthandler, as in runtimes/fault_dump.py
+IN_A_FRESH_INTERPRETER = (
+    SIGNALS
+    + """
+import faulthandler, json, signal
+faulthandler.enable()
+faulthandler.register(signal.SIGRTMAX)
+print(json.dumps(handler(None, None))
+"""
+)
 
 
 @pytest.mark.parametrize("started", ["ordinarily", "with signals ignored and blocked"])

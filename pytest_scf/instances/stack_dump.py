@@ -1,0 +1,76 @@
+"""The stack of a Python process that hangs, asked for just before it is killed. See ``runtimes.fault_dump``."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable
+
+from pytest_scf.instances.reactor import Reactor, Timer
+from pytest_scf.runtimes import fault_dump
+
+#: seconds until a process that does not answer is killed without its stack
+DEADLINE = 0.25
+
+
+class StackDump:
+    """Asks once, and calls ``then`` with what faulthandler wrote: in the reactor's thread, or at once where it cannot.
+
+    ``send`` sends a signal to the process, and says whether it did.
+    """
+
+    def __init__(
+        self, reactor: Reactor, pid: int | None, send: Callable[[int], bool | None], then: Callable[[str], None]
+    ) -> None:
+        self._reactor = reactor
+        self._then = then
+        self._data = bytearray()
+        self._timer: Timer | None = None
+        self._fd = _open(pid)
+        if self._fd == -1:
+            then("")
+            return
+        self._timer = reactor.call_at(time.monotonic() + DEADLINE, self._finish)
+        reactor.watch(self._fd, self._readable)
+        if not send(fault_dump.SIGNAL):
+            reactor.call_at(0.0, self._finish)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, 1 << 16)
+        except OSError:
+            data = b""
+        self._data += data
+        # The outermost frame of ours, or the mark of a stack that is too deep, is the last.
+        last = self._data.decode("utf-8", "replace").splitlines()[-1:] if self._data.endswith(b"\n") else []
+        if not data or any(line == "  ..." or _is_outermost(line) for line in last):
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._timer is None:
+            return
+        self._timer.cancel()
+        self._timer = None
+        self._reactor.unregister(self._fd)
+        os.close(self._fd)
+        self._then(self._data.decode("utf-8", "replace"))
+
+
+def _is_outermost(line: str) -> bool:
+    file, function = fault_dump.OUTERMOST
+    return file in line and line.endswith(function)
+
+
+def _open(pid: int | None) -> int:
+    """The pipe into which the process writes its stack; -1 where there is none."""
+    if pid is None or not fault_dump.SIGNAL:
+        return -1
+    try:
+        fd = os.open(f"/proc/{pid}/fd/{fault_dump.FD}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    if stat.S_ISFIFO(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return -1
