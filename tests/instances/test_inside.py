@@ -503,7 +503,7 @@ IN_A_FRESH_INTERPRETER = (
 import faulthandler, json, signal
 faulthandler.enable()
 faulthandler.register(signal.SIGRTMAX)
-print(json.dumps(handler(None, None))
+print(json.dumps(handler(None, None)))
 """
 )
 
