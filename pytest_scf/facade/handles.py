@@ -452,7 +452,9 @@ class _Invocation(_Handle):
 
     @property
     def error(self) -> dict[str, Any] | None:
-        """The whole error (errorMessage, stackTrace, statusCode, ...) of a failure; None where there is none."""
+        """The error of a failure as the cloud answers it: errorCode, errorMessage, statusCode, and stackTrace where it
+        is one of the user's code, requestId where it is not; None where there is none.
+        """
         text = self._attempt.err_msg if self._attempt.final else ""
         if not text:
             return None
@@ -465,8 +467,8 @@ class _Invocation(_Handle):
     @property
     def error_message(self) -> str:
         """What went wrong, in words; "" where nothing did."""
-        error = self.error
-        return "" if error is None else str(error.get("errorMessage", self._attempt.err_msg))
+        outcome = self._attempt.outcome if self._attempt.final else None
+        return "" if outcome is None else outcome.message
 
     @property
     def instance(self) -> Instance:

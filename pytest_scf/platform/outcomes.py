@@ -26,6 +26,11 @@ ANSWERS = {
 #: frames that say what went wrong
 FAILURES = frozenset({wire.RAISED, wire.LOAD_FAILED, wire.TOO_LARGE, wire.ERROR_ANSWER})
 
+_OF_USER_CODE = frozenset(
+    code.code for code in (status.USER_CODE_EXCEPTION, status.HANDLER_NOT_FOUND, status.USER_CODE_ERROR)
+)
+_EXCEPTION_MESSAGE = "user code exception caught"
+
 _CONTAINER_FAILURES = {"container": status.CONTAINER_INIT_ERROR, "port": status.PORT_BINDING_FAILED}
 
 
@@ -187,19 +192,31 @@ def quota_exceeded(function: str, quota_mb: int) -> str:
     return f"Function [ {function} ] concurrency exceeded reserved quota {quota_mb}MB"
 
 
-def error_json(outcome: Outcome, request_id: str) -> str:
-    """What RetMsg and ErrMsg say of a failure.
+def invoke_result(outcome: Outcome) -> int:
+    """The API's InvokeResult: 0 for a success, 1 for an error of the user's code, -1 for an end that the platform made.
 
-    Choice: the exact shape is not documented; errorCode, errorMessage, requestId, stackTrace, statusCode.
+    As ``tencentserverless``, the vendor's SDK between functions, takes it: it raises for 1 and -1 only (contract 11).
     """
-    error = {
-        "errorCode": -1,
-        "errorMessage": outcome.message,
-        "requestId": request_id,
-        "stackTrace": outcome.stack,
-        "statusCode": outcome.code,
-    }
-    return json.dumps(error, ensure_ascii=False)
+    if not outcome.failed:
+        return 0
+    return 1 if outcome.code in _OF_USER_CODE else -1
+
+
+def error_json(outcome: Outcome, request_id: str) -> str:
+    """What RetMsg and ErrMsg say of a failure, in the shapes seen in public logs of the cloud's (contract 11).
+
+    Of an error of the user's code: errorCode 1, errorMessage, stackTrace, statusCode, and of an exception no message
+    but the cloud's own. Of an end that the platform made: errorCode -1, errorMessage, requestId, statusCode.
+    """
+    error: dict[str, object] = {"errorCode": invoke_result(outcome), "errorMessage": outcome.message}
+    if outcome.code == status.USER_CODE_EXCEPTION.code:
+        error["errorMessage"] = _EXCEPTION_MESSAGE
+    if outcome.code in _OF_USER_CODE:
+        error["stackTrace"] = outcome.stack
+    else:
+        error["requestId"] = request_id
+    error["statusCode"] = outcome.code
+    return json.dumps(error, ensure_ascii=False, separators=(",", ":"))
 
 
 def fate_of_instance(

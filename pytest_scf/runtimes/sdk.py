@@ -70,33 +70,66 @@ class _Finder(object):
 
 def _change_sending(module, place):
     # type: (Any, str) -> None
-    """What the SDK sends with is ``requests``, which chooses by the beginning of the URL who is to send."""
-    from requests.adapters import HTTPAdapter
+    """Newer versions send with ``requests``, older ones with http.client. One that does so in a way which is not known
+    here is left as it is.
+    """
+    try:
+        if hasattr(module, "ProxyConnection"):
+            _change_requests(module, place)
+        else:
+            _change_http_client(module, place)
+    except (ImportError, AttributeError):
+        pass
 
-    def send(self, request, **options):
-        # type: (Any, Any, Any) -> Any
-        if is_ours(request.url):
-            parts = urlsplit(request.url)
-            request.headers.setdefault("Host", parts.netloc)
-            request.url = parts._replace(scheme="http", netloc=place).geturl()
-            options["proxies"] = {}
-        return HTTPAdapter.send(self, request, **options)
 
-    adapter = type("ToPlatform", (HTTPAdapter,), {"send": send})
-    make = module.ProxyConnection.__init__
+def _change_requests(module, place):
+    # type: (Any, str) -> None
+    from requests import Session
 
-    def __init__(self, *arguments, **options):
-        # type: (Any, Any, Any) -> None
-        make(self, *arguments, **options)
-        for beginning in ("https://scf.", "http://scf."):
-            self._session.mount(beginning, adapter())
+    original = module.ProxyConnection.request
 
-    module.ProxyConnection.__init__ = __init__
+    def request(self, method, url, body=None, headers=None):
+        # type: (Any, str, str, Any, Any) -> Any
+        if not is_ours(url):
+            return original(self, method, url, body, headers)
+        headers.setdefault("Host", self.request_host)
+        url = urlsplit(url)._replace(scheme="http", netloc=place).geturl()
+        with Session() as session:
+            session.trust_env = False  # no proxy leads to this port
+            return session.request(method, url, data=body, headers=headers, timeout=self.timeout, stream=True)
+
+    module.ProxyConnection.request = request
+
+
+def _change_http_client(module, place):
+    # type: (Any, str) -> None
+    """Each request object has a connection of its own, made for a host."""
+    make = module.ApiRequest.__init__
+    connection = module.ProxyHTTPConnection
+    host, _, port = place.partition(":")
+
+    class ToPlatform(connection):  # type: ignore[misc, valid-type]
+        def __init__(self, cloud_host, timeout):
+            # type: (str, float) -> None
+            connection.__init__(self, cloud_host, timeout=timeout)
+            # Whatever proxy it has found in the environment; the Host header is the cloud's.
+            self.host, self.port, self.has_proxy = host, int(port), False
+
+    def __init__(self, host, *arguments, **options):
+        # type: (Any, str, Any, Any) -> None
+        make(self, host, *arguments, **options)
+        if is_ours("https://" + host) and hasattr(self, "conn"):
+            self.conn = ToPlatform(host, getattr(self, "req_timeout", 60))
+
+    module.ApiRequest.__init__ = __init__
 
 
 def _change_sending_for_asyncio(module, place):
     # type: (Any, str) -> None
-    send = module.AbstractClient._inter_send_request
+    client = getattr(module, "AbstractClient", None)
+    send = getattr(client, "_inter_send_request", None)
+    if client is None or send is None:
+        return  # another way of sending
 
     def _inter_send_request(self, chain):
         # type: (Any, Any) -> Any
@@ -107,4 +140,4 @@ def _change_sending_for_asyncio(module, place):
             request.url = request.url.copy_with(scheme="http", host=host, port=int(port))
         return send(self, chain)
 
-    module.AbstractClient._inter_send_request = _inter_send_request
+    client._inter_send_request = _inter_send_request

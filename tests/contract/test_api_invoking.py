@@ -69,7 +69,7 @@ def test_log(api: Api, platform: FakePlatform, action: str) -> None:
 def test_failure_is_a_result_with_its_status_code(api: Api, platform: FakePlatform) -> None:
     platform.outcome = fail
     result = api.call("Invoke", {"FunctionName": "plain"})["Result"]
-    assert result["InvokeResult"] == 430
+    assert result["InvokeResult"] == 1
     assert json.loads(result["ErrMsg"])["statusCode"] == 430
     assert result["RetMsg"] == result["ErrMsg"]
 

@@ -59,7 +59,7 @@ def test_synchronous(real: Platform) -> None:
 
 def test_failure(real: Platform) -> None:
     result = Api(real).call("InvokeFunction", {"FunctionName": "plain", "Event": '"raise"'})["Result"]
-    assert result["InvokeResult"] == 430
+    assert result["InvokeResult"] == 1
     assert "I failed!" in result["ErrMsg"]
     assert result["Log"] == ""
 

@@ -231,7 +231,7 @@ class TestUpdating:
         create()
         code = zipped(ECHO.format(text="x"))
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=code, Handler="index.missing")
-        assert call("Invoke", FunctionName="worker")["Result"]["InvokeResult"] == 437
+        assert call("Invoke", FunctionName="worker")["Result"]["InvokeResult"] == 1
 
     def test_deleted_is_gone(self, rt, create, call, run):
         create()

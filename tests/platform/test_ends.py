@@ -122,7 +122,7 @@ def test_an_exception_fails_with_430_and_says_where(rt):
     event.assert_failed(430)
     event.assert_repossessed()
     assert event.error["statusCode"] == 430
-    assert event.error["requestId"] == event.request_id
+    assert (event.error["errorCode"], event.error["errorMessage"]) == (1, "user code exception caught")
     assert "ValueError: I failed!" in event.error_message
     stack = event.error["stackTrace"]
     assert 'index.py", line 4, in main_handler' in stack
@@ -130,7 +130,7 @@ def test_an_exception_fails_with_430_and_says_where(rt):
     assert event.return_value is None
     # SILENT for a synchronous call: an exception harms no process, so the instance stays.
     assert result.instance.alive
-    assert result.result["InvokeResult"] != 0
+    assert result.result["InvokeResult"] == 1
     assert json.loads(result.result["ErrMsg"])["statusCode"] == 430
 
 

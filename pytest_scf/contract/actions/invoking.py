@@ -14,7 +14,7 @@ from pytest_scf.contract.models.invoking import (
     Result,
 )
 from pytest_scf.contract.validators import check_event_size
-from pytest_scf.platform.status import SUCCESS
+from pytest_scf.platform.outcomes import invoke_result
 
 if TYPE_CHECKING:
     from pytest_scf.platform.functions import FunctionRecord
@@ -95,6 +95,8 @@ def invoke_function(call: Call, request: InvokeFunctionRequest) -> InvokeFunctio
 
 def result_of(attempt: Attempt, log_type: str = "None") -> Result:
     """What the API's Result says of an attempt that has ended."""
+    outcome = attempt.outcome
+    assert outcome is not None
     # The first character of a tail may have lost bytes to the cut: it is left out.
     log = attempt.log.tail(facts.LOG_TAIL_BYTES).decode(errors="ignore") if log_type != "None" else ""
     return Result(
@@ -105,5 +107,5 @@ def result_of(attempt: Attempt, log_type: str = "None") -> Result:
         attempt.duration_ms,
         attempt.bill_duration_ms,
         attempt.request_id,
-        0 if attempt.status_code == SUCCESS.code else attempt.status_code,
+        invoke_result(outcome),
     )

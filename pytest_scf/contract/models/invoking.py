@@ -41,7 +41,7 @@ class InvokeFunctionRequest:
 class Result:
     """What an invocation came to; an asynchronous call fills FunctionRequestId only.
 
-    SILENT what InvokeResult is where it is not 0 (the vendor no longer maintains it); here it is the status code.
+    InvokeResult is 1 for an error of the user's code, -1 for an end that the platform made, 0 for a success.
     """
 
     Log: str
