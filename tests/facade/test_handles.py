@@ -193,7 +193,7 @@ def test_synchronous_calls_that_fail(rt):
     assert result.return_value is None
     assert "KeyError: 'x'" in result.error_message
     assert 'index.py", line 2, in main_handler' in result.error["stackTrace"]
-    assert result.result["InvokeResult"] == 430
+    assert result.result["InvokeResult"] == 1
 
 
 def test_events_that_are_not_json(rt):
