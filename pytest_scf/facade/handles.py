@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -35,13 +35,15 @@ if TYPE_CHECKING:
     from pytest_scf.facade.probing.function_probe import FunctionProbe
     from pytest_scf.facade.probing.stops import Stop
     from pytest_scf.facade.probing.stubs import Stub
+    from pytest_scf.facade.termination_map.moments import Moment
+    from pytest_scf.facade.termination_map.result import TerminationMap
     from pytest_scf.facade.web import Response
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
     from pytest_scf.platform.logs import EventLog
     from pytest_scf.platform.records import InstanceRecord
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Session:
     """What the handles of one runtime share."""
 
@@ -51,6 +53,8 @@ class Session:
     origins: dict[FunctionRecord, Mapping[str, Path]] = field(default_factory=dict)
     #: what works inside instances on the test's behalf: to be closed when those are gone
     probes: list[FunctionProbe] = field(default_factory=list)
+    #: shows how far something is that takes long, in place of what it showed before; "" at its end
+    progress: Callable[[str], object] | None = None
     #: by request id: what was read of an event while it was RUNNING, which explains a failure of the test
     read_early: dict[str, str] = field(default_factory=dict)
     #: request ids of asynchronous invocations of functions without asynchronous execution
@@ -175,6 +179,57 @@ class Function(_Handle):
         from pytest_scf.facade.probing.function_probe import add_stub
 
         return add_stub(self._session, self._record, target, autospec=autospec)
+
+    def termination_map(
+        self,
+        event: Any = EMPTY,
+        *,
+        graceful: bool = True,
+        check: Callable[..., object] | None = None,
+        prepare: Callable[[Moment], object] | None = None,
+        resume: bool = False,
+        occurrences: str = "all",
+        limit: int | None = 1000,
+        moments: str = "lines",
+        only: str | Sequence[str] | None = None,
+        fresh: bool = False,
+        parallel: int | None = None,
+        timeout: float = 10.0,
+        record_for: float = 5.0,
+    ) -> TerminationMap:
+        """Terminate the function at every moment: before each line of its own code that runs, each time that it runs.
+
+        Records once which lines run, also in the init phase and which of them block, then invokes it for each moment,
+        stops there, terminates it (gracefully or by force), lets it go and waits up to ``timeout`` seconds. An event
+        that does not end by itself is recorded for ``record_for`` seconds.
+
+        ``prepare(moment)`` is called before and ``check(event, moment)`` after each; what it raises is that moment's
+        failure. With ``resume`` the function is invoked again afterwards, with the same event, and
+        ``check(event, resumed, moment)`` gets both. ``occurrences="ends"`` takes the first and the last time of each
+        line, ``limit`` bounds the number of moments, ``only="index.py:31#5"`` runs one. ``moments="log"`` terminates
+        after each log line instead, in functions of all kinds.
+
+        ``parallel`` moments are run at a time: as many as there are processors, one with ``prepare`` or stand-ins. A
+        moment of the handler is run in an instance that has served another one well, unless ``fresh``; what fails there
+        is run again in a fresh one, and that counts. See docs/inside.md. Raises UsageError.
+        """
+        from pytest_scf.facade.termination_map.runner import MapRunner, Options
+
+        options = Options(
+            graceful=graceful,
+            check=check,
+            prepare=prepare,
+            resume=resume,
+            occurrences=occurrences,
+            limit=limit,
+            moments=moments,
+            only=only,
+            fresh=fresh,
+            parallel=parallel,
+            timeout=timeout,
+            record_for=record_for,
+        )
+        return MapRunner(self, event, options).run()
 
     def request(
         self,

@@ -214,10 +214,12 @@ class Platform:
         routing_key: str = "",
         request_id: str | None = None,
         as_request: bool = False,
+        fresh: bool = False,
     ) -> Invocation:
         """Start one invocation with ``payload`` (JSON) and return it, RUNNING.
 
-        ``as_request``: the payload is an HTTP request for a web function, which takes nothing else.
+        ``as_request``: the payload is an HTTP request for a web function, which takes nothing else. ``fresh``: an idle
+        instance does not do.
 
         Raises LimitExceeded.FunctionReservedConcurrencyMemory (432) when every instance that the function may have is
         busy. An asynchronous invocation of a function without asynchronous execution waits for an instance instead, and
@@ -245,7 +247,7 @@ class Platform:
         )
         if self._observer is not None:
             event.add_waiter(_Observed(event, self._observer))
-        self._scheduler.invoke(event, payload)
+        self._scheduler.invoke(event, payload, fresh=fresh)
         return event
 
     def serve_queue(self, function: FunctionRecord) -> None:

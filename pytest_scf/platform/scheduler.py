@@ -75,14 +75,14 @@ class Scheduler:
 
     # -- invoking ------------------------------------------------------------------------------------------------
 
-    def invoke(self, event: Invocation, payload: bytes) -> None:
+    def invoke(self, event: Invocation, payload: bytes, *, fresh: bool = False) -> None:
         """Begin an invocation, or let it wait where it is a message; see ``Platform.invoke`` for what is raised."""
         function, config = event.function, event.attempt.config
         self._starter.host_of(config)  # which takes time where it is started, so before the lock is taken
         with self.lock:
             self._refuse_when_closed_locked()
             pool = self._pool_locked(function)
-            instance = pool.take_idle(config)
+            instance = None if fresh else pool.take_idle(config)
             if instance is not None:
                 self._events.add(event)
                 self._assign_locked(instance, event.attempt, payload)

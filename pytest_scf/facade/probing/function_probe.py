@@ -64,6 +64,17 @@ class FunctionProbe:
             self._plans[record.request_id] = plan
         return record
 
+    @property
+    def has_stubs(self) -> bool:
+        return bool(self._stubs.config())
+
+    def settle(self, record: Invocation) -> None:
+        """An event has ended: wait until all that its instance had said is taken in, if that is gone."""
+        instance = record.attempt.instance
+        for connections in list(self._instances):
+            if connections.instance is instance and connections.gone:
+                connections.join(LEAVE_DEADLINE)
+
     def plan(self, request_id: str) -> Plan | None:
         return self._plans.get(request_id)
 

@@ -1,0 +1,1 @@
+"""A termination at every moment of a function; see docs/inside.md."""

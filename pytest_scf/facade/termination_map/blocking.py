@@ -1,0 +1,38 @@
+"""Whether the main thread of a process blocks, by how often it has given up the processor and what it does now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+_INTERVAL = 0.001
+
+
+def count(pid: int) -> int:
+    """How often the main thread has blocked so far; -1 where that cannot be read."""
+    return _read(pid)[0]
+
+
+def wait(pid: int, before: int, timeout: float, over: Callable[[], bool]) -> bool:
+    """Wait until it has gone on from where it blocked, and blocks again; False where it does not within the timeout."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and not over():
+        switches, state = _read(pid)
+        if switches > before and state == "S":
+            return True
+        time.sleep(_INTERVAL)
+    return False
+
+
+def _read(pid: int) -> tuple[int, str]:
+    switches, state = -1, ""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/status", encoding="ascii", errors="replace") as file:
+            for line in file:
+                if line.startswith("State:"):
+                    state = line.split()[1]
+                elif line.startswith("voluntary_ctxt_switches:"):
+                    switches = int(line.split()[1])
+    except OSError:
+        pass
+    return switches, state

@@ -1,0 +1,175 @@
+"""The moments at which an event can be terminated, and what became of it at each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_scf.errors import UsageError
+from pytest_scf.facade.probing.lines import Place
+from pytest_scf.facts import ABORTED, FAILED, FINISHED
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.handles import Event
+    from pytest_scf.facade.probing.plans import Recorded
+
+INIT, HANDLER = "init", "handler"
+OCCURRENCES = ("all", "ends")
+
+
+@dataclass(eq=False)
+class Moment:
+    """One moment: before a line is run for the n-th time, or while it blocks; and what a termination there led to."""
+
+    file: str
+    line: int
+    occurrence: int
+    #: "init" while the instance starts, "handler" while the handler works on the event
+    phase: str
+    #: not before the line, but while it blocks (a sleep, a request)
+    blocked: bool = False
+    #: the line's text
+    source: str = ""
+    graceful: bool = True
+    #: what was terminated; None where it was not run
+    event: Event | None = None
+    #: with ``resume``: what was invoked afterwards, with the same event
+    resumed: Event | None = None
+    #: the event came here, and was terminated here
+    reached: bool = False
+    #: what is wrong with it, in a sentence; "" where nothing is
+    problem: str = ""
+    #: what ``prepare`` or ``check`` raised
+    error: BaseException | None = None
+    #: how many lines of the user's code run before it, in its phase
+    position: int = -1
+    #: ``check`` has looked at it, so it is what decides
+    checked: bool = False
+    #: it was signalled and went on, until it was terminated by force
+    ran_on: bool = False
+    #: the text that the termination map's ``only=`` takes
+    example: str = ""
+
+    @property
+    def name(self) -> str:
+        """ "index.py:31", "index.py:31#5" for the fifth time, "index.py:31#5 blocked" while it blocks."""
+        place = f"log:{self.line}" if self.file == LOG else str(Place(self.file, self.line, self.occurrence))
+        return f"{place} blocked" if self.blocked else place
+
+    @property
+    def outcome(self) -> str:
+        """ "FINISHED 200", "FAILED 430", "ABORTED 499"; "RUNNING" where it went on after the signal; "not reached"."""
+        if self.event is None or not self.reached:
+            return "not reached"
+        return f"{self.event.status} {int(self.event.status_code)}" if not self.ran_on else "RUNNING"
+
+    @property
+    def unregistered(self) -> bool:
+        """The signal came before the code had registered a signal handler at all, so nothing of it could act on it."""
+        if not self.graceful or self.event is None or not self.reached:
+            return False
+        signals = self.event._record.attempt.signals
+        return bool(signals) and signals[0].disposition == "default" and signals[0].registration is None
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong with it: ``check`` found nothing or, without one, it ended as it should.
+
+        Before a signal handler is registered a graceful termination ends the process, which is nobody's fault.
+        """
+        if self.checked:
+            return not self.problem
+        return not self.unfinished or (self.unregistered and not self.problem)
+
+    @property
+    def unfinished(self) -> str:
+        """Why it did not end as a function should that is ready for a termination; "" where it did."""
+        if self.problem:
+            return self.problem
+        if not self.reached or self.event is None:
+            return "not reached"
+        if self.ran_on:
+            return "it went on after the signal, and was then terminated by force"
+        if self.resumed is not None and self.resumed.status != FINISHED:
+            return f"invoked again it ended {self.resumed.status} {int(self.resumed.status_code)}"
+        wanted = FINISHED if self.graceful else ABORTED
+        return "" if self.event.status == wanted else f"it ended {self.outcome}"
+
+    def assert_finished(self) -> None:
+        """It was reached, and ended FINISHED gracefully; by force, what was invoked again did (with ``resume``)."""
+        __tracebackhide__ = True
+        if self.unfinished:
+            raise AssertionError(self.describe())
+
+    def describe(self) -> str:
+        """A few lines: what is wrong, what is known of the event, and how it is run again."""
+        problem = self.unfinished if not self.checked else self.problem
+        lines = [f"{self.name} ({self.phase}) {self.source}".rstrip(), f"  {problem or self.outcome}"]
+        for event in (self.event, self.resumed):
+            if event is not None and event.status == FAILED:
+                lines.append(f"  {event.error_message}")
+        if self.event is not None and self.event.status == FAILED:
+            lines.append(f"  {self.event.diagnosis}")
+        if self.example:
+            lines.append(f"  run it again: {self.example}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Moment {self.name}: {self.outcome}>"
+
+
+#: what stands for a file where moments are log lines
+LOG = "log"
+
+
+def of_recording(recorded: Recorded, end: int, source: Callable[[str, int], str]) -> list[Moment]:
+    """The moments of a recording's first ``end`` lines, in their order."""
+    found: list[Moment] = []
+    counts: Counter[tuple[str, int]] = Counter()
+    loaded_at = recorded.loaded_at
+    for index, (file, line) in enumerate(recorded.lines(end)):
+        counts[file, line] += 1
+        in_handler = 0 <= loaded_at <= index
+        moment = Moment(file, line, counts[file, line], HANDLER if in_handler else INIT, source=source(file, line))
+        moment.position = index - loaded_at if in_handler else index
+        found.append(moment)
+        if index in recorded.blocked:
+            during = Moment(file, line, moment.occurrence, moment.phase, blocked=True, source=moment.source)
+            during.position = moment.position
+            found.append(during)
+    return found
+
+
+def chosen(moments: Sequence[Moment], occurrences: str, limit: int | None) -> list[Moment]:
+    """Those that are to be run: with "ends" the first and the last of each line, and of more than the limit a part."""
+    if occurrences == "ends":
+        last = {(each.file, each.line, each.blocked): each.occurrence for each in moments}
+        first = {(each.file, each.line, each.blocked): each.occurrence for each in reversed(moments)}
+        moments = [
+            each
+            for each in moments
+            if each.occurrence in (first[each.file, each.line, each.blocked], last[each.file, each.line, each.blocked])
+        ]
+    if limit is None or len(moments) <= limit:
+        return list(moments)
+    # Each line at least once, then evenly: what is left out are times of lines that come often.
+    seen: set[tuple[str, int, bool]] = set()
+    once: list[int] = []
+    more: list[int] = []
+    for at, each in enumerate(moments):
+        key = (each.file, each.line, each.blocked)
+        (more if key in seen else once).append(at)
+        seen.add(key)
+    left = max(0, limit - len(once))
+    picked = {more[number * len(more) // left] for number in range(left)} if left else set()
+    return [moments[at] for at in sorted({*once[:limit], *picked})]
+
+
+def check_occurrences(occurrences: object, limit: object) -> None:
+    """Raises UsageError."""
+    if occurrences not in OCCURRENCES:
+        raise UsageError(f"occurrences is one of {', '.join(map(repr, OCCURRENCES))}, not {occurrences!r}")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise UsageError(f"limit is a number of moments, 1 or more, or None; got {limit!r}")

@@ -1,0 +1,176 @@
+"""A termination map: what became of a function that was terminated at each of its moments."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pytest_scf.facade.probing.lines import source_lines
+from pytest_scf.facade.termination_map.moments import LOG, Moment
+
+#: failures that are described; the others are counted
+_DESCRIBED = 10
+
+
+class TerminationMap:
+    """``fn.termination_map(...)`` gives it. ``str()`` of it is the annotated source, failures first."""
+
+    def __init__(
+        self,
+        title: str,
+        moments: list[Moment],
+        *,
+        total: int,
+        notes: list[str],
+        root: Path,
+        origins: Mapping[str, Path],
+    ) -> None:
+        self._title = title
+        #: all that were run, in the order in which they come
+        self.moments = moments
+        #: how many there are; more than ``moments`` where those are bounded
+        self.total = total
+        #: what is to be known of how it was made, such as that the recording was cut
+        self.notes = notes
+        self._root = root
+        self._origins = origins
+
+    @property
+    def failures(self) -> list[Moment]:
+        """The moments with which something is wrong, those that come first and soonest first."""
+        return [each for each in self.moments if not each.ok]
+
+    @property
+    def by_line(self) -> dict[tuple[str, int], list[Moment]]:
+        """The moments of each line: (file, line), in the order of the source."""
+        found: dict[tuple[str, int], list[Moment]] = {}
+        for moment in sorted(self.moments, key=lambda each: (each.file, each.line)):
+            found.setdefault((moment.file, moment.line), []).append(moment)
+        return found
+
+    @property
+    def unregistered(self) -> list[Moment]:
+        """The moments before the code had registered a signal handler, at which the signal ends the process (439)."""
+        return [each for each in self.moments if each.unregistered]
+
+    def assert_finished(self, *, strict: bool = False) -> None:
+        """Every moment was reached and ended FINISHED; terminated by force, what was invoked again (``resume``) did.
+
+        Moments before the code had registered a signal handler at all are left out, unless ``strict``.
+        """
+        __tracebackhide__ = True
+        wrong = [each for each in self.moments if each.unfinished and (strict or not each.unregistered or each.problem)]
+        self._assert(wrong, "ended FINISHED")
+
+    def assert_all(self, condition: Callable[[Moment], object] | None = None) -> None:
+        """``condition(moment)`` is true of every moment, and raises nothing; without one, ``check`` found nothing."""
+        __tracebackhide__ = True
+        if condition is None:
+            self._assert(self.failures, "ended as it should")
+            return
+        wrong = []
+        for moment in self.moments:
+            try:
+                if not condition(moment):
+                    moment.problem = moment.problem or f"the condition does not hold: it ended {moment.outcome}"
+            except Exception as error:
+                moment.problem = moment.problem or f"the condition raised {type(error).__name__}: {error}"
+                moment.error = moment.error or error
+            if moment.problem:
+                moment.checked = True
+                wrong.append(moment)
+        self._assert(wrong, "met the condition")
+
+    def _assert(self, wrong: list[Moment], wanted: str) -> None:
+        __tracebackhide__ = True
+        if not self.moments:
+            raise AssertionError(f"{self._title}: no line of the function's code ran, so nothing was terminated")
+        if wrong:
+            found = f"found:  {len(wrong)} of {len(self.moments)} moments did not"
+            raise AssertionError("\n".join([f"wanted: every moment {wanted}", found, *self._lines(wrong)]))
+
+    def write_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the map as an HTML page, its lines coloured by outcome; gives the path."""
+        from pytest_scf.facade.termination_map.page import page
+
+        target = Path(path)
+        target.write_text(page(self), encoding="utf-8")
+        return target
+
+    def sources(self) -> dict[str, list[str]]:
+        """The lines of each file that has moments; of a log, the lines that were waited for."""
+        found: dict[str, list[str]] = {}
+        for file in dict.fromkeys(each.file for each in self.moments):
+            if file == LOG:
+                found[file] = [each.source for each in sorted(self.moments, key=lambda each: each.line)]
+            else:
+                found[file] = source_lines(self._root / file)
+        return found
+
+    def shown_name(self, file: str) -> str:
+        return str(self._origins.get(file, file))
+
+    @property
+    def title(self) -> str:
+        return self._title
+
+    @property
+    def summary(self) -> str:
+        """One line: how many moments ended how."""
+        counts = Counter(each.outcome for each in self.moments)
+        ended = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+        bounded = f" of {self.total}" if self.total != len(self.moments) else ""
+        before = len(self.unregistered)
+        early = f", {before} of them before a signal handler was registered" if before else ""
+        return f"{len(self.moments)}{bounded} moments: {ended or 'none'}{early}; {len(self.failures) or 'no'} failures"
+
+    def _lines(self, wrong: list[Moment]) -> list[str]:
+        lines = [self._title, self.summary, *self.notes]
+        if wrong:
+            lines += ["", "failures:"]
+            for moment in smallest(wrong)[:_DESCRIBED]:
+                lines += [f"  {line}" for line in moment.describe().splitlines()]
+            if len(smallest(wrong)) > _DESCRIBED:
+                lines.append(f"  and {len(smallest(wrong)) - _DESCRIBED} more")
+        lines.append("")
+        bad = {id(each) for each in wrong}
+        by_line = self.by_line
+        for file, source in self.sources().items():
+            lines.append(f"{self.shown_name(file)}:")
+            rows = []
+            for number, text in enumerate(source, 1):
+                moments = by_line.get((file, number), [])
+                marks = marked(moments)
+                rows.append((">" if any(id(each) in bad for each in moments) else " ", marks, number, text))
+            width = max((len(row[1]) for row in rows), default=0)
+            lines += [f"{mark} {marks:>{width}} {number:>4} | {text}".rstrip() for mark, marks, number, text in rows]
+        return lines
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines(self.failures))
+
+    def __repr__(self) -> str:
+        return f"<TerminationMap: {self.summary}>"
+
+
+def smallest(wrong: list[Moment]) -> list[Moment]:
+    """One example for each line and kind of end: the first time that it comes there."""
+    found: dict[tuple[str, int, bool, str], Moment] = {}
+    for moment in wrong:
+        found.setdefault((moment.file, moment.line, moment.blocked, moment.outcome), moment)
+    return list(found.values())
+
+
+def marked(moments: list[Moment]) -> str:
+    """How many moments of a line ended how: "3x200 1x430"; "439-": before a signal handler; "200!": check failed."""
+    counts = Counter(_short(each) for each in moments)
+    return " ".join(f"{count}x{outcome}" for outcome, count in counts.items())
+
+
+def _short(moment: Moment) -> str:
+    outcome = {"not reached": "missed", "RUNNING": "ran-on"}.get(moment.outcome) or moment.outcome.rpartition(" ")[2]
+    if moment.unregistered:
+        return f"{outcome}-"
+    return outcome if moment.ok or not moment.error else f"{outcome}!"

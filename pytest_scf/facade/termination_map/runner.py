@@ -1,0 +1,406 @@
+"""Makes a termination map: records what runs, then terminates an event at each moment of that."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_scf.api_errors import FailedOperationAsyncEventStatus
+from pytest_scf.errors import UsageError, WaitTimeout
+from pytest_scf.facade.payload import encode
+from pytest_scf.facade.probing import function_probe, lines
+from pytest_scf.facade.probing.lines import Place
+from pytest_scf.facade.probing.plans import Plan, Stopped
+from pytest_scf.facade.termination_map import blocking
+from pytest_scf.facade.termination_map.moments import HANDLER, LOG, Moment, check_occurrences, chosen, of_recording
+from pytest_scf.facade.termination_map.result import TerminationMap
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.handles import Event, Function, Session
+    from pytest_scf.platform.records import Invocation
+
+Prepare = Callable[[Moment], object]
+Check = Callable[..., object]
+
+#: seconds that a recorded event which a signal does not end is given, and between two words on the progress
+_LEAVE_DEADLINE = 5.0
+_PROGRESS_INTERVAL = 0.5
+_SHOWN_EVENT = 500
+_MAIN_THREAD = "MainThread"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``Function.termination_map`` takes; see there."""
+
+    graceful: bool = True
+    check: Check | None = None
+    prepare: Prepare | None = None
+    resume: bool = False
+    occurrences: str = "all"
+    limit: int | None = 1000
+    moments: str = "lines"
+    only: str | Sequence[str] | None = None
+    fresh: bool = False
+    parallel: int | None = None
+    timeout: float = 10.0
+    record_for: float = 5.0
+
+    def validate(self) -> None:
+        """Raises UsageError."""
+        check_occurrences(self.occurrences, self.limit)
+        for name in ("graceful", "resume", "fresh"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.moments not in ("lines", "log"):
+            raise UsageError(f"moments is 'lines' or 'log', not {self.moments!r}")
+        for name in ("check", "prepare"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise UsageError(f"{name} is a function, not {getattr(self, name)!r}")
+        for name in ("timeout", "record_for"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise UsageError(f"{name} is a number of seconds above 0, not {value!r}")
+        if self.parallel is not None and (
+            isinstance(self.parallel, bool) or not isinstance(self.parallel, int) or self.parallel < 1
+        ):
+            raise UsageError(f"parallel is a number of moments at a time, 1 or more; got {self.parallel!r}")
+        if self.only is not None and self.moments == "log":
+            raise UsageError("only= names lines of the code, and moments='log' has none")
+
+
+class MapRunner:
+    """One map of one function with one event. Raises UsageError where there can be none."""
+
+    def __init__(self, function: Function, event: Any, options: Options) -> None:
+        options.validate()
+        self._function = function
+        self._session: Session = function._session
+        self._platform = self._session.platform
+        self._record = function._record
+        self._event = event
+        self._payload = encode(event).encode()
+        self._options = options
+        if not self._record.config.async_run:
+            raise UsageError(
+                f"function {function.name} has no asynchronous execution, so its invocations cannot be terminated: "
+                "deploy it with async_run=True"
+            )
+        self._by_log = options.moments == "log"
+        if not self._by_log and not self._record.config.is_python:
+            raise UsageError(
+                f"the lines of function {function.name} cannot be seen, as its handler is not Python: ask for "
+                "moments='log', which terminates it after each line of its log"
+            )
+        self._probe = None if self._by_log else function_probe.trace(self._session, self._record)
+        self._notes: list[str] = []
+        self._checking = threading.Lock()
+        self._local = threading.local()
+        self._errors: list[BaseException] = []
+        self._stopping = False
+
+    @property
+    def _root(self) -> Any:
+        return self._record.config.code_root
+
+    # -- the whole -----------------------------------------------------------------------------------------------
+
+    def run(self) -> TerminationMap:
+        moments, total = self.moments()
+        self._run_all(moments)
+        how = "graceful" if self._options.graceful else "forced"
+        title = f"termination map of function {self._function.name}, {how}, event {_shown(self._event)}"
+        origins = self._session.origins.get(self._record, {})
+        return TerminationMap(title, moments, total=total, notes=self._notes, root=self._root, origins=origins)
+
+    def moments(self) -> tuple[list[Moment], int]:
+        """Those that are to be run, and how many there are."""
+        options = self._options
+        if options.only is not None:
+            origins = self._session.origins.get(self._record, {})
+            given = [options.only] if isinstance(options.only, str) else list(options.only)
+            found = []
+            for text in given:
+                name, blocked = (text[: -len(" blocked")], True) if str(text).endswith(" blocked") else (text, False)
+                (place,) = lines.parse(name, self._root, origins, "only")
+                source = self._source(place.file, place.line)
+                found.append(Moment(place.file, place.line, place.occurrence, HANDLER, blocked=blocked, source=source))
+            all_of_them = found
+        elif self._by_log:
+            all_of_them = self._record_log()
+            found = chosen(all_of_them, "all", options.limit)
+        else:
+            all_of_them = self._record_lines()
+            found = chosen(all_of_them, options.occurrences, options.limit)
+        if len(found) < len(all_of_them):
+            self._notes.append(
+                f"{len(found)} of {len(all_of_them)} moments were run (occurrences={options.occurrences!r}, "
+                f"limit={options.limit})"
+            )
+        for moment in found:
+            moment.graceful = options.graceful
+            if not self._by_log:
+                moment.example = self._example(moment)
+        return found, len(all_of_them)
+
+    def _source(self, file: str, line: int) -> str:
+        text = lines.source_lines(self._root / file)
+        return text[line - 1].strip() if line <= len(text) else ""
+
+    def _example(self, moment: Moment) -> str:
+        more = "".join(f", {name}={name}" for name in ("check", "prepare") if getattr(self._options, name) is not None)
+        resume = ", resume=True" if self._options.resume else ""
+        return (
+            f"fn.termination_map({_shown(self._event)}, graceful={self._options.graceful}{resume}{more}, "
+            f"only={moment.name!r})"
+        )
+
+    # -- recording -----------------------------------------------------------------------------------------------
+
+    def _record_lines(self) -> list[Moment]:
+        assert self._probe is not None
+        plan = Plan(record=True)
+        invocation = self._probe.begin(plan, lambda: self._invoke(fresh=True))
+        end = self._let_end(invocation, lambda: len(plan.recorded))
+        self._probe.settle(invocation)
+        self._probe.forget(invocation.request_id)
+        texts: dict[str, list[str]] = {}
+
+        def source(file: str, line: int) -> str:
+            text = texts.get(file)
+            if text is None:
+                text = texts[file] = lines.source_lines(self._root / file)
+            return text[line - 1].strip() if line <= len(text) else ""
+
+        return of_recording(plan.recorded, len(plan.recorded) if end is None else end, source)
+
+    def _record_log(self) -> list[Moment]:
+        invocation = self._invoke(fresh=True)
+        event = self._handle(invocation)
+        end = self._let_end(invocation, lambda: len(_written(event)))
+        written = _written(event)[:end]
+        return [Moment(LOG, number, 1, HANDLER, source=text) for number, text in enumerate(written, 1)]
+
+    def _let_end(self, invocation: Invocation, count: Callable[[], int]) -> int | None:
+        """Wait until it has ended. One that does not end by itself is terminated: what it had done until then."""
+        event = self._handle(invocation)
+        if self._platform.wait_final(invocation, self._options.record_for):
+            self._notes.append(f"left alone, it ends {event.status} {int(event.status_code)}")
+            return None
+        end = count()
+        self._notes.append(
+            f"left alone, it does not end within {self._options.record_for:g} s (record_for): the moments are those "
+            "until then"
+        )
+        with contextlib.suppress(FailedOperationAsyncEventStatus):
+            self._platform.terminate(invocation, graceful=self._options.graceful)
+        if not self._platform.wait_final(invocation, _LEAVE_DEADLINE):
+            self._end_by_force(invocation)
+        return end
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def _run_all(self, moments: list[Moment]) -> None:
+        waiting = collections.deque(moments)
+        workers = [
+            threading.Thread(target=self._work, args=(waiting,), name="pytest-scf-map", daemon=True)
+            for _ in range(min(self._workers(), len(moments)))
+        ]
+        began = time.monotonic()
+        for worker in workers:
+            worker.start()
+        try:
+            for worker in workers:
+                while worker.is_alive():
+                    worker.join(_PROGRESS_INTERVAL)
+                    if worker.is_alive() and time.monotonic() - began > 2 * _PROGRESS_INTERVAL:
+                        failed = sum(1 for each in moments if each.event is not None and each.problem)
+                        self._say(f"termination map: {len(moments) - len(waiting)}/{len(moments)}, {failed} failed")
+        finally:
+            self._stopping = True
+            for worker in workers:
+                worker.join()
+            self._say("")
+        if self._errors:
+            raise self._errors[0]
+
+    def _say(self, text: str) -> None:
+        if self._session.progress is not None:
+            self._session.progress(text)
+
+    def _workers(self) -> int:
+        if self._options.parallel is not None:
+            wanted = self._options.parallel
+        elif self._options.prepare is not None or (self._probe is not None and self._probe.has_stubs):
+            wanted = 1  # what the test has is shared by all moments
+        else:
+            wanted = os.cpu_count() or 1
+        most = self._record.config.max_instances or self._platform.settings.max_instances
+        # One instance that is idle or on its way out for each that works.
+        return max(1, min(wanted, most))
+
+    def _work(self, waiting: collections.deque[Moment]) -> None:
+        while not self._stopping:
+            try:
+                moment = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self._run(moment)
+            except BaseException as error:
+                self._errors.append(error)
+                self._stopping = True
+
+    def _run(self, moment: Moment) -> None:
+        if self._by_log or moment.phase != HANDLER or self._options.fresh or moment.position < 0:
+            self._run_once(moment, fresh=True)
+            return
+        # An instance that has served a moment well may serve another. Whatever is wrong then is tried anew in a fresh
+        # one, and that is what counts.
+        if not self._run_once(moment, fresh=False) or (
+            moment.event is not None and not self._was_cold and not moment.ok
+        ):
+            self._run_once(moment, fresh=True)
+
+    @property
+    def _was_cold(self) -> bool:
+        return bool(getattr(self._local, "cold", True))
+
+    def _run_once(self, moment: Moment, *, fresh: bool) -> bool:
+        """Whether what was found counts: in an instance that had served others, it came there on the same way."""
+        moment.event = moment.resumed = moment.error = None
+        moment.reached = moment.ran_on = moment.checked = False
+        moment.problem = ""
+        self._local.cold = True
+        try:
+            if self._options.prepare is not None:
+                self._options.prepare(moment)
+        except Exception as error:
+            moment.problem, moment.error = f"prepare raised {type(error).__name__}: {error}", error
+            return True
+        invocation = (
+            self._terminate_at_line(moment, fresh=fresh) if not self._by_log else self._terminate_at_log(moment)
+        )
+        if invocation is None:
+            return False
+        moment.event = self._handle(invocation)
+        self._local.cold = invocation.attempt.cold
+        if not moment.reached:
+            moment.problem = f"it was not reached again: {moment.event.diagnosis}"
+            return True
+        if self._options.resume:
+            again = self._invoke()
+            if not self._platform.wait_final(again, max(self._options.timeout, self._options.record_for * 2)):
+                self._end_by_force(again)
+            moment.resumed = self._handle(again)
+        self._check(moment)
+        return True
+
+    def _check(self, moment: Moment) -> None:
+        check = self._options.check
+        if check is None:
+            return
+        events = [moment.event, moment.resumed] if self._options.resume else [moment.event]
+        with self._checking:
+            try:
+                check(*events, moment)
+            except Exception as error:
+                moment.problem, moment.error = f"check raised {type(error).__name__}: {error}".rstrip(": "), error
+        if moment.ran_on and not moment.problem:
+            moment.problem = moment.unfinished
+        moment.checked = True
+
+    def _terminate_at_line(self, moment: Moment, *, fresh: bool) -> Invocation | None:
+        """Gives None where an instance that had served others came there on another way."""
+        assert self._probe is not None
+        plan = Plan([Place(moment.file, moment.line, moment.occurrence)], reset=True)
+        invocation = self._probe.begin(plan, lambda: self._invoke(fresh=fresh))
+
+        def look(record: Invocation) -> Stopped | bool | None:
+            return plan.stopped[0] if plan.stopped else True if record.final else None
+
+        try:
+            deadline = self._options.timeout + self._options.record_for
+            found: Any = None
+            with contextlib.suppress(WaitTimeout):
+                found = self._platform.wait(invocation, look, deadline, "the moment")
+            warm = not invocation.attempt.cold
+            if not isinstance(found, Stopped):
+                if found is None:
+                    self._end_by_force(invocation)
+                return None if warm else invocation
+            if warm and found.position != moment.position + 1:
+                self._end_by_force(invocation)
+                return None
+            if moment.blocked and not self._let_block(invocation, plan, found):
+                self._end_by_force(invocation)
+                return invocation
+            self._terminate(moment, invocation, plan)
+            return invocation
+        finally:
+            plan.release()
+            self._probe.forget(invocation.request_id)
+
+    def _let_block(self, invocation: Invocation, plan: Plan, stopped: Stopped) -> bool:
+        """Let it go on until it blocks in the line: whether it does."""
+        pid = None if invocation.attempt.instance is None else invocation.attempt.instance.pid
+        if pid is None or stopped.thread != _MAIN_THREAD:
+            return False
+        before = blocking.count(pid)
+        plan.release()
+        return blocking.wait(pid, before, self._options.timeout, lambda: invocation.final)
+
+    def _terminate_at_log(self, moment: Moment) -> Invocation:
+        invocation = self._invoke(fresh=True)
+        event = self._handle(invocation)
+
+        def look(record: Invocation) -> bool | None:
+            return len(_written(event)) >= moment.line or record.final or None
+
+        with contextlib.suppress(WaitTimeout):
+            self._platform.wait(invocation, look, self._options.timeout + self._options.record_for, "the log line")
+        if invocation.final or len(_written(event)) < moment.line:
+            self._end_by_force(invocation)
+            return invocation
+        self._terminate(moment, invocation, None)
+        return invocation
+
+    def _terminate(self, moment: Moment, invocation: Invocation, plan: Plan | None) -> None:
+        try:
+            self._platform.terminate(invocation, graceful=self._options.graceful)
+        except FailedOperationAsyncEventStatus:
+            return  # it ended before
+        moment.reached = True
+        if plan is not None:
+            plan.release()
+        if self._options.graceful and not self._platform.wait_final(invocation, self._options.timeout):
+            moment.ran_on = True
+            self._end_by_force(invocation)
+
+    def _end_by_force(self, invocation: Invocation) -> None:
+        with contextlib.suppress(FailedOperationAsyncEventStatus):
+            self._platform.terminate(invocation)
+
+    def _invoke(self, *, fresh: bool = False) -> Invocation:
+        return self._platform.invoke(self._record, self._payload, asynchronous=True, fresh=fresh)
+
+    def _handle(self, invocation: Invocation) -> Event:
+        from pytest_scf.facade.handles import Event
+
+        return Event._of(self._session, invocation)
+
+
+def _written(event: Event) -> list[str]:
+    """Whole lines that the function wrote."""
+    return event.logs.user.split("\n")[:-1]
+
+
+def _shown(event: Any) -> str:
+    text = repr(event)
+    return text if len(text) <= _SHOWN_EVENT else "event"

@@ -1,0 +1,390 @@
+"""The termination map: an event terminated at each of its moments."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from pytest_scf import ScfRuntime, UsageError
+
+FAULTY = textwrap.dedent(
+    """\
+    import signal
+
+
+    class Stopped(Exception):
+        pass
+
+
+    def on_sigterm(signum, frame):
+        raise Stopped
+
+
+    signal.signal(signal.SIGTERM, on_sigterm)
+
+
+    def main_handler(event, context):
+        done = []
+        try:
+            for n in range(event["count"]):
+                done.append(n)
+        except Stopped:
+            print("saved", len(done))
+        return len(done)
+    """
+)
+MENDED = textwrap.dedent(
+    """\
+    import signal
+
+    stop_asked = False
+
+
+    def on_sigterm(signum, frame):
+        global stop_asked
+        stop_asked = True
+
+
+    signal.signal(signal.SIGTERM, on_sigterm)
+
+
+    def main_handler(event, context):
+        global stop_asked
+        done = []
+        for n in range(event["count"]):
+            if stop_asked:
+                break
+            done.append(n)
+        stop_asked = False
+        return len(done)
+    """
+)
+
+
+def line_of(source: str, text: str) -> int:
+    return next(number for number, line in enumerate(source.splitlines(), 1) if text in line)
+
+
+def test_it_finds_the_moments_that_nobody_saw(rt: ScfRuntime):
+    fn = rt.deploy(FAULTY, async_run=True)
+    found = fn.termination_map({"count": 3})
+    wrong = {moment.name: moment.outcome for moment in found.failures}
+    before, after = line_of(FAULTY, "done = []"), line_of(FAULTY, "return len(done)")
+    assert wrong == {
+        f"index.py:{line_of(FAULTY, 'def main_handler')}": "FAILED 443",
+        f"index.py:{before}": "FAILED 430",
+        f"index.py:{before + 1}": "FAILED 430",
+        f"index.py:{after}": "FAILED 430",
+    }
+    # In the loop each time of each line is a moment of its own.
+    loop = found.by_line["index.py", line_of(FAULTY, "done.append")]
+    assert [(moment.occurrence, moment.outcome, moment.event.return_value) for moment in loop] == [
+        (1, "FINISHED 200", 0),
+        (2, "FINISHED 200", 1),
+        (3, "FINISHED 200", 2),
+    ]
+    assert {moment.phase for moment in loop} == {"handler"}
+    assert found.moments[0].phase == "init"
+    assert all(moment.reached for moment in found.moments)
+    # Before the handler was registered nothing could be done.
+    assert {moment.outcome for moment in found.unregistered} == {"FAILED 439"}
+    with pytest.raises(AssertionError) as error:
+        found.assert_finished()
+    text = str(error.value)
+    assert f"4 of {len(found.moments)} moments did not" in text
+    assert f"only='index.py:{after}'" in text
+    assert ">" in text
+    assert "1x430" in text
+    again = fn.termination_map({"count": 3}, only=f"index.py:{after}")
+    assert [moment.outcome for moment in again.moments] == ["FAILED 430"]
+    with pytest.raises(AssertionError):
+        found.assert_finished(strict=True)
+
+
+def test_a_function_that_is_ready_at_every_moment(rt: ScfRuntime):
+    fn = rt.deploy(MENDED, async_run=True)
+    found = fn.termination_map({"count": 3})
+    found.assert_finished()
+    found.assert_all()
+    assert not found.failures
+    assert "no failures" in found.summary
+    with pytest.raises(AssertionError, match="moments did not"):
+        found.assert_finished(strict=True)
+    with pytest.raises(AssertionError, match="the condition does not hold"):
+        found.assert_all(lambda moment: moment.event.return_value == 3)
+
+
+CHECKPOINTS = textwrap.dedent(
+    """\
+    import json
+    import store
+
+
+    def main_handler(event, context):
+        state = json.loads(store.load() or "[]")
+        for n in event["items"]:
+            if n in state:
+                continue
+            store.process(n)
+            state.append(n)
+            store.save(json.dumps(state))
+        return state
+    """
+)
+STORE = "def load():\n    pass\n\ndef save(text):\n    pass\n\ndef process(n):\n    pass\n"
+
+
+def test_by_force_what_is_invoked_again_is_compared(rt: ScfRuntime, tmp_path: Path):
+    """Each item is processed once, wherever the first run was killed: which it is not, between two of its lines."""
+    (tmp_path / "index.py").write_text(CHECKPOINTS)
+    (tmp_path / "store.py").write_text(STORE)
+    fn = rt.deploy(tmp_path, async_run=True)
+    saved: list[str] = []
+    processed: list[int] = []
+    fn.stub("store.load").side_effect = lambda: saved[-1] if saved else None
+    fn.stub("store.save").side_effect = saved.append
+    fn.stub("store.process").side_effect = processed.append
+
+    def prepare(moment):
+        saved.clear()
+        processed.clear()
+
+    def check(event, resumed, moment):
+        assert event.status == "ABORTED"
+        resumed.assert_finished([1, 2])
+        assert processed == [1, 2]
+
+    found = fn.termination_map({"items": [1, 2]}, graceful=False, resume=True, prepare=prepare, check=check)
+    lines = sorted({moment.line for moment in found.failures})
+    append = line_of(CHECKPOINTS, "state.append")
+    assert lines == [append, append + 1]
+    assert all("AssertionError" in moment.problem for moment in found.failures)
+    assert all(moment.resumed is not None for moment in found.moments)
+    with pytest.raises(AssertionError, match="4 of 19 moments did not"):
+        found.assert_all()
+    assert "resume=True, check=check, prepare=prepare, only=" in str(found)
+
+
+SLEEPER = textwrap.dedent(
+    """\
+    import signal
+    import time
+
+    stop_asked = False
+
+
+    def on_sigterm(signum, frame):
+        global stop_asked
+        stop_asked = True
+
+
+    signal.signal(signal.SIGTERM, on_sigterm)
+
+
+    def main_handler(event, context):
+        global stop_asked
+        stop_asked = False
+        while not stop_asked:
+            time.sleep(0.2)
+        return "END"
+    """
+)
+
+
+def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(rt: ScfRuntime):
+    fn = rt.deploy(SLEEPER, async_run=True)
+    found = fn.termination_map({}, record_for=0.7, occurrences="ends", timeout=3)
+    blocked = [moment for moment in found.moments if moment.blocked]
+    assert {moment.source for moment in blocked} == {"time.sleep(0.2)"}
+    assert {moment.outcome for moment in blocked} == {"FINISHED 200"}
+    assert all(moment.name.endswith(" blocked") for moment in blocked)
+    # The signal that comes before the flag is cleared is forgotten: it runs on.
+    ran_on = {moment.source for moment in found.moments if moment.outcome == "RUNNING"}
+    assert "stop_asked = False" in ran_on
+    assert any("does not end within 0.7 s" in note for note in found.notes)
+    again = fn.termination_map({}, only=blocked[0].name)
+    assert [moment.outcome for moment in again.moments] == ["FINISHED 200"]
+
+
+def test_instances_that_served_one_moment_change_nothing_for_the_next(rt: ScfRuntime):
+    """What an earlier event left behind, a registration and a flag, must not make a moment pass."""
+    source = textwrap.dedent(
+        """\
+        import signal
+
+        known = []
+
+
+        def main_handler(event, context):
+            first = 1
+            signal.signal(signal.SIGTERM, lambda *args: known.append(1))
+            second = 2
+            if len(known) > 1:
+                third = 3
+            return [first, second]
+        """
+    )
+    fn = rt.deploy(source, async_run=True)
+    outcomes = []
+    for fresh in (False, True):
+        found = fn.termination_map({}, fresh=fresh, parallel=1)
+        outcomes.append([(moment.name, moment.outcome) for moment in found.moments])
+    assert outcomes[0] == outcomes[1]
+    assert dict(outcomes[0])["index.py:7"] == "FAILED 439"
+    assert dict(outcomes[0])["index.py:9"] == "FINISHED 200"
+
+
+def test_a_moment_that_is_not_reached_again_is_no_success(rt: ScfRuntime):
+    fn = rt.deploy(CHOOSER, async_run=True)
+    choose = fn.stub("index.choose")
+    first = [1]
+    choose.side_effect = lambda: first.pop() if first else 0
+    found = fn.termination_map({})
+    (missed,) = [moment for moment in found.moments if not moment.reached]
+    assert missed.outcome == "not reached"
+    assert missed in found.failures
+    with pytest.raises(AssertionError, match="it was not reached again"):
+        found.assert_all()
+
+
+def test_occurrences_and_limit_bound_the_moments(scf_runtime_of):
+    fn = scf_runtime_of("namespaces").deploy(MENDED, async_run=True)
+    ends = fn.termination_map({"count": 20}, occurrences="ends")
+    line = line_of(MENDED, "done.append")
+    assert [moment.occurrence for moment in ends.by_line["index.py", line]] == [1, 20]
+    assert "limit=1000" in ends.notes[-1]
+    few = fn.termination_map({"count": 20}, limit=20)
+    assert len(few.moments) == 20
+    assert few.total > 60
+    assert {moment.line for moment in few.moments} == {moment.line for moment in ends.moments}
+    assert f"20 of {few.total} moments" in str(few)
+
+
+STEPS = """
+import time
+
+def main_handler(event, context):
+    for n in range(3):
+        print("step", n)
+        time.sleep(0.05)
+"""
+CHOOSER = """
+def choose():
+    return 1
+
+def main_handler(event, context):
+    if choose():
+        a = 1
+"""
+
+
+def test_it_can_be_by_log_lines(rt: ScfRuntime):
+    fn = rt.deploy(STEPS, async_run=True)
+    found = fn.termination_map({}, moments="log")
+    assert [moment.source for moment in found.moments] == ["step 0", "step 1", "step 2"]
+    assert {moment.outcome for moment in found.moments[:2]} == {"FAILED 439"}
+    assert "log:" in str(found)
+
+
+def test_other_functions_by_their_log(scf_runtime_of, tmp_path: Path):
+    rt = scf_runtime_of("namespaces")
+    (tmp_path / "app.py").write_text(
+        textwrap.dedent(
+            """\
+            import signal, sys, time
+            from http.server import BaseHTTPRequestHandler, HTTPServer
+
+            class App(BaseHTTPRequestHandler):
+                def do_POST(self):
+                    for n in range(3):
+                        print("step", n)
+                        time.sleep(0.05)
+                    self.send_response(200)
+                    self.end_headers()
+                def log_message(self, *args):
+                    pass
+
+            HTTPServer(("", 9000), App).serve_forever()
+            """
+        )
+    )
+    fn = rt.deploy_image([sys.executable, "app.py"], cwd=tmp_path, async_run=True)
+    with pytest.raises(UsageError, match="ask for moments='log'"):
+        fn.termination_map({})
+    found = fn.termination_map({}, moments="log", graceful=False)
+    assert [moment.source for moment in found.moments] == ["step 0", "step 1", "step 2"]
+    assert {moment.outcome for moment in found.moments} <= {"ABORTED 499", "not reached"}
+    assert found.moments[0].outcome == "ABORTED 499"
+
+
+def test_what_prepare_raises_is_the_moments_failure(scf_runtime_of):
+    fn = scf_runtime_of("directory").deploy(MENDED, async_run=True)
+
+    def prepare(moment):
+        assert threading.current_thread() is not threading.main_thread()
+        if moment.line == line_of(MENDED, "done.append"):
+            raise LookupError("not ready")
+
+    found = fn.termination_map({"count": 1}, prepare=prepare)
+    (failure,) = found.failures
+    assert failure.problem == "prepare raised LookupError: not ready"
+    assert isinstance(failure.error, LookupError)
+
+
+def test_a_page_shows_it(scf_runtime_of, tmp_path: Path):
+    fn = scf_runtime_of("namespaces").deploy(FAULTY.replace('"saved"', '"<saved>"'), async_run=True)
+    found = fn.termination_map({"count": 2})
+    text = found.write_html(tmp_path / "map.html").read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert "&lt;saved&gt;" in text
+    assert 'class="good"' in text
+    assert 'class="bad"' in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_bad_input_is_refused_at_once(scf_runtime_of):
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy(MENDED, async_run=True)
+    for arguments, said in [
+        ({"occurrences": "some"}, "occurrences is one of"),
+        ({"limit": 0}, "limit is a number of moments"),
+        ({"moments": "words"}, "moments is 'lines' or 'log'"),
+        ({"check": 7}, "check is a function"),
+        ({"timeout": 0}, "timeout is a number of seconds above 0"),
+        ({"parallel": 0}, "parallel is a number of moments"),
+        ({"graceful": 1}, "graceful must be True or False"),
+        ({"only": "index.py:2"}, "the nearest that can is"),
+        ({"only": "index.py:1", "moments": "log"}, "only= names lines"),
+    ]:
+        with pytest.raises(UsageError, match=said):
+            fn.termination_map({}, **arguments)
+    with pytest.raises(UsageError, match="deploy it with async_run=True"):
+        rt.deploy(MENDED).termination_map({})
+    with pytest.raises(UsageError, match="JSON"):
+        fn.termination_map({1, 2})
+
+
+@pytest.mark.parametrize("version", ["3.6", "3.8", "3.12", "3.13"])
+def test_with_other_pythons(scf_runtime_of, version: str):
+    rt = scf_runtime_of("namespaces")
+    try:
+        fn = rt.deploy(FAULTY, python=version, async_run=True)
+    except UsageError as error:
+        pytest.skip(str(error))
+    found = fn.termination_map({"count": 2})
+    after = line_of(FAULTY, "return len(done)")
+    assert f"index.py:{after}" in {moment.name for moment in found.failures}
+    assert all(moment.reached for moment in found.moments)
+    assert {moment.outcome for moment in found.by_line["index.py", line_of(FAULTY, "done.append")]} == {"FINISHED 200"}
+
+
+def test_what_ends_the_process_at_once_is_recorded_too(rt: ScfRuntime):
+    source = "import os\n\ndef main_handler(event, context):\n    a = 1\n    b = 2\n    os._exit(3)\n"
+    fn = rt.deploy(source, async_run=True)
+    found = fn.termination_map({}, graceful=False)
+    assert [moment.line for moment in found.moments if moment.phase == "handler"] == [4, 5, 6]
+    assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
