@@ -41,7 +41,8 @@ class Answer:
 class Gateway:
     """``credentials`` are those that are known here, ``region`` is the only one served; None: whatever is sent.
 
-    ``prepare`` is called with each request that is let in, before it is done.
+    ``prepare`` is called with each request that is let in, before it is done. ``remedy`` is what the error says to do
+    about a SecretId that is not known.
     """
 
     def __init__(
@@ -52,9 +53,11 @@ class Gateway:
         *,
         now: Callable[[], float] = time.time,
         prepare: Callable[[ApiRequest], object] = lambda request: None,
+        remedy: str = "use the one that the endpoint was made with",
     ) -> None:
         self._api = api
         self._prepare = prepare
+        self._remedy = remedy
         self._known = None if credentials is None else {each.secret_id: each for each in credentials}
         self._region = region
         self._now = now
@@ -66,7 +69,9 @@ class Gateway:
             request = message.parse()
             action, function = request.action, request.function
             if self._known is not None:
-                check_service(verify(message, request, self._known, self._now()), message.headers.get("host", ""))
+                check_service(
+                    verify(message, request, self._known, self._now(), self._remedy), message.headers.get("host", "")
+                )
             check_version(request.version)
             self._check_region(request.region)
             if not action:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pytest_scf.endpoint.listener import listen
@@ -20,13 +20,28 @@ if TYPE_CHECKING:
 #: has a call made in the background when a descriptor becomes readable, and gives what takes that back
 WhenReadable = Callable[[int, Callable[[], object]], Callable[[], None]]
 
+_REMEDY = (
+    "sign with the credential in the function's environment (TENCENTCLOUD_SECRETID, _SECRETKEY and _SESSIONTOKEN), or "
+    "let this one in by the setting credentials: {SecretId: SecretKey}, or 'any'"
+)
+
 
 class LoopbackEndpoint:
-    """``credential`` (id, key and token) is what the functions have in their environment. Any region is served."""
+    """``credential`` (id, key and token) is what the functions have in their environment. Any region is served.
 
-    def __init__(self, api: Api, credential: tuple[str, str, str], when_readable: WhenReadable) -> None:
+    ``others`` are let in as well: {SecretId: SecretKey}; "any": whoever has signed a call; "own": nobody.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        credential: tuple[str, str, str],
+        when_readable: WhenReadable,
+        others: str | Mapping[str, str] = "own",
+    ) -> None:
         self._api = api
         self._credential = credential
+        self._others = others
         self._when_readable = when_readable
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
@@ -59,7 +74,12 @@ class LoopbackEndpoint:
                 return
             self._forget()
             self._forget = None
-            gateway = Gateway(self._api, [Credential(*self._credential)], None)
+            known: list[Credential] | None = [Credential(*self._credential)]
+            if isinstance(self._others, str):
+                known = None if self._others == "any" else known
+            else:
+                known = [Credential(*self._credential), *(Credential(*pair) for pair in self._others.items())]
+            gateway = Gateway(self._api, known, None, remedy=_REMEDY)
             self._server = Server(self._listener, api_connections(gateway.answer))
 
     def withdraw(self) -> None:

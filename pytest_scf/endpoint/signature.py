@@ -77,27 +77,30 @@ class Authorization:
         return cls(secret_id, date, service, tuple(names.split(";")), signature)
 
 
-def verify(message: Message, request: ApiRequest, known: Mapping[str, Credential], now: float) -> str:
+def verify(message: Message, request: ApiRequest, known: Mapping[str, Credential], now: float, remedy: str = "") -> str:
     """Check who asks; the service that the request is signed for.
 
-    ``now`` in seconds since the epoch. Raises the kinds of AuthFailure, MissingParameter and InvalidParameterValue.
+    ``now`` in seconds since the epoch; ``remedy`` is what to do about a SecretId that is not in ``known``. Raises the
+    kinds of AuthFailure, MissingParameter and InvalidParameterValue.
     """
     if request.signed is not None:
-        _verify_v1(message, dict(request.signed), known, now)
+        _verify_v1(message, dict(request.signed), known, now, remedy)
         return SERVICE
     authorization = Authorization.read(request.authorization)
-    _verify_tc3(message, authorization, known, now)
+    _verify_tc3(message, authorization, known, now, remedy)
     return authorization.service
 
 
-def _verify_tc3(message: Message, given: Authorization, known: Mapping[str, Credential], now: float) -> None:
+def _verify_tc3(
+    message: Message, given: Authorization, known: Mapping[str, Credential], now: float, remedy: str
+) -> None:
     headers = message.headers
     timestamp = _timestamp(headers.get("x-tc-timestamp"), "X-TC-Timestamp", now)
     if given.date != datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%d"):
         raise AuthFailureSignatureFailure(
             f"The date {given.date} in the Authorization header is not the day, in UTC, of X-TC-Timestamp {timestamp}."
         )
-    credential = _known(known, given.secret_id, headers.get("x-tc-token", ""))
+    credential = _known(known, given.secret_id, headers.get("x-tc-token", ""), remedy)
     for name in ("content-type", "host"):
         if name not in given.signed_headers:
             raise AuthFailureSignatureFailure(f"SignedHeaders in the Authorization header lacks {name}.")
@@ -148,7 +151,9 @@ def _signing_key(secret_key: str, date: str, service: str) -> bytes:
     return hmac.digest(hmac.digest(key, service.encode(), "sha256"), b"tc3_request", "sha256")
 
 
-def _verify_v1(message: Message, params: dict[str, str], known: Mapping[str, Credential], now: float) -> None:
+def _verify_v1(
+    message: Message, params: dict[str, str], known: Mapping[str, Credential], now: float, remedy: str
+) -> None:
     for name in ("SecretId", "Nonce"):
         if not params.get(name):
             raise MissingParameter(f"The parameter `{name}` is required, and is missing.", field=name)
@@ -157,7 +162,7 @@ def _verify_v1(message: Message, params: dict[str, str], known: Mapping[str, Cre
     if algorithm is None:
         raise InvalidParameterValue(field="SignatureMethod", value=method, expected=f"one of {', '.join(_V1)}")
     _timestamp(params.get("Timestamp"), "Timestamp", now)
-    credential = _known(known, params["SecretId"], params.get("Token", ""))
+    credential = _known(known, params["SecretId"], params.get("Token", ""), remedy)
     given = params.pop("Signature").strip()  # encoders of base64 end it with a newline
     listed = "&".join([f"{name}={params[name]}" for name in sorted(params)])
     text = f"{message.method}{message.headers.get('host', '')}{message.path}?{listed}"
@@ -169,11 +174,11 @@ def _verify_v1(message: Message, params: dict[str, str], known: Mapping[str, Cre
         )
 
 
-def _known(known: Mapping[str, Credential], secret_id: str, token: str) -> Credential:
+def _known(known: Mapping[str, Credential], secret_id: str, token: str, remedy: str) -> Credential:
     credential = known.get(secret_id)
     if credential is None:
         raise AuthFailureSecretIdNotFound(
-            f"The SecretId {secret_id!r} is not known here; use the one that the endpoint was made with."
+            f"The SecretId {secret_id!r} is not known here" + (f"; {remedy}." if remedy else ".")
         )
     if not hmac.compare_digest(credential.token.encode(), token.encode()):
         lacking = "needs the token it was given with" if credential.token else "has no token, but one was sent"

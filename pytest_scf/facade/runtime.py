@@ -53,7 +53,9 @@ class ScfRuntime:
         self._closing = ExitStack()
         self._platform = Platform(Settings.from_keywords(settings))
         self._session = Session(self._platform, Api(self._platform))
-        self._loopback = LoopbackEndpoint(self._session.api, self._platform.credential, self._platform.when_readable)
+        self._loopback = LoopbackEndpoint(
+            self._session.api, self._platform.credential, self._platform.when_readable, self.settings.credentials
+        )
         self._coverage = bridge(self._session)
         if self._coverage is None:
             services = InstanceServices(self._loopback.port)

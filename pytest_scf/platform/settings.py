@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 ISOLATION = ("auto", "namespaces", "directory")
 START_METHODS = ("fork", "spawn")
+CREDENTIALS = ("own", "any")
 LAUNCHERS = ("process", "docker")
 
 
@@ -24,6 +26,9 @@ class Settings:
     isolation: str = "auto"
     #: use pidfds where the kernel has them; off, the parent of a process sends its signals
     pidfd: bool = True
+    #: whose calls of the API from inside functions are let in: "own", those signed with the credential of their
+    #: environment; besides, those of a mapping {SecretId: SecretKey}; or "any", whoever has signed them
+    credentials: str | Mapping[str, str] = "own"
     #: "fork" from a warm interpreter, or "spawn" a new one for each instance
     start_method: str = "fork"
     #: what runs the containers of image functions: "process", "docker", or a ``pytest_scf.launchers.Launcher``
@@ -72,6 +77,7 @@ class Settings:
                 f"launcher: {self.launcher!r} is neither {' nor '.join(LAUNCHERS)}, and no plugin knows it "
                 "(the hook pytest_scf_launcher)"
             )
+        _check_credentials(self.credentials)
         _among("start_method", self.start_method, START_METHODS)
         _among("init_timeout_code", self.init_timeout_code, (433, 443, 450))
         _among("missing_handler_code", self.missing_handler_code, (437, 443))
@@ -99,6 +105,15 @@ class Settings:
             if name not in known:
                 raise UsageError(f"{name!r} is not a setting; the settings are {', '.join(known)}")
         return cls(**keywords)  # type: ignore[arg-type]
+
+
+def _check_credentials(credentials: object) -> None:
+    if isinstance(credentials, str):
+        _among("credentials", credentials, CREDENTIALS)
+    elif not isinstance(credentials, Mapping) or not all(
+        isinstance(text, str) and text for pair in credentials.items() for text in pair
+    ):
+        raise UsageError(f"credentials must be 'own', 'any' or a dict of SecretId to SecretKey, not {credentials!r}")
 
 
 def _among(name: str, value: object, allowed: tuple[object, ...]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from wiring import GOOD, connect, read_answer
 
-from pytest_scf import ScfRuntime
+from pytest_scf import ScfRuntime, UsageError
 
 pytest.importorskip("tencentcloud.scf.v20180416.models")
 
@@ -71,6 +71,9 @@ def others_credentials(event, context):
             client(credential=credential).Invoke(asked)
         except TencentCloudSDKException as error:
             found.append(error.code)
+            print(error.message)
+        else:
+            found.append("let in")
     return found
 
 
@@ -118,7 +121,27 @@ def test_an_event_ends_itself(runtime: ScfRuntime) -> None:
 
 def test_the_credentials_are_those_of_its_environment(runtime: ScfRuntime) -> None:
     expected = ["AuthFailure.SecretIdNotFound", "AuthFailure.TokenFailure"]
-    assert deploy(runtime, "others_credentials").invoke().return_value == expected
+    refused = deploy(runtime, "others_credentials").invoke()
+    assert refused.return_value == expected
+    assert "the setting credentials" in refused.logs.user
+
+
+@pytest.mark.parametrize("credentials", ["any", {"AKIDother": "key"}, {"AKIDother": "another key"}])
+def test_credentials_of_the_functions_own_are_let_in_by_a_setting(
+    scf_runtime_of: Make, credentials: str | dict[str, str]
+) -> None:
+    runtime = scf_runtime_of("namespaces", credentials=credentials)
+    runtime.deploy(ECHO, name="echo")
+    first, second = deploy(runtime, "others_credentials").invoke().return_value
+    wrong_key = credentials == {"AKIDother": "another key"}
+    assert first == ("AuthFailure.SignatureFailure" if wrong_key else "let in")
+    assert second == ("let in" if credentials == "any" else "AuthFailure.TokenFailure")
+
+
+@pytest.mark.parametrize("credentials", ["all", "", None, {"AKIDother": ""}, {"": "key"}, ["AKIDother"]])
+def test_credentials_that_cannot_be(credentials: object) -> None:
+    with pytest.raises(UsageError, match="credentials must be"):
+        ScfRuntime(credentials=credentials)
 
 
 def test_the_clients_for_asyncio(runtime: ScfRuntime) -> None:
