@@ -101,6 +101,7 @@ class Operations(Protocol):
         routing_key: str = "",
         request_id: str | None = None,
         as_request: bool = False,
+        fresh: bool = False,
     ) -> Invocation: ...
 
     def terminate(self, event: Invocation, graceful: bool = False) -> None: ...

@@ -117,6 +117,7 @@ class FakePlatform:
         routing_key: str = "",
         request_id: str | None = None,
         as_request: bool = False,
+        fresh: bool = False,
     ) -> Invocation:
         request_id = request_id or new_request_id()
         self.payloads[request_id] = payload
