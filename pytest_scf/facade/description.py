@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LOG_LINES = 20
 VERBOSE_LOG_LINES = 200
 LINE_LENGTH = 400
+#: how many lines of a log's end the cloud may have written
+_FRAME_LINES = 8
 _STILL_RUNNING = "the event is still RUNNING"
 #: the lines of a log that the cloud writes for every request: they tell what the status tells
 _OUR_FRAMES = re.compile(
@@ -65,9 +67,10 @@ def describe(event: Described, *, verbose: bool = False, said: str = "") -> list
 
 def _course(event: Described, steps: Iterable[Transition], verbose: bool) -> Iterator[tuple[datetime | None, str]]:
     most = VERBOSE_LOG_LINES if verbose else LOG_LINES
-    log = [line for line in event._log_lines() if verbose or not _is_frame(line)]
-    if len(log) > most:
-        yield None, f"({len(log) - most} earlier lines)"
+    more, log = event._last_lines(most + _FRAME_LINES)
+    log = [line for line in log if verbose or not _is_frame(line)]
+    if more or len(log) > most:
+        yield None, "(earlier lines are left out)"
     shown: list[tuple[datetime, str]] = [(line.time, f"| {_cut(line.text)}") for line in log[-most:]]
     shown += [(step.time, step.cause) for step in steps]
     yield from sorted(shown, key=lambda entry: entry[0])

@@ -337,6 +337,19 @@ class Logs(_Handle):
         """The platform's ``[PLATFORM]`` lines."""
         return [line for log in self._all() for line in log.platform_lines()]
 
+    def _last(self, count: int) -> tuple[bool, list[LogLine]]:
+        """Whether there is more, and the last ``count`` lines, which cost what they are, not what the log is."""
+        moment = self._session.moment
+        found: list[LogLine] = []
+        for log in reversed(self._all()):
+            if len(found) == count:
+                return True, found
+            more, lines = log.last_lines(count - len(found))
+            found = [*(LogLine(moment(line.time), line.source, line.text) for line in lines), *found]
+            if more:
+                return True, found
+        return False, found
+
     def _all(self) -> list[EventLog]:
         record = self._record
         attempts = record.begun if isinstance(record, Invocation) else [record]
@@ -495,8 +508,9 @@ class _Invocation(_Handle):
         """The whole log as the cloud shows it, as ``logs.text``."""
         return self.logs.text
 
-    def _log_lines(self) -> list[LogLine]:
-        return Logs._of(self._session, self._fixed or self._record).lines
+    def _last_lines(self, count: int) -> tuple[bool, list[LogLine]]:
+        """Whether there is more, and the last lines of the log."""
+        return Logs._of(self._session, self._fixed or self._record)._last(count)
 
     def _event(self) -> Event:
         return Event._of(self._session, self._record, self._fixed)

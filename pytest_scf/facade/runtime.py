@@ -423,7 +423,12 @@ class ScfRuntime:
 
     def invocations(self) -> list[Event]:
         """The events and the latest of the other invocations, in the order of their start."""
-        return [Event._of(self._session, record) for record in self._platform.events.all()]
+        return self._invoked_after(None)
+
+    def _invoked_after(self, last: Event | None) -> list[Event]:
+        """What was invoked after ``last``, of what is remembered; costs what it gives, not what there was before."""
+        since = self._platform.events.since(None if last is None else last._record)
+        return [Event._of(self._session, record) for record in since]
 
     def close(self) -> list[Event]:
         """Terminate what is still running, and remove every instance and all that was staged.

@@ -170,7 +170,7 @@ class _Search(Generic[T]):
                 return self._search("\n".join([*log.frame_lines(), ""]))
             # The next piece begins with a line, so that what is looked for at the beginning of one is found there.
             overlap = len(data) - _OVERLAP
-            self._from += data.rfind(b"\n", 0, overlap) + 1 or overlap
+            self._from += data.rfind(b"\n", overlap - _OVERLAP, overlap) + 1 or overlap
 
 
 class _Grace:

@@ -21,15 +21,11 @@ class Watched:
         self.closed = False
         #: request id -> the test that left the event RUNNING behind it, in a runtime that outlives the test
         self.origin: dict[str, str] = {}
-        self._before: str | None = None
+        self._last_before: Event | None = None
 
     def events(self) -> list[Event]:
         """What the running test invoked, synchronous calls too, oldest first."""
-        events = self.runtime.invocations()
-        for position in range(len(events) - 1, -1, -1):
-            if events[position].request_id == self._before:
-                return events[position + 1 :]
-        return events
+        return self.runtime._invoked_after(self._last_before)
 
     def find(self, request_id: str) -> Event | None:
         """One of the running test's invocations, by its request id."""
@@ -46,7 +42,7 @@ class Watched:
             if event.status == "RUNNING":
                 self.origin[event.request_id] = nodeid
         if events:
-            self._before = events[-1].request_id
+            self._last_before = events[-1]
 
 
 class State:

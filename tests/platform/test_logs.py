@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import threading
 
 import pytest
 
-from pytest_scf.platform import log_blocks
+from pytest_scf import errors
+from pytest_scf.platform import log_blocks, logs
 from pytest_scf.platform.logs import EventLog, Frame
 
 MIB = 1024 * 1024
@@ -385,3 +388,137 @@ def test_many_threads_read_a_log_as_it_grows(scf_runtime):
         thread.join()
     event.assert_finished()
     assert wrong == []
+
+
+# -- big logs --------------------------------------------------------------------------------------------------------
+
+
+class CountingBlocks(log_blocks.LogBlocks):
+    """Counts what is read, and can be full."""
+
+    def __init__(self, room=10**9):
+        super().__init__()
+        self.room = room
+        self.read = 0
+
+    def put(self, data):
+        if self.room < len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= len(data)
+        return super().put(data)
+
+    def get(self, block):
+        self.read += log_blocks.BLOCK
+        return super().get(block)
+
+
+def empty_frame():
+    return Frame(0.0, ["START"], 0.0, [], 9.0, ["END"])
+
+
+def test_the_last_lines_of_a_big_log_cost_what_they_are():
+    store = CountingBlocks()
+    log = EventLog(empty_frame, store)
+    log.end_init()
+    for number in range(200_000):
+        log.write(f"line {number:>6} {'x' * 50}\n".encode(), 1.0)
+        if not number % 1000:
+            log.put_away()
+    log.put_away()
+    assert log.size > 12_000_000
+    more, lines = log.last_lines(20)
+    assert more
+    assert [line.text[:11] for line in lines] == [f"line {number:>6}" for number in range(199_981, 200_000)] + ["END"]
+    assert log.tail(4096).endswith(b"xxx\nEND\n")
+    assert len(log.tail(4096)) == 4096
+    assert store.read <= 8 * log_blocks.BLOCK
+
+
+def test_the_last_lines_of_a_small_log_are_all_of_it():
+    log = EventLog(empty_frame)
+    log.write(b"one\ntwo\n", 1.0)
+    assert log.last_lines(20) == (False, log.lines())
+    more, lines = log.last_lines(2)
+    assert (more, [line.text for line in lines]) == (True, ["two", "END"])
+
+
+def test_a_log_that_cannot_be_kept_is_cut_with_a_note_and_takes_the_platforms_lines_still():
+    store = CountingBlocks(room=2 * log_blocks.BLOCK)
+    log = EventLog(empty_frame, store)
+    for number in range(10):
+        log.write(b"x" * 49_999 + b"\n", float(number))
+        if number == 7:
+            log.write_platform("[PLATFORM] Signal received successfully", 7.5)
+        log.put_away()
+    log.write(b"lost", 20.0)
+    log.write_platform("[PLATFORM] later", 21.0)
+    text = log.text()
+    kept = logs.IN_MEMORY + 2 * log_blocks.BLOCK
+    assert log.user_text() == (("x" * 49_999 + "\n") * 10)[:kept]
+    assert "[PLATFORM] The log is cut here" in text
+    assert "No space left on device" in text
+    assert text.count("[PLATFORM] Signal received successfully\n") == 1
+    assert text.index("cut here") < text.index("Signal received") < text.index("[PLATFORM] later")
+    assert text.endswith("END\n")
+    assert "lost\n" not in log.user_text()
+
+
+def test_an_event_ends_where_the_disk_is_full(scf_runtime, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(log_blocks.LogBlocks, "put", full)
+    fn = scf_runtime.deploy(handler("print('x' * 1_000_000)", "print('starting')"), async_run=True)
+    event = fn.invoke_async()
+    event.assert_finished()
+    assert "starting" in event.logs.user
+    assert "[PLATFORM] The log is cut here" in event.logs.text
+
+
+def test_a_wait_reads_each_part_of_a_big_log_once(scf_runtime):
+    fn = scf_runtime.deploy(
+        handler(
+            "for n in range(100): os.write(1, b'y' * 999 + b'\\n' + b'z' * 98_999 + b'\\n')\n"
+            "print('needle')\n"
+            "time.sleep(600)",
+        ),
+        async_run=True,
+    )
+    event = fn.invoke_async()
+    found = event.wait_for_log("needle")
+    assert found[0] == "needle"
+    pieces = []
+
+    def look(text):
+        pieces.append(len(text))
+
+    with pytest.raises(errors.WaitTimeout):
+        scf_runtime._platform.wait_for_log(event._record, look, 0.05)
+    assert max(pieces) <= 1 << 18
+    assert sum(pieces) < 2 * event._record.attempt.log.size
+    event.terminate()
+
+
+def test_a_slow_pattern_holds_up_nobody_but_who_waits(scf_runtime):
+    fn = scf_runtime.deploy(handler("print('a' * 5)\ntime.sleep(600)"), async_run=True)
+    limited = scf_runtime.deploy(handler("time.sleep(600)"), timeout=1, async_run=True)
+    event = fn.invoke_async()
+    searching, searched = threading.Event(), threading.Event()
+
+    def look(text):
+        searching.set()
+        assert searched.wait(60)
+
+    def wait():
+        with contextlib.suppress(errors.EventEnded):
+            scf_runtime._platform.wait_for_log(event._record, look, 60)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    assert searching.wait(30)
+    # Limits, invocations and terminations go on while the pattern is evaluated.
+    limited.invoke_async().assert_failed(433)
+    event.terminate()
+    searched.set()
+    waiter.join(60)
+    assert not waiter.is_alive()
