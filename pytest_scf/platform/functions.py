@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_scf import facts
 from pytest_scf.api_errors import ResourceNotFoundFunction, ResourceNotFoundQualifier
@@ -16,7 +16,6 @@ from pytest_scf.platform.routing import Alias
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
     from pytest_scf.instances.process import ProbeServer
-    from pytest_scf.platform.records import InstanceRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +40,11 @@ class Server:
 class Probe(Protocol):
     """What works in the instances of a function on the test's behalf; see docs/inside.md."""
 
-    def server(self, instance: InstanceRecord) -> ProbeServer:
-        """What serves an instance that is about to be started. Called with the platform's lock held."""
+    def server(self, instance: Any) -> ProbeServer:
+        """What serves an instance that is about to be started. Called with the platform's lock held.
+
+        ``instance`` is its ``InstanceRecord``, whose module imports this one.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,9 +79,10 @@ def answered(kind: int) -> Outcome:
     return Outcome(status.FINISHED, status.SUCCESS.code, ANSWERS[kind])
 
 
-def from_failure(kind: int, body: bytes) -> Outcome:
+def from_failure(kind: int, body: bytes, missing_handler: int = status.HANDLER_NOT_FOUND.code) -> Outcome:
     """What a frame of ``FAILURES`` makes of an attempt; ``body`` is its payload behind the measurements.
 
+    ``missing_handler`` is the setting ``missing_handler_code``.
     Raises ValueError or KeyError for a body that no runtime of ours writes.
     """
     if kind == wire.TOO_LARGE:
@@ -96,7 +97,8 @@ def from_failure(kind: int, body: bytes) -> Outcome:
         code, cause, said = status.USER_CODE_EXCEPTION, f"the handler raised {what}", what
     elif facts["reason"] == "handler":
         said = facts["message"]
-        code, cause = status.HANDLER_NOT_FOUND, f"the handler could not be loaded: {said}"
+        code = status.HANDLER_NOT_FOUND if missing_handler == status.HANDLER_NOT_FOUND.code else status.USER_CODE_ERROR
+        cause = f"the handler could not be loaded: {said}"
     else:
         code, cause, said = status.USER_CODE_ERROR, f"the code failed while the instance started: {what}", what
     return _failed(code, cause, f"{code.text}: {said}", facts["stack"])

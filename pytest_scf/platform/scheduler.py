@@ -243,7 +243,10 @@ class Scheduler:
         if self._peak_was_too_high_locked(instance, peak_kib):
             return
         body = payload[wire.MEASURE.size :]
-        outcome = outcomes.answered(kind) if kind in outcomes.ANSWERS else outcomes.from_failure(kind, body)
+        if kind in outcomes.ANSWERS:
+            outcome = outcomes.answered(kind)
+        else:
+            outcome = outcomes.from_failure(kind, body, self._settings.missing_handler_code)
         if attempt.conclude(outcome, self._clock.now()):
             attempt.measure(seconds, peak_kib)
             if kind == wire.RESPONDED:

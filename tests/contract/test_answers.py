@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from fakes import FakePlatform, finish
 
-from pytest_scf import api_errors
+from pytest_scf import ScfRuntime, UsageError, api_errors
 from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.contract.api import Api
+from pytest_scf.platform.settings import Settings
 
 sdk = pytest.importorskip("tencentcloud.scf.v20180416.models")
 
@@ -236,3 +237,18 @@ def test_how_long_a_message_is_kept_at_least_is_a_setting(smallest: int, msg_ttl
     else:
         with pytest.raises(api_errors.LimitExceededMsgTTL):
             Api(platform).call("UpdateFunctionEventInvokeConfig", params)
+
+
+@pytest.mark.parametrize("code", [437, 443])
+def test_the_status_code_of_a_missing_handler_is_a_setting(code: int) -> None:
+    with ScfRuntime(missing_handler_code=code) as runtime:
+        fn = runtime.deploy("def main_handler(event, context):\n    pass\n", handler="index.absent", async_run=True)
+        event = fn.invoke_async().wait()
+        assert (event.status, event.status_code) == ("FAILED", code)
+        assert event.error is not None
+        assert event.error["statusCode"] == code
+
+
+def test_the_status_code_of_a_missing_handler_is_one_of_two() -> None:
+    with pytest.raises(UsageError, match="missing_handler_code"):
+        Settings(missing_handler_code=430)

@@ -54,9 +54,10 @@ def terminate_async_event(call: Call, request: TerminateAsyncEventRequest) -> No
 def terminate(call: Call, event: Invocation, *, graceful: bool) -> None:
     """By force, which returns when the instance is gone, or by the termination signal.
 
-    Raises FailedOperation.AsyncEventStatus for an event that is not RUNNING: that is asked where it is terminated, as
-    between an answer here and there it could end.
+    Raises ResourceNotFound.AsyncEvent for one that has expired, and FailedOperation.AsyncEventStatus for one that is
+    not RUNNING: that is asked where it is terminated, as between an answer here and there it could end.
     """
+    call.operations.events.get(event.request_id)
     call.operations.terminate(event, graceful)
 
 
