@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -132,6 +132,8 @@ class Spec:
     interpreter: Interpreter | None = None
     #: a port of 127.0.0.1 on which the platform is reached with the cloud's API; 0: none
     api_port: int = 0
+    #: choices that a runtime makes
+    options: dict[str, Any] = field(default_factory=dict)
     #: None where nothing works inside on the test's behalf
     probe: ProbeServer | None = None
 
@@ -276,6 +278,7 @@ class InstanceProcess:
             if spec.coverage is None
             else {**spec.coverage, "own_tracer": spec.interpreter is not None},
             "api_port": spec.api_port,
+            "options": spec.options,
             "probe": None if spec.probe is None else spec.probe.config,
         }
         if spec.server is not None:

@@ -62,6 +62,9 @@ class Settings:
     missing_handler_code: int = 437
     #: Choice: seconds that the smallest MsgTTL is; the documents have no range, and the vendor's own tests send 24
     msg_ttl_smallest: int = facts.MSG_TTL_SMALLEST
+    #: Choice: whether a callback's answer waits until the event loop of Node.js is empty, unless the handler says
+    #: otherwise by ``context.callbackWaitsForEmptyEventLoop``; the documents say both
+    node_callback_waits: bool = True
     #: SILENT: seconds after a termination signal until an event that goes on is ended by force; None: never
     signal_deadline: float | None = None
 

@@ -95,6 +95,7 @@ class InstanceStarter:
             coverage=services.coverage if config.is_python else None,
             server=_server_spec(config),
             interpreter=config.interpreter,
+            options={"node_callback_waits": settings.node_callback_waits},
             api_port=services.api_port() if config.server is None else 0,
             probe=None if config.probe is None else config.probe.server(instance),
         )

@@ -187,6 +187,7 @@ async function loadHandler(handler, codeRoot) {
   const name = handler.slice(dot + 1);
   const file = moduleFile(codeRoot, handler.slice(0, dot));
   process.argv = [process.execPath, file];
+  process.chdir(path.dirname(file));
   const loaded = await loadModule(file);
   const inside = loaded && loaded.default; // what a CommonJS module exports, seen as an ES module
   for (const from of [loaded, inside]) {
@@ -200,14 +201,26 @@ async function loadHandler(handler, codeRoot) {
   throw new HandlerMissing(`'exports' of ${file} has no function '${name}'`);
 }
 
-function newContext(given, requestId, began) {
+// The runtimes that have done, succeed and fail, which answer at once: as in the vendor's bootstraps of these (scfcli).
+const WITH_DONE = ["Nodejs6.10", "Nodejs8.9"];
+
+function newContext(given, requestId, began, callback) {
   const limit = Number(given.time_limit_in_ms);
   const context = {
     getRemainingTimeInMillis: () => Math.max(0, Math.round(limit - Number(now() - began) / 1e6)),
     ...given,
     request_id: requestId,
   };
-  Object.defineProperty(context, "callbackWaitsForEmptyEventLoop", { value: true, writable: true });
+  const waits = spec.options.node_callback_waits;
+  Object.defineProperty(context, "callbackWaitsForEmptyEventLoop", { value: waits, writable: true });
+  if (WITH_DONE.includes(spec.environ.SCF_RUNTIME)) {
+    context.done = (error, value) => {
+      context.callbackWaitsForEmptyEventLoop = false;
+      callback(error, value);
+    };
+    context.succeed = (value) => context.done(null, value);
+    context.fail = (error) => context.done(error === null || error === undefined ? new Error(String(error)) : error);
+  }
   return context;
 }
 
@@ -245,13 +258,13 @@ function answer(requestId, event, handler, given) {
     return finish(RETURNED, body);
   };
 
-  const context = newContext(given, requestId, began);
   let outcome = null;
   const callback = (error, value) => {
     if (outcome !== null) return;
     outcome = error === null || error === undefined ? () => succeed(value) : () => fail(error);
     if (!context.callbackWaitsForEmptyEventLoop && returned && !promised) outcome();
   };
+  const context = newContext(given, requestId, began, callback);
   let returned = false;
   let promised = false;
   let value;
@@ -282,7 +295,6 @@ let handler = null;
 
 async function start() {
   const began = now();
-  process.chdir(spec.code_root);
   try {
     handler = await loadHandler(spec.handler, spec.code_root);
     send(READY, measure(began));

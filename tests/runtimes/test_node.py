@@ -232,6 +232,40 @@ def test_what_a_handler_returns(one, handler, value):
     assert (result.status_code, result.return_value) == (200, value)
 
 
+def test_a_callback_with_open_handles_answers_at_once_by_a_setting(scf_runtime_of):
+    body = "(event, context, callback) => { callback(null, 'said'); setInterval(() => {}, 9); }"
+    assert returned(scf_runtime_of("auto", node_callback_waits=False), body).return_value == "said"
+    waiting = deployed(scf_runtime_of("auto"), f"exports.main_handler = {body}", async_run=False, timeout=1)
+    assert waiting.invoke().status_code == 433
+
+
+@pytest.mark.parametrize("runtime", ["Nodejs6.10", "Nodejs8.9"])
+def test_older_runtimes_have_done_succeed_and_fail(one, runtime):
+    def answered(body):
+        source = f"exports.main_handler = (event, context) => {{ setInterval(() => {{}}, 9); {body} }}"
+        return deployed(one, source, async_run=False, runtime=runtime).invoke()
+
+    assert answered("context.done(null, 1);").return_value == 1
+    assert answered("setTimeout(() => context.succeed({ a: 2 }), 1);").return_value == {"a": 2}
+    failed = answered("context.fail(new RangeError('far'));")
+    assert (failed.status_code, "RangeError: far" in failed.error_message) == (430, True)
+    assert answered("context.fail();").status_code == 430
+    newer = returned(one, "async (event, context) => [typeof context.succeed, typeof context.done]")
+    assert newer.return_value == ["undefined", "undefined"]
+
+
+def test_a_handler_in_a_directory_below_has_what_lies_beside_it(one, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/index.js").write_text(
+        "const { NAME } = require('./beside'); const fs = require('fs');\n"
+        "exports.main_handler = async () => [NAME, fs.readFileSync('./page.html', 'utf8')];\n"
+    )
+    (tmp_path / "src/beside.js").write_text("exports.NAME = 'beside';\n")
+    (tmp_path / "src/page.html").write_text("<p>")
+    fn = one.deploy(tmp_path, handler="src/index.main_handler", runtime=RUNTIME)
+    assert fn.invoke().return_value == ["beside", "<p>"]
+
+
 @pytest.mark.parametrize(
     ("handler", "code", "message"),
     [
