@@ -430,6 +430,10 @@ class ScfRuntime:
         since = self._platform.events.since(None if last is None else last._record)
         return [Event._of(self._session, record) for record in since]
 
+    def show_progress(self, show: Callable[[str], object] | None) -> None:
+        """Have ``show`` called, now and then, with how far something is that takes long, and with "" at its end."""
+        self._session.progress = show
+
     def close(self) -> list[Event]:
         """Terminate what is still running, and remove every instance and all that was staged.
 

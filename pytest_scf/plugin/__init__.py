@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_scf.plugin import left as left_running
-from pytest_scf.plugin import markers, options, report, watch
+from pytest_scf.plugin import markers, moments, options, report, watch
 from pytest_scf.plugin.fixtures import scf_endpoint, scf_runtime, scf_runtime_session, scf_sdk, scf_settings
+from pytest_scf.plugin.moments import scf_moment
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-__all__ = ["scf_endpoint", "scf_runtime", "scf_runtime_session", "scf_sdk", "scf_settings"]
+__all__ = ["scf_endpoint", "scf_moment", "scf_runtime", "scf_runtime_session", "scf_sdk", "scf_settings"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
     watch.configure(config)
     left_running.configure(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "scf_moment" in metafunc.fixturenames:
+        moments.generate(metafunc)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

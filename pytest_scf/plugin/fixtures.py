@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_scf.plugin import left, markers, options, watch
+from pytest_scf.plugin import left, markers, moments, options, watch
 
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
@@ -73,7 +73,9 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
         settings["launcher"] = settings["launcher"] if found is None else found
     watch.lease(config)
     try:
-        return watch.add(config, ScfRuntime(**settings, base_dirs=watch.base_dirs(config)))
+        watched = watch.add(config, ScfRuntime(**settings, base_dirs=watch.base_dirs(config)))
+        watched.runtime.show_progress(moments.progress(config))
+        return watched
     except UsageError as error:
         refused = str(error)
     # The frames between the marker and the refusal are ours, and tell the user nothing.

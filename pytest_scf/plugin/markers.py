@@ -6,12 +6,13 @@ from typing import Any, NoReturn
 
 import pytest
 
-from pytest_scf.plugin import options, watch
+from pytest_scf.plugin import moments, options, watch
 
 HELP = (
     "scf(requires=None, **settings): settings of this test's scf_runtime, by keyword, with the names of ScfRuntime's "
     "(isolation, max_instances, idle_seconds, ...); the nearest marker wins. requires='namespaces' skips the test, "
     "with the reason, where instances cannot be isolated by namespaces.",
+    moments.HELP,
 )
 _REQUIRES = ("namespaces", "directory")
 

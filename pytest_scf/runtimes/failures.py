@@ -23,9 +23,21 @@ def user_traceback(error):
     found = traceback.TracebackException(type(error), error, tb)
     each = found  # type: traceback.TracebackException | None
     while each is not None:  # a stand-in or a stop is in between where the user's code called it
-        each.stack[:] = [frame for frame in each.stack if not frame.filename.startswith(_OUR_DIRECTORY)]
+        each.stack[:] = _users(each.stack)
         each = each.__cause__ or each.__context__
     return "".join(found.format())
+
+
+def _users(frames):
+    # type: (list[traceback.FrameSummary]) -> list[traceback.FrameSummary]
+    """Without ours. The frame that is stopped is listed twice before them, as the interpreter has it."""
+    kept = []  # type: list[traceback.FrameSummary]
+    for frame in frames:
+        if not frame.filename.startswith(_OUR_DIRECTORY):
+            kept.append(frame)
+        elif len(kept) > 1 and kept[-1] == kept[-2]:
+            del kept[-1]
+    return kept
 
 
 def compiler_message(error):

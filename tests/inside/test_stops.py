@@ -234,3 +234,18 @@ def test_closing_a_runtime_that_is_stopped(rt: ScfRuntime, worker: Path):
     fn = rt.deploy(worker, async_run=True)
     fn.invoke_async(stop_at=at("done.append")).wait_for_stop()
     rt.close()
+
+
+def test_a_traceback_shows_the_users_frames_alone(rt: ScfRuntime, worker: Path):
+    (worker / "index.py").write_text(WORKER.replace("except Stopped", "except OSError"))
+    fn = rt.deploy(worker, async_run=True)
+    event = fn.invoke_async(stop_at=at("return twice"))
+    event.wait_for_stop()
+    event.terminate(graceful=True)
+    event.assert_failed(430)
+    stack = event.error["stackTrace"]
+    assert [line.split(" in ")[1].strip() for line in stack.splitlines() if line.startswith("  File ")] == [
+        "main_handler",
+        "helper",
+        "on_sigterm",
+    ]

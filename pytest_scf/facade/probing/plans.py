@@ -21,6 +21,8 @@ class Stopped:
     place: Place
     #: how many lines of the user's code it had run before in this event, or before it in the init phase
     position: int
+    #: "init" or "handler"
+    phase: str
     thread: str
     tid: int
     locals: dict[str, str]
@@ -65,6 +67,7 @@ class Plan:
         found = Stopped(
             place,
             int(facts["position"]),
+            "handler" if facts["loaded"] else "init",
             str(facts["thread"])[:_TEXT],
             int(facts["tid"]),
             {str(name)[:_TEXT]: str(value)[:_TEXT] for name, value in variables.items()},

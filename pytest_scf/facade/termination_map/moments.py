@@ -97,10 +97,17 @@ class Moment:
         wanted = FINISHED if self.graceful else ABORTED
         return "" if self.event.status == wanted else f"it ended {self.outcome}"
 
-    def assert_finished(self) -> None:
-        """It was reached, and ended FINISHED gracefully; by force, what was invoked again did (with ``resume``)."""
+    def is_unfinished(self, *, strict: bool = False) -> bool:
+        """Whether ``assert_finished`` would raise."""
+        return bool(self.unfinished) and (strict or not self.unregistered or bool(self.problem))
+
+    def assert_finished(self, *, strict: bool = False) -> None:
+        """It was reached, and ended FINISHED gracefully; by force, what was invoked again did (with ``resume``).
+
+        Before a signal handler is registered that cannot be, and is asked for only where this is ``strict``.
+        """
         __tracebackhide__ = True
-        if self.unfinished:
+        if self.is_unfinished(strict=strict):
             raise AssertionError(self.describe())
 
     def describe(self) -> str:

@@ -61,8 +61,7 @@ class TerminationMap:
         Moments before the code had registered a signal handler at all are left out, unless ``strict``.
         """
         __tracebackhide__ = True
-        wrong = [each for each in self.moments if each.unfinished and (strict or not each.unregistered or each.problem)]
-        self._assert(wrong, "ended FINISHED")
+        self._assert([each for each in self.moments if each.is_unfinished(strict=strict)], "ended FINISHED")
 
     def assert_all(self, condition: Callable[[Moment], object] | None = None) -> None:
         """``condition(moment)`` is true of every moment, and raises nothing; without one, ``check`` found nothing."""

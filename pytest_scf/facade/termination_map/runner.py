@@ -341,6 +341,7 @@ class MapRunner:
             if moment.blocked and not self._let_block(invocation, plan, found):
                 self._end_by_force(invocation)
                 return invocation
+            moment.phase = found.phase
             self._terminate(moment, invocation, plan)
             return invocation
         finally:

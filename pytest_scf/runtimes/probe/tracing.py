@@ -147,6 +147,7 @@ class Tracer(object):
         self._wanted = {}  # type: dict[int, dict[str, tuple[set[int], list[int]]]]
         self._details = False
         self._position = 0
+        self._loaded = False
         kind = _Monitoring if hasattr(sys, "monitoring") else _Tracing  # type: Any
         self._lines = kind(self._files, self._line)
 
@@ -171,6 +172,7 @@ class Tracer(object):
     def loaded(self):
         # type: () -> None
         """The init phase is over."""
+        self._loaded = True
         if self._recording is not None:
             self._recording.loaded()
 
@@ -213,6 +215,7 @@ class Tracer(object):
             "line": line,
             "occurrence": occurrence,
             "position": self._position,
+            "loaded": self._loaded,
             "thread": threading.current_thread().name,
             "tid": threading.get_native_id() if hasattr(threading, "get_native_id") else 0,
         }  # type: dict[str, Any]

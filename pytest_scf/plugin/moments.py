@@ -1,0 +1,85 @@
+"""``@pytest.mark.scf_moments(...)``: each moment of a function is a test of its own, so --lf runs the failed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_scf.plugin import options, watch
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.runtime import ScfRuntime
+    from pytest_scf.facade.termination_map.moments import Moment
+
+MARKER = "scf_moments"
+HELP = (
+    "scf_moments(source, event={}, deploy={}, **options): run the test once for each moment at which the function can "
+    "be terminated, with the fixture scf_moment; the options are those of Function.termination_map, deploy those of "
+    "ScfRuntime.deploy."
+)
+
+
+@pytest.fixture
+def scf_moment(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Moment:
+    """One moment of the function that the marker scf_moments names: terminated there, in a fresh instance."""
+    name: str = request.param
+    source, event, deploy, more = _asked(request.node.get_closest_marker(MARKER), request.node.nodeid)
+    function = scf_runtime.deploy(source, **{"async_run": True, **deploy})
+    found = function.termination_map(event, **{**more, "only": name})
+    return found.moments[0]
+
+
+def generate(metafunc: pytest.Metafunc) -> None:
+    """Record what the function does, and make a test of each moment."""
+    from pytest_scf.facade.runtime import ScfRuntime
+    from pytest_scf.facade.termination_map.runner import MapRunner, Options
+
+    marker = metafunc.definition.get_closest_marker(MARKER)
+    source, event, deploy, more = _asked(marker, metafunc.definition.nodeid)
+    config = metafunc.config
+    watch.lease(config)
+    places = [metafunc.definition.path.parent, config.rootpath]
+    with ScfRuntime(isolation=options.ISOLATION.value(config), base_dirs=places) as runtime:
+        function = runtime.deploy(source, **{"async_run": True, **deploy})
+        try:
+            wanted = Options(**more)
+        except TypeError as error:
+            _refuse(metafunc.definition.nodeid, f"takes the options of termination_map: {error}")
+        names = [moment.name for moment in MapRunner(function, event, wanted).moments()[0]]
+    metafunc.parametrize("scf_moment", names, ids=names, indirect=True)
+
+
+def _asked(marker: pytest.Mark | None, nodeid: str) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:
+    if marker is None or len(marker.args) != 1:
+        _refuse(nodeid, "takes the function's source, as deploy does: @pytest.mark.scf_moments('functions/worker')")
+    more = dict(marker.kwargs)
+    event, deploy = more.pop("event", {}), more.pop("deploy", {})
+    if not isinstance(deploy, dict):
+        _refuse(nodeid, f"takes deploy= as a dict of arguments, not {deploy!r}")
+    more.setdefault("limit", None)
+    return marker.args[0], event, deploy, more
+
+
+def _refuse(nodeid: str, what: str) -> NoReturn:
+    from pytest_scf.errors import UsageError
+
+    raise UsageError(f"the scf_moments marker of {nodeid} {what}")
+
+
+def progress(config: pytest.Config) -> Callable[[str], None] | None:
+    """Shows a line on the terminal, in place of the one before; None where there is no terminal."""
+    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    if reporter is None or not reporter.isatty:
+        return None
+
+    def show(text: str) -> None:
+        if capture is None:
+            reporter.rewrite(text, erase=True)
+            return
+        with capture.global_and_fixture_disabled():
+            reporter.rewrite(text, erase=True)
+
+    return show

@@ -1,0 +1,128 @@
+"""Each moment of a function as a test of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+FAULTY = """
+import signal
+
+class Stopped(Exception):
+    pass
+
+def on_sigterm(signum, frame):
+    raise Stopped
+
+signal.signal(signal.SIGTERM, on_sigterm)
+
+def main_handler(event, context):
+    done = []
+    try:
+        for n in range(event["count"]):
+            done.append(n)
+    except Stopped:
+        print("saved", len(done))
+    return len(done)
+"""
+TEST = """
+import pytest
+
+@pytest.mark.scf_moments("worker", event={"count": 2})
+def test_each(scf_moment):
+    scf_moment.assert_finished()
+"""
+
+
+@pytest.fixture
+def worker(pytester):
+    directory = pytester.mkdir("worker")
+    (directory / "index.py").write_text(FAULTY)
+    return directory
+
+
+def run(pytester, *arguments):
+    return pytester.runpytest_subprocess("-p", "no:hypothesispytest", *arguments, timeout=120)
+
+
+def test_failed_moments_run_alone(pytester, worker):
+    pytester.makepyfile(test_worker=TEST)
+    result = run(pytester, "-v")
+    outcomes = result.parseoutcomes()
+    assert outcomes["failed"] == 4
+    assert outcomes["passed"] > 8
+    result.stdout.fnmatch_lines(["*test_each?index.py:16? PASSED*", "*test_each?index.py:16#2? PASSED*"])
+    again = run(pytester, "--lf")
+    again.assert_outcomes(failed=4)
+    # What is mended passes; its moments have the same names.
+    (worker / "index.py").write_text(FAULTY.replace("raise Stopped", "pass"))
+    run(pytester, "--lf").assert_outcomes(passed=4)
+
+
+def test_in_two_workers(pytester, worker):
+    pytester.makepyfile(test_worker=TEST)
+    outcomes = run(pytester, "-n", "2").parseoutcomes()
+    assert outcomes["failed"] == 4
+
+
+def test_options_and_refusals(pytester, worker):
+    pytester.makepyfile(
+        test_forced="""
+        import pytest
+
+        @pytest.mark.scf_moments("worker", event={"count": 5}, graceful=False, resume=True, occurrences="ends")
+        def test_each(scf_moment):
+            scf_moment.assert_finished()
+            assert scf_moment.resumed.return_value == 5
+        """
+    )
+    outcomes = run(pytester, "test_forced.py").parseoutcomes()
+    assert set(outcomes) == {"passed"}
+    for marker, said in [
+        ("", "takes the function's source"),
+        ("'worker', colour=1", "takes the options of termination_map"),
+        ("'worker', occurrences=1", "occurrences is one of"),
+        ("'worker', deploy=1", "takes deploy= as a dict"),
+        ("'nowhere'", "there is no file or directory"),
+    ]:
+        pytester.makepyfile(
+            test_refused=f"""
+            import pytest
+
+            @pytest.mark.scf_moments({marker})
+            def test_each(scf_moment):
+                pass
+            """
+        )
+        result = run(pytester, "test_refused.py")
+        result.assert_outcomes(errors=1)
+        assert said in result.stdout.str()
+
+
+def test_progress_is_shown_on_a_terminal_only(pytester, worker):
+    source = FAULTY.replace("done.append(n)", "done.append(n)\n            time.sleep(0.1)")
+    (worker / "index.py").write_text("import time\n" + source)
+    pytester.makepyfile(
+        """
+        def test_map(scf_runtime):
+            fn = scf_runtime.deploy("worker", async_run=True)
+            fn.termination_map({"count": 6}, fresh=True)
+        """
+    )
+    reading, writing = pty.openpty()
+    child = subprocess.Popen([sys.executable, "-m", "pytest"], stdin=writing, stdout=writing, stderr=writing)
+    os.close(writing)
+    shown = b""
+    with contextlib.suppress(OSError):  # its end, as a terminal tells it
+        while data := os.read(reading, 65536):
+            shown += data
+    os.close(reading)
+    assert child.wait(60) == 0, shown.decode()
+    assert re.search(r"termination map: \d+/\d+, \d+ failed", shown.decode())
+    assert "termination map" not in run(pytester).stdout.str()
