@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from pytest_scf import facts
 from pytest_scf.api_errors import ResourceInUseFunction
@@ -30,6 +31,22 @@ from pytest_scf.platform.starting import InstanceServices
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
     from pytest_scf.facade.addresses import HttpAddress
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _staging(deploy: Callable[Concatenate[ScfRuntime, P], R]) -> Callable[Concatenate[ScfRuntime, P], R]:
+    """Keep what a deployment stages from being removed as unused before its function is there."""
+
+    @functools.wraps(deploy)
+    def wrapped(self: ScfRuntime, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True
+        with self._platform.staging.writing():
+            return deploy(self, *args, **kwargs)
+
+    return wrapped
 
 
 class ScfRuntime:
@@ -96,6 +113,7 @@ class ScfRuntime:
             for record in self._platform.instances_of(function)
         ]
 
+    @_staging
     def deploy(
         self,
         source: object,
@@ -207,6 +225,7 @@ class ScfRuntime:
         )
         return Function._of(self._session, record)
 
+    @_staging
     def deploy_image(
         self,
         command: Sequence[str | os.PathLike[str]] | None = None,
@@ -307,6 +326,7 @@ class ScfRuntime:
         )
         return Function._of(self._session, record)
 
+    @_staging
     def deploy_web(
         self,
         source: str | os.PathLike[str],

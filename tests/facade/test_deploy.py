@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import zipfile
 
 import pytest
@@ -152,3 +153,28 @@ def test_settings_that_are_none():
         ScfRuntime(isolatoin="auto")
     with pytest.raises(UsageError, match="isolation must be one of 'auto', 'namespaces', 'directory', not 'chroot'"):
         ScfRuntime(isolation="chroot")
+
+
+def test_what_is_being_deployed_outlives_the_deletion_of_other_functions(scf_runtime: ScfRuntime) -> None:
+    """Deleting one removes the staged code that nobody needs: that of a function which is not there yet stays."""
+    failures: list[BaseException] = []
+    over = threading.Event()
+
+    def delete_others() -> None:
+        try:
+            while not over.is_set():
+                other = scf_runtime.deploy("def main_handler(event, context):\n    return 0\n")
+                scf_runtime.api.call("DeleteFunction", {"FunctionName": other.name})
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=delete_others)
+    thread.start()
+    try:
+        for number in range(100):
+            fn = scf_runtime.deploy(f"def main_handler(event, context):\n    return {number}\n", name=f"fn-{number}")
+            assert (fn.config.code_root / "index.py").exists()
+    finally:
+        over.set()
+        thread.join()
+    assert not failures
