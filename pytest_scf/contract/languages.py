@@ -43,6 +43,11 @@ def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
         )
     if python is not None:
         return runtime, _find(os.fspath(python))
+    if found[1].startswith("2"):
+        raise UsageError(
+            f"runtime {runtime!r}: Python 2 is not run here, functions run with Python 3.6 or later. "
+            "Code for both can be run with python='3.6' or later"
+        )
     try:
         return runtime, _find(found[1])
     except UsageError as error:

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -236,6 +237,8 @@ class ScfRuntime:
         ignored: Sequence[str] = (),
         port: int = facts.SERVER_PORT,
         host_ports: Sequence[int] = (),
+        web: bool = False,
+        python: str | os.PathLike[str] | None = None,
         name: str | None = None,
         timeout: int | None = None,
         init_timeout: int = facts.IMAGE_INIT_TIMEOUT_DEFAULT,
@@ -254,6 +257,10 @@ class ScfRuntime:
 
         With a ``launcher`` it is a container: of ``image``, by name, or of the one that is built of ``dockerfile``;
         ``command`` and ``cwd`` then replace those of the image.
+
+        With ``web`` it is a web function: ``Function.request`` sends it HTTP requests, whatever their path.
+
+        ``python`` is the interpreter of its container: a version ("3.9"), found on PATH, or a path.
 
         It is ready when the port accepts connections, within ``init_timeout`` seconds (90). Services of the test
         on the ports ``host_ports`` are found on 127.0.0.1 inside, too. PYTHONUNBUFFERED=1 is set unless
@@ -275,6 +282,12 @@ class ScfRuntime:
             trace=trace,
             max_instances=max_instances,
         )
+        interpreter = None
+        if python is not None:
+            if self._platform.runs_containers:
+                raise UsageError("the interpreter is that of the image: leave python= out")
+            config["runtime"], interpreter = languages.choose(None, python)
+            config["interpreter"] = interpreter
         if self._platform.runs_containers:
             if dockerfile is not None and isinstance(dockerfile, (str, os.PathLike)):
                 default_name = Path(dockerfile).resolve().parent.name
@@ -300,7 +313,9 @@ class ScfRuntime:
         elif (command is None) == (dockerfile is None):
             raise UsageError("deploy_image takes command= or dockerfile=, and one of them")
         elif dockerfile is None:
-            server = servers.image_of_command(command, cwd, port=port, host_ports=host_ports, base_dirs=self.base_dirs)
+            server = servers.image_of_command(
+                command, cwd, port=port, host_ports=host_ports, base_dirs=self.base_dirs, interpreter=interpreter
+            )
             default_name = Path(str(server.cwd)).name
         else:
             if cwd is not None:
@@ -313,9 +328,14 @@ class ScfRuntime:
                 base_dirs=self.base_dirs,
                 staging=self._platform.new_staging_dir,
                 can_mount=self.isolation == "namespaces",
+                interpreter=interpreter,
             )
             config["environment"] = {**variables, **config["environment"]}
             default_name = file.parent.name
+        if web:
+            if async_run:
+                raise UsageError("a web function has no asynchronous execution: leave async_run= or web= out")
+            server = replace(server, kind="web")
         code_root = Path(server.places[0][0] if server.places else server.cwd or os.curdir)
         record = self._added(
             [name] if name is not None else _names(default_name),
@@ -331,6 +351,8 @@ class ScfRuntime:
         self,
         source: str | os.PathLike[str],
         *,
+        command: Sequence[str | os.PathLike[str]] | None = None,
+        python: str | os.PathLike[str] | None = None,
         host_ports: Sequence[int] = (),
         name: str | None = None,
         timeout: int | None = None,
@@ -342,9 +364,11 @@ class ScfRuntime:
     ) -> Function:
         """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap`` (contract 6).
 
-        That starts a server on port 9000; ``Function.request`` sends it HTTP requests. Below /var/lang are the
-        interpreters at hand, under the names that the cloud has for its own: /var/lang/python37/bin/python3.7 is
-        the test's Python, of whatever version. A web function has no asynchronous execution.
+        That, or ``command`` in its place, starts a server on port 9000; ``Function.request`` sends it HTTP requests.
+        Below /var/lang are interpreters at hand, under the names that the cloud has for its own: a Python that the
+        bootstrap names, /var/lang/python37/bin/python3.7, is of that version where there is one on PATH, with the
+        packages of that, else the test's, which the log and the diagnosis say. ``python``, a version or a path such as
+        ``sys.executable``, is all of them. A web function has no asynchronous execution.
 
         Raises UsageError, before anything is made, where something of this cannot be.
         """
@@ -363,10 +387,17 @@ class ScfRuntime:
             trace=True,
             max_instances=max_instances,
         )
+        interpreter = None
+        if python is not None:
+            config["runtime"], interpreter = languages.choose(None, python)
+            config["interpreter"] = interpreter
         staging = self._platform.new_staging_dir
         code_root, default_name = code_directory(source, base_dirs=self.base_dirs, staging=staging)
         server = bootstraps.web_server(
             code_root,
+            command=() if command is None else servers.command_of(command, interpreter),
+            interpreter=interpreter,
+            by_version=python is None,
             host_ports=servers.ports(host_ports, facts.SERVER_PORT),
             staging=staging,
             can_mount=self.isolation == "namespaces",

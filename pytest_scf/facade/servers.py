@@ -17,13 +17,29 @@ if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
 
 
+def command_of(command: object, interpreter: Interpreter | None = None) -> tuple[str, ...]:
+    """The words of a command; a ``python`` as its first is ``interpreter``, where that is given. Raises UsageError."""
+    words = _command(command)
+    return words if interpreter is None else _run_by(interpreter, words)
+
+
+def _run_by(interpreter: Interpreter, words: tuple[str, ...]) -> tuple[str, ...]:
+    return (interpreter.executable, *words[1:]) if words[0] in ("python", "python3") else words
+
+
 def image_of_command(
-    command: object, cwd: object, *, port: object, host_ports: object, base_dirs: Sequence[str | os.PathLike[str]]
+    command: object,
+    cwd: object,
+    *,
+    port: object,
+    host_ports: object,
+    base_dirs: Sequence[str | os.PathLike[str]],
+    interpreter: Interpreter | None = None,
 ) -> Server:
     """A server that is a command in a directory, each as it is on this machine. Raises UsageError."""
     return Server(
         kind="image",
-        command=_command(command),
+        command=command_of(command, interpreter),
         cwd=str(_directory(cwd, base_dirs)),
         port=_port("port", port),
         host_ports=ports(host_ports, port),
@@ -83,7 +99,7 @@ def image_of_dockerfile(
         )
     server = Server(
         kind="image",
-        command=image.command,
+        command=image.command if interpreter is None else _run_by(interpreter, image.command),
         cwd=image.cwd,
         port=_port("port", port),
         host_ports=ports(host_ports, port),

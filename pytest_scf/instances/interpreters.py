@@ -61,6 +61,8 @@ def find_python(wanted: str) -> Interpreter | None:
                 f"there is no {wanted!r} that can be executed"
             )
         return _checked(_ask_python(os.path.abspath(program)), wanted)
+    if (int(version[1]), int(version[2])) < OLDEST_PYTHON:
+        raise UsageError(f"Python {version[1]}.{version[2]} is not run here: functions run with Python 3.6 or later")
     asked = version[0].lower().removeprefix("python").split(".")
     if [str(part) for part in sys.version_info[: len(asked)]] == asked:
         return None

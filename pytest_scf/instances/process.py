@@ -140,7 +140,7 @@ class Spec:
     @property
     def executes(self) -> bool:
         """Whether the user's process is a new program, not a fork of the fork server."""
-        return self.start_method == "spawn" or self.interpreter is not None
+        return self.server is None and (self.start_method == "spawn" or self.interpreter is not None)
 
 
 class InstanceProcess:

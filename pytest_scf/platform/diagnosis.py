@@ -13,7 +13,9 @@ def diagnose(attempt: Attempt) -> str:
     """What was so when the signal was sent (caught, ignored, blocked, default), and how the attempt ended and why."""
     parts = [_signal(attempt, attempt.signals[-1])] if attempt.signals else []
     parts.append(_end(attempt))
-    return "; ".join(parts) + "".join(f" ({notice})" for notice in attempt.notices)
+    server = attempt.config.server
+    notes = server.notes if server is not None and attempt.outcome is not None and attempt.outcome.failed else ()
+    return "; ".join(parts) + "".join(f" ({notice})" for notice in (*attempt.notices, *notes))
 
 
 def _signal(attempt: Attempt, note: SignalNote) -> str:

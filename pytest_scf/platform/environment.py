@@ -81,7 +81,7 @@ def environ_of(config: FunctionConfig, settings: Settings) -> dict[str, str]:
         environ["PYTHONUNBUFFERED"] = "1"
         if server.kind == "custom":
             environ["_HANDLER"] = config.handler
-        elif server.kind == "image":
+        if server.is_container:
             for name in (*_OF_THE_CODE_ROOT, *(() if server.image is None else _OF_AN_IMAGE)):
                 del environ[name]
     return {**environ, **config.environment}

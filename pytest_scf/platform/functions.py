@@ -35,6 +35,13 @@ class Server:
     places: tuple[tuple[str, str], ...] = ()
     #: the image that a launcher runs, whose command and directory are its own unless they are given; None: a process
     image: str | None = None
+    #: what a diagnosis says besides, such as which interpreter stood in for another
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it has a file system of its own making, and in it no code root."""
+        return self.kind == "image" or self.cwd is not None or self.image is not None
 
 
 class Probe(Protocol):

@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_scf import facts
 from pytest_scf.runtimes import wire
-from pytest_scf.runtimes.main_process import MainProcess, invocations
+from pytest_scf.runtimes.main_process import MainProcess, invocations, is_json
 
 
 class CustomRuntime:
@@ -90,7 +90,7 @@ class CustomRuntime:
             elif len(body) > facts.RESPONSE_BYTES:
                 self._send(wire.TOO_LARGE, str(len(body)).encode())
             else:
-                self._send(wire.RETURNED if _is_json(body) else wire.RETURNED_TEXT, body)
+                self._send(wire.RETURNED if is_json(body) else wire.RETURNED_TEXT, body)
         return True
 
     def _send(self, kind: int, payload: bytes = b"") -> None:
@@ -162,7 +162,7 @@ def _failure(body: bytes) -> bytes:
     """What a bootstrap says of an error: JSON with errorMessage, errorType and stackTrace, or any text."""
     text = body.decode("utf-8", "replace")
     facts = {"type": "Error", "message": text.strip(), "stack": ""}
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(text)
         if isinstance(said, dict) and "errorMessage" in said:
             stack = said.get("stackTrace", "")
@@ -172,11 +172,3 @@ def _failure(body: bytes) -> bytes:
                 "stack": "\n".join(map(str, stack)) if isinstance(stack, list) else str(stack),
             }
     return json.dumps(facts).encode()
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        json.loads(body)
-    except ValueError:
-        return False
-    return True

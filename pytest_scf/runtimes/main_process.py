@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -65,3 +66,12 @@ def invocations(sock: socket.socket, process: MainProcess) -> Iterator[tuple[str
                     sock.sendall(wire.frame(wire.PONG))
             elif kind == wire.INVOKE:
                 yield payload[: wire.REQUEST_ID_LENGTH].decode("ascii"), payload[wire.REQUEST_ID_LENGTH :]
+
+
+def is_json(body: bytes) -> bool:
+    """Whether it can be read as JSON: what is nested too deeply for that is text, as what is none."""
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

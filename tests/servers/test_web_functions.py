@@ -106,11 +106,6 @@ def test_the_interpreters_of_the_cloud_are_those_at_hand(isolated, web):
         assert isolated.deploy_web(directory).request("GET", "/from-node").json() == "/from-node"
 
 
-def test_packages_beside_the_tests_are_there(isolated, web):
-    code = "import flask\ndef answer(request, event):\n    request.reply(200, json.dumps(flask.__name__))\n"
-    assert isolated.deploy_web(web(code)).request("GET").json() == "flask"
-
-
 def test_limits_of_request_and_response(isolated, web):
     code = """
     def answer(request, event):
@@ -192,11 +187,6 @@ def test_a_bootstrap_that_cannot_start_is_said(isolated, web, tmp_path_factory):
     assert exits.status_code == 405
     assert "not today" in exits.log
     assert json.loads(exits.text)["statusCode"] == 405
-
-
-def test_the_directory_level_has_no_interpreters_of_the_cloud(scf_runtime_of, web):
-    with pytest.raises(UsageError, match="namespaces level"):
-        scf_runtime_of("directory").deploy_web(web())
 
 
 def test_a_deleted_web_function_is_not_started_again(isolated, web):

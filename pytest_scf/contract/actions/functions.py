@@ -327,7 +327,7 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
     function = call.operations.functions.get(request.Namespace, request.FunctionName)
     config = function.config
     code = request.Code if request.ZipFile is None else Code(ZipFile=request.ZipFile)
-    if config.server is not None and config.server.kind == "image":
+    if config.server is not None and config.server.is_container:
         raise InvalidParameterValueCode(f"The function {function.name} is an image function: deploy another instead.")
     changes: dict[str, Any] = {}
     if request.Handler is not None:
