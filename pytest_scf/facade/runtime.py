@@ -20,6 +20,7 @@ from pytest_scf.contract import languages, limits
 from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.loopback import LoopbackEndpoint
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
+from pytest_scf.facade.artifacts import KeptTmp
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.handles import Event, Function, Instance, Session
 from pytest_scf.facade.sources import NODE, PYTHON, code_directory, prepare
@@ -60,10 +61,19 @@ class ScfRuntime:
             event = fn.invoke_async({"job": 7})
 
     ``settings`` are those of ``pytest_scf.platform.settings.Settings``. A relative source of ``deploy`` is looked up
-    in ``base_dirs``, in that order; without any, in the working directory.
+    in ``base_dirs``, in that order; without any, in the working directory. ``on_output`` is called in the background
+    with what functions write, as it comes, and must not wait for anything. ``keep_tmp`` is a directory into which the
+    /tmp of an instance is copied before the instance is terminated, or repossessed after a failure: as ``tmp-ID``.
     """
 
-    def __init__(self, *, base_dirs: Sequence[str | os.PathLike[str]] = (), **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        base_dirs: Sequence[str | os.PathLike[str]] = (),
+        on_output: Callable[[bytes], object] | None = None,
+        keep_tmp: Path | None = None,
+        **settings: Any,
+    ) -> None:
         #: where ``deploy`` looks a relative source up; may be set at any time
         self.base_dirs: Sequence[str | os.PathLike[str]] = base_dirs
         self._closed = False
@@ -75,11 +85,16 @@ class ScfRuntime:
             self._session.api, self._platform.credential, self._platform.when_readable, self.settings.credentials
         )
         self._coverage = bridge(self._session)
-        if self._coverage is None:
-            services = InstanceServices(self._loopback.port)
-        else:
-            services = InstanceServices(self._loopback.port, self._coverage.counted, self._coverage.take)
-        self._platform.provide(services)
+        coverage, self._kept_tmp = self._coverage, None if keep_tmp is None else KeptTmp(keep_tmp)
+        self._platform.provide(
+            InstanceServices(
+                api_port=self._loopback.port,
+                coverage=None if coverage is None else coverage.counted,
+                on_coverage=None if coverage is None else coverage.take,
+                on_output=on_output,
+                before_kill=None if self._kept_tmp is None else self._kept_tmp.before_kill,
+            )
+        )
         try:
             _warn_of_weak_isolation(self._platform)
         except BaseException:  # where warnings are errors: nobody will be there to close it

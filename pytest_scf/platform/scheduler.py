@@ -207,6 +207,8 @@ class Scheduler:
         data = process.drain()
         if data:
             attempt.log.write(data, self._clock.now())
+            if self._starter.services.on_output is not None:
+                self._starter.services.on_output(data)
         return bool(data)
 
     def _ready_locked(self, instance: InstanceRecord, payload: bytes) -> None:
@@ -273,7 +275,7 @@ class Scheduler:
             signal_pending=any(note.disposition == "blocked" for note in attempt.signals),
         )
         if fate is Fate.REPOSSESS:
-            process.kill()
+            self._kill(instance)
         elif instance.signals_under_way:
             pass  # done again when they have been sent
         elif fate is Fate.WAIT_FOR_SIGNAL:
@@ -433,7 +435,14 @@ class Scheduler:
 
     def kill_after_coverage(self, instance: InstanceRecord) -> None:
         """Kill an instance whose attempt is decided, after its coverage is saved where that is counted."""
-        instance.process.save_coverage_then(instance.process.kill, COVERAGE_DEADLINE)
+        instance.process.save_coverage_then(lambda: self._kill(instance), COVERAGE_DEADLINE)
+
+    def _kill(self, instance: InstanceRecord) -> None:
+        before_kill = self._starter.services.before_kill
+        if before_kill is None:
+            instance.process.kill()
+        else:
+            before_kill(instance, instance.process.kill)
 
     def _kill_after_stack(self, instance: InstanceRecord, attempt: Attempt) -> None:
         """Kill an instance whose attempt is decided, after it was asked where its handler is."""
@@ -533,7 +542,7 @@ class Scheduler:
         self.take_output_locked(instance)
         attempt.conclude(outcomes.memory_limit(held, instance.config.memory), self._clock.now())
         attempt.measure(0.0, held // 1024)
-        instance.process.kill()
+        self._kill(instance)
 
     def _peak_was_too_high_locked(self, instance: InstanceRecord, peak_kib: int) -> bool:
         """Whether the user's process held too much between two looks at it: it says so itself in the end."""

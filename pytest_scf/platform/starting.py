@@ -32,6 +32,10 @@ class InstanceServices:
     coverage: dict[str, Any] | None = None
     #: called in the reactor's thread with what an instance has counted
     on_coverage: Callable[[InstanceRecord, dict[str, Any]], None] | None = None
+    #: called with what the user's processes write, as it comes; under the lock, so it must not wait for anything
+    on_output: Callable[[bytes], object] | None = None
+    #: called before an instance is killed that may have served somebody, with what kills it: to be called soon
+    before_kill: Callable[[InstanceRecord, Callable[[], None]], None] | None = None
 
 
 class InstanceStarter:
@@ -59,6 +63,10 @@ class InstanceStarter:
     def provide(self, services: InstanceServices) -> None:
         """For the instances that are started from now on."""
         self._services = services
+
+    @property
+    def services(self) -> InstanceServices:
+        return self._services
 
     @property
     def counts_coverage(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_scf.plugin import left, markers, moments, options, watch
+from pytest_scf.plugin import artifacts, left, markers, moments, options, watch
 
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
@@ -72,8 +72,15 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
         found = config.hook.pytest_scf_launcher(name=settings["launcher"], config=config)
         settings["launcher"] = settings["launcher"] if found is None else found
     watch.lease(config)
+    printed, pending = watch.echo(config), artifacts.pending(config)
     try:
-        watched = watch.add(config, ScfRuntime(**settings, base_dirs=watch.base_dirs(config)))
+        runtime = ScfRuntime(
+            **settings,
+            base_dirs=watch.base_dirs(config),
+            on_output=None if printed is None else printed.put,
+            keep_tmp=pending,
+        )
+        watched = watch.add(config, runtime, pending)
         watched.runtime.show_progress(moments.progress(config))
         return watched
     except UsageError as error:

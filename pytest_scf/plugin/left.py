@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_scf.plugin import options, watch
+from pytest_scf.plugin import artifacts, options, watch
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -38,6 +38,7 @@ class LeftRunning:
         known = watch.state(self._config)
         nodeid = known.item.nodeid if known.item else ""
         left = watched.runtime.close()
+        artifacts.drop(watched)
         notes = [
             {
                 "nodeid": watched.origin.get(event.request_id, nodeid),

@@ -76,9 +76,16 @@ RATE_LIMIT = Choice(
     "whether the API takes no more than the cloud's 20 requests of one action within a second; the setting rate_limit "
     "takes another number",
 )
+ARTIFACTS = Choice(
+    "artifacts",
+    ("off", "failed"),
+    "off",
+    "what is kept of events: failed (of a failed test the logs, what became of each event, and the /tmp of the "
+    "instances, beside tmp_path and for as long) or off (nothing)",
+)
 #: requests of one action within a second where the limit is on
 CLOUDS_RATE = 20
-_ALL = (ISOLATION, LAUNCHER, LEFT_RUNNING, RATE_LIMIT)
+_ALL = (ARTIFACTS, ISOLATION, LAUNCHER, LEFT_RUNNING, RATE_LIMIT)
 
 
 def add(parser: pytest.Parser) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_scf.plugin import watch
+from pytest_scf.plugin import artifacts, watch
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -97,8 +97,14 @@ def complete(item: pytest.Item, report: pytest.TestReport) -> None:
         # The same item runs again where another plugin repeats failed tests.
         item.stash[_SECTION] = (False, "")
     failed_before, text = item.stash.get(_SECTION, (False, ""))
+    printed = watch.state(item.config).echo
+    if printed is not None:
+        printed.flush()
     if report.failed and not failed_before:
         text = _section(item, report.longreprtext)
+        if text:
+            kept = artifacts.keep(item)
+            text = "\n".join([text, *(f"artifacts: {directory}" for directory in kept)])
     elif report.when == "call" and report.passed and _output_is_kept(item.config):
         text = _section(item, "")
     elif report.when != "teardown" or report.failed:

@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event
     from pytest_scf.facade.runtime import ScfRuntime
     from pytest_scf.instances.host import HostLease
+    from pytest_scf.plugin.echo import Echo
 
 
 class Watched:
     """A runtime that a fixture made, and where in its events the running test begins."""
 
-    def __init__(self, runtime: ScfRuntime) -> None:
+    def __init__(self, runtime: ScfRuntime, pending: Path | None = None) -> None:
         self.runtime = runtime
+        #: where the /tmp of instances is copied that are killed; None where nothing is kept
+        self.pending = pending
         self.closed = False
         #: request id -> the test that left the event RUNNING behind it, in a runtime that outlives the test
         self.origin: dict[str, str] = {}
@@ -56,6 +59,7 @@ class State:
         self.ending = False
         #: the reasons that the latest comparison of a status was explained with
         self.compared: list[str] = []
+        self.echo: Echo | None = None
         self.lease: HostLease | None = None
 
 
@@ -87,8 +91,8 @@ def end(item: pytest.Item) -> None:
             watched.pass_on(item.nodeid)
 
 
-def add(config: pytest.Config, runtime: ScfRuntime) -> Watched:
-    watched = Watched(runtime)
+def add(config: pytest.Config, runtime: ScfRuntime, pending: Path | None = None) -> Watched:
+    watched = Watched(runtime, pending)
     state(config).runtimes.append(watched)
     return watched
 
@@ -103,8 +107,22 @@ def lease(config: pytest.Config) -> HostLease:
     return known.lease
 
 
+def echo(config: pytest.Config) -> Echo | None:
+    """What prints the output of functions as it comes: with ``-s``, where there is a terminal."""
+    known = state(config)
+    wanted = config.getoption("capture", "") == "no" and config.pluginmanager.has_plugin("terminalreporter")
+    if wanted and known.echo is None and not hasattr(config, "workerinput"):
+        from pytest_scf.plugin.echo import Echo
+
+        known.echo = Echo(config)
+    return known.echo
+
+
 def release(config: pytest.Config) -> None:
     known = config.stash.get(_STATE, None)
+    if known is not None and known.echo is not None:
+        known.echo.close()
+        known.echo = None
     if known is not None and known.lease is not None:
         held, known.lease = known.lease, None
         held.release()

@@ -194,3 +194,22 @@ def test_nothing_is_left_after_the_run(run, pytester):
     result = run()
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["LEFT [[][]] set()"])
+
+
+def test_output_of_functions_is_printed_as_it_comes_where_nothing_is_captured(run, pytester):
+    pytester.makepyfile(
+        """
+        def test_one(scf_runtime):
+            event = scf_runtime.deploy("functions/worker", async_run=True).invoke_async({"catch": True})
+            event.wait_for_log("works, and listens")
+            print("waited")
+            event.terminate(graceful=True)
+            event.wait()
+        """
+    )
+    result = run("-s")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*works, and listens"])
+    assert "waited" in result.stdout.str()
+    run().stdout.no_fnmatch_line("*works*")
+    run("-s", "-n", "1").assert_outcomes(passed=1)
