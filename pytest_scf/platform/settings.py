@@ -1,4 +1,4 @@
-"""What the platform is set to. Where the cloud's documents are silent, the choice is here, and can be overridden."""
+"""What the platform is set to. Where the cloud documents nothing, it says "Choice", and can be set otherwise."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Settings:
     launcher: str | Launcher = "process"
     #: instances that one function may have at a time; above it an invocation is refused with 432
     max_instances: int = 100
-    #: SILENT: seconds (of the clock) after which an idle instance is repossessed
+    #: Choice: seconds (of the clock) after which an idle instance is repossessed
     idle_seconds: float = 300.0
     #: size of an instance's /tmp in bytes, at the ``namespaces`` level
     tmp_bytes: int = facts.TMP_BYTES
-    #: SILENT: the zone of times in requests and answers, in hours east of UTC
+    #: Choice: the zone of times in requests and answers, in hours east of UTC
     utc_offset_hours: float = 8.0
     region: str = "ap-guangzhou"
     appid: str = "1250000000"
@@ -48,15 +48,15 @@ class Settings:
     retention_hours: float = facts.RETENTION_HOURS
     #: the list of events reaches back this far
     window_hours: float = facts.RETENTION_HOURS
-    #: SILENT: seconds (of the clock) from an attempt of an asynchronous invocation that failed to the next one
+    #: Choice: seconds (of the clock) from an attempt of an asynchronous invocation that failed to the next one
     retry_seconds: float = 60.0
     #: asynchronous invocations that may wait, for an instance or their next attempt; one more is refused with 429
     queue_messages: int = 100_000
-    #: SILENT: seconds (of the clock) after its start in which the status actions do not know an event yet
+    #: Choice: seconds (of the clock) after its start in which the status actions do not know an event yet
     visible_after_seconds: float = 0.0
     #: requests of one action that the API takes within a second (of the clock), in the cloud 20; 0: any number
     rate_limit: int = 0
-    #: SILENT: the status code of an event whose instance was not ready within InitTimeout
+    #: Choice: the status code of an event whose instance was not ready within InitTimeout
     init_timeout_code: int = 450
     #: Choice: the status code of an event whose handler is missing; 437 is documented, 443 is seen as well
     missing_handler_code: int = 437
@@ -65,7 +65,7 @@ class Settings:
     #: Choice: whether a callback's answer waits until the event loop of Node.js is empty, unless the handler says
     #: otherwise by ``context.callbackWaitsForEmptyEventLoop``; the documents say both
     node_callback_waits: bool = True
-    #: SILENT: seconds after a termination signal until an event that goes on is ended by force; None: never
+    #: Choice: seconds after a termination signal until an event that goes on is ended by force; None: never
     signal_deadline: float | None = None
 
     def __post_init__(self) -> None:

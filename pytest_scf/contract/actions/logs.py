@@ -31,7 +31,7 @@ _DAY = 24 * 3600 * 1_000_000
 #: BillDuration is rounded up to it (ms)
 _BILLED = 100
 
-#: SILENT which status codes each of the filters means
+#: Choice: the status codes that each of the filters means, which is not documented
 _CODES = {
     "TimeLimitExceeded": {status.TIME_LIMIT.code, status.INIT_TIMEOUT.code},
     "ResourceLimitExceeded": {429, 432, status.MEMORY_LIMIT.code},
@@ -45,9 +45,10 @@ _CODES = {
 
 
 def get_request_status(call: Call, request: GetRequestStatusRequest) -> GetRequestStatusResponse:
-    """SILENT what is answered for an id that nobody knows: an empty list; and the order of attempts: latest first.
+    """The attempts at an invocation.
 
-    SILENT too what is told of an invocation that waits, for an instance or its next attempt: here it runs (RetCode 1).
+    Choices, where nothing is documented: the latest attempt comes first; an id that nobody knows gives an empty list;
+    an invocation that waits, for an instance or its next attempt, runs (RetCode 1).
     """
     function = call.operations.functions.get(request.Namespace, request.FunctionName)
     now = call.now()
@@ -91,7 +92,7 @@ def _status(call: Call, event: Attempt) -> RequestStatus:
 
 
 def get_function_logs(call: Call, request: GetFunctionLogsRequest) -> GetFunctionLogsResponse:
-    """SILENT whose logs are meant without a FunctionName: those of all functions of the namespace."""
+    """Choice: without a FunctionName, which need not be given, the logs of all functions of the namespace."""
     if request.FunctionName is not None:
         call.operations.functions.get(request.Namespace, request.FunctionName, request.Qualifier or "$LATEST")
     if request.Offset + request.Limit > LOGS_REACH:
@@ -112,7 +113,7 @@ def get_function_logs(call: Call, request: GetFunctionLogsRequest) -> GetFunctio
 
 
 def _span(call: Call, request: GetFunctionLogsRequest) -> tuple[int, int]:
-    """SILENT what one of them is where it is not sent: EndTime now, StartTime a day before it, or both a day apart."""
+    """Choice: an EndTime that is not given is now, or a day after StartTime; a StartTime is a day before EndTime."""
     start = None if request.StartTime is None else call.microseconds(request.StartTime)
     end = None if request.EndTime is None else call.microseconds(request.EndTime)
     if end is None:

@@ -72,10 +72,10 @@ def update_alias(call: Call, request: models.UpdateAliasRequest) -> None:
     call.operations.functions.update_alias(function, _made(call, request))
 
 
-def _made(call: Call, request: models.CreateAliasRequest | models.UpdateAliasRequest) -> Alias:
+def _made(call: Call, request: models.CreateAliasRequest) -> Alias:
     routing = request.RoutingConfig or models.RoutingConfig()
     weights = {each.Version: each.Weight for each in routing.AdditionalVersionWeights}
-    # SILENT whether the sum may be 1, with which nothing is left for the alias's own version; here it may.
+    # Choice: the sum may be 1, with which nothing is left for the alias's own version.
     if any(not 0 <= weight <= 1 for weight in weights.values()) or sum(weights.values()) > 1:
         raise InvalidParameterValueAdditionalVersionWeights(
             field="RoutingConfig.AdditionalVersionWeights", value=weights, expected="weights from 0 to 1, 1 in all"

@@ -20,7 +20,7 @@ class InvokeRequest:
     FunctionName: FunctionName_
     InvocationType: Annotated[str, OneOf("RequestResponse", "Event")] = "RequestResponse"
     Qualifier: OptionalQualifier_ = None
-    # SILENT what the handler gets where no event is sent; here it is the empty object.
+    # Choice: where no event is sent, the handler gets the empty object.
     ClientContext: Annotated[bytes, EventText(api_errors.InvalidParameterValueClientContext)] = b"{}"
     LogType: LogType_ = "None"
     Namespace: Namespace_ = facts.DEFAULT_NAMESPACE

@@ -73,7 +73,7 @@ class LogSearchContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetFunctionLogsRequest:
-    """SILENT what Limit, Order and OrderBy are by default: here 20, desc and start_time, as in other lists."""
+    """Choice: Limit, Order and OrderBy are 20, desc and start_time by default, as in other lists."""
 
     FunctionName: Annotated[str | None, String(error=api_errors.InvalidParameterValueFunctionName)] = None
     Offset: Annotated[int, Integer(0, LOGS_REACH, error=api_errors.InvalidParameterValueOffset)] = 0
@@ -94,10 +94,10 @@ class GetFunctionLogsRequest:
 
 @dataclass(frozen=True, slots=True)
 class FunctionLog:
-    """The log of one attempt at a request. SILENT what Level and Source hold; they are empty, as the vendor shows them.
+    """The log of one attempt at a request. Level and Source are empty, as in the vendor's example.
 
-    RetCode is 0 for one that succeeded, 2 for one that runs, 3 for one that was interrupted; SILENT which other value
-    a failure has: here its status code.
+    RetCode is 0 for one that succeeded, 2 for one that runs, 3 for one that was interrupted. Choice: of a failure,
+    which has "another value", it is the status code.
     """
 
     FunctionName: str

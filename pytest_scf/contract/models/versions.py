@@ -107,24 +107,9 @@ class GetAliasRequest:
     Namespace: Namespace_ = facts.DEFAULT_NAMESPACE
 
 
-@dataclass(frozen=True, slots=True)
-class GetAliasResponse:
-    FunctionVersion: str
-    Name: str
-    RoutingConfig: RoutingConfig
-    Description: str
-    AddTime: str
-    ModTime: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateAliasRequest:
-    FunctionName: FunctionName_
-    Name: AliasName_
-    FunctionVersion: Version_
-    Namespace: Namespace_ = facts.DEFAULT_NAMESPACE
-    RoutingConfig: Routing_ = None
-    Description: Text_ = ""
+class UpdateAliasRequest(CreateAliasRequest):
+    """The same fields: all of an alias is replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +136,11 @@ class Alias:
     Description: str
     AddTime: str
     ModTime: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetAliasResponse(Alias):
+    """The fields of an alias."""
 
 
 @dataclass(frozen=True, slots=True)
