@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import sys
+from collections.abc import Collection
 
 _LISTEN = "0A"
 
 
-def explain(pid: int, port: int, *, own_network: bool) -> str:
+def explain(pid: int, port: int, *, own_network: bool, forwarded: Collection[int] = ()) -> str:
     """Why ``port`` cannot be reached from outside, in the network of a process. ``own_network``: nobody else is in it.
 
-    An explanation, which must never fail.
+    On the ``forwarded`` ports the platform listens for the process. An explanation, which must never fail.
     """
-    found = addresses(pid)
+    found = [(address, other) for address, other in addresses(pid) if other not in forwarded]
     if not own_network:
         found = [(address, other) for address, other in found if other == port]
     on_it = sorted({str(address) for address, other in found if other == port})

@@ -660,6 +660,11 @@ class InstanceProcess:
     # -- files ---------------------------------------------------------------------------------------------------
 
     @property
+    def forwarded_ports(self) -> list[int]:
+        """Ports of the test's that are reached inside, where the instance has a network of its own."""
+        return [] if self._spec.server is None else self._spec.server.host_ports
+
+    @property
     def tmp(self) -> Path:
         """The instance's /tmp as the test can read it; the path exists exactly as long as the instance does."""
         path = self.directory / "tmp"

@@ -511,7 +511,8 @@ class Scheduler:
         if instance.init is not None:
             return outcomes.time_limit(config.timeout)
         if server is not None and server.kind != "custom" and instance.pid is not None:
-            found = netstat.explain(instance.pid, server.port, own_network=instance.isolation != "directory")
+            own_network, forwarded = instance.isolation != "directory", instance.process.forwarded_ports
+            found = netstat.explain(instance.pid, server.port, own_network=own_network, forwarded=forwarded)
             return outcomes.port_not_bound(server.port, config.init_timeout, found)
         code = self._settings.init_timeout_code
         return outcomes.init_time_limit(config.init_timeout, code, is_custom_runtime=server is not None)

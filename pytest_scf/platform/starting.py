@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pytest_scf.instances.containers import ContainerHost
 
 
+#: a variable of ours, for functions that the official Python SDK's hook is not in: where the API is reached, HOST:PORT
+API_ENDPOINT = "PYTEST_SCF_API_ENDPOINT"
+
+
 @dataclass(frozen=True)
 class InstanceServices:
     """What instances have from the test process, beside the events."""
@@ -91,20 +95,22 @@ class InstanceStarter:
     def start(self, instance: InstanceRecord, observer: Observer) -> InstanceProcess:
         """Have the processes of an instance started; returns at once. Raises ForkServerError, InstanceError."""
         config, settings, services = instance.config, self._settings, self._services
+        in_container = config.server is not None and config.server.image is not None
+        api_port = 0 if in_container else services.api_port()
         spec = Spec(
             id=f"{os.getpid()}-{id(self):x}-{instance.id}",
             handler=config.handler,
             code_source=config.code_root,
-            environ={**environ_of(config, settings), **self._credential_variables()},
+            environ={**environ_of(config, settings), **self._credential_variables(), **_endpoint_variable(api_port)},
             context=context_of(config, settings),
             tmp_bytes=settings.tmp_bytes,
             start_method="spawn" if needs_new_program(config) else settings.start_method,
             pidfd=settings.pidfd,
             coverage=services.coverage if config.is_python else None,
-            server=_server_spec(config),
+            server=_server_spec(config, api_port),
             interpreter=config.interpreter,
             options={"node_callback_waits": settings.node_callback_waits},
-            api_port=services.api_port() if config.server is None else 0,
+            api_port=api_port if config.server is None else 0,
             probe=None if config.probe is None else config.probe.server(instance),
         )
         process = InstanceProcess(spec, self.host_of(config), self._host.reactor, observer)
@@ -124,16 +130,21 @@ class InstanceStarter:
             launcher.close()
 
 
-def _server_spec(config: FunctionConfig) -> ServerSpec | None:
+def _endpoint_variable(api_port: int) -> dict[str, str]:
+    return {API_ENDPOINT: f"127.0.0.1:{api_port}"} if api_port else {}
+
+
+def _server_spec(config: FunctionConfig, api_port: int) -> ServerSpec | None:
     server = config.server
     if server is None:
         return None
+    host_ports = [*server.host_ports, api_port] if api_port else list(server.host_ports)
     return ServerSpec(
         kind=server.kind,
         command=list(server.command),
         cwd=server.cwd,
         port=server.port,
-        host_ports=list(server.host_ports),
+        host_ports=host_ports,
         bind_mounts=list(server.places),
         image=server.image,
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -94,7 +97,7 @@ Make = Callable[..., ScfRuntime]
 
 
 @pytest.fixture(params=["namespaces", "directory"])
-def runtime(request: pytest.FixtureRequest, scf_runtime_of: Make) -> ScfRuntime:
+def runtime_with_echo(request: pytest.FixtureRequest, scf_runtime_of: Make) -> ScfRuntime:
     made = scf_runtime_of(request.param)
     made.deploy(ECHO, name="echo")
     return made
@@ -105,23 +108,23 @@ def deploy(runtime: ScfRuntime, handler: str, **config: Any) -> Any:
 
 
 @pytest.mark.parametrize("handler", ["call_echo", "from_a_thread"])
-def test_another_function_is_invoked(runtime: ScfRuntime, handler: str) -> None:
-    result = deploy(runtime, handler).invoke()
+def test_another_function_is_invoked(runtime_with_echo: ScfRuntime, handler: str) -> None:
+    result = deploy(runtime_with_echo, handler).invoke()
     assert result.return_value == [ANSWER] * 4, result.log
-    assert len(runtime.invocations()) == 5
+    assert len(runtime_with_echo.invocations()) == 5
 
 
-def test_an_event_ends_itself(runtime: ScfRuntime) -> None:
-    event = deploy(runtime, "end_myself", async_run=True).invoke_async()
+def test_an_event_ends_itself(runtime_with_echo: ScfRuntime) -> None:
+    event = deploy(runtime_with_echo, "end_myself", async_run=True).invoke_async()
     event.assert_aborted(timeout=60)
     assert event.logs.user.startswith("about to end\n")  # what the SDK logs of its request comes after
     assert "never printed" not in event.logs.user
     event.assert_repossessed(timeout=60)
 
 
-def test_the_credentials_are_those_of_its_environment(runtime: ScfRuntime) -> None:
+def test_the_credentials_are_those_of_its_environment(runtime_with_echo: ScfRuntime) -> None:
     expected = ["AuthFailure.SecretIdNotFound", "AuthFailure.TokenFailure"]
-    refused = deploy(runtime, "others_credentials").invoke()
+    refused = deploy(runtime_with_echo, "others_credentials").invoke()
     assert refused.return_value == expected
     assert "the setting credentials" in refused.logs.user
 
@@ -144,9 +147,9 @@ def test_credentials_that_cannot_be(credentials: object) -> None:
         ScfRuntime(credentials=credentials)
 
 
-def test_the_clients_for_asyncio(runtime: ScfRuntime) -> None:
+def test_the_clients_for_asyncio(runtime_with_echo: ScfRuntime) -> None:
     pytest.importorskip("httpx")
-    result = deploy(runtime, "with_asyncio").invoke()
+    result = deploy(runtime_with_echo, "with_asyncio").invoke()
     assert result.return_value == [ANSWER] * 2, result.log
 
 
@@ -207,3 +210,84 @@ def test_a_fork_that_closes_its_copy_leaves_the_parent_s_open(scf_runtime_of: Ma
             with connect(endpoint.port) as sock:
                 sock.sendall(GOOD)
                 assert "Error" in read_answer(sock)
+
+
+CALLER_IN_PYTHON = """
+import base64, hashlib, hmac, json, os, time, urllib.parse, urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+def call(action, **params):
+    endpoint = os.environ["PYTEST_SCF_API_ENDPOINT"]
+    params.update(Action=action, Version="2018-04-16", Region="ap-guangzhou", Nonce="1")
+    params.update(SecretId=os.environ["TENCENTCLOUD_SECRETID"], Token=os.environ["TENCENTCLOUD_SESSIONTOKEN"])
+    params.update(Timestamp=str(int(time.time())))
+    text = "POST" + endpoint + "/?" + "&".join(name + "=" + params[name] for name in sorted(params))
+    digest = hmac.new(os.environ["TENCENTCLOUD_SECRETKEY"].encode(), text.encode(), hashlib.sha1).digest()
+    body = urllib.parse.urlencode({**params, "Signature": base64.b64encode(digest).decode()}).encode()
+    return json.load(urllib.request.urlopen("http://" + endpoint, body))["Response"]
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        event = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        body = json.dumps(call("Invoke", FunctionName="echo", ClientContext=event)).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+HTTPServer(("", 9000), Handler).serve_forever()
+"""
+CALLER_IN_JAVASCRIPT = """
+const crypto = require("crypto");
+const http = require("http");
+
+exports.main_handler = (event) => new Promise((resolve, reject) => {
+  const endpoint = process.env.PYTEST_SCF_API_ENDPOINT;
+  const params = {
+    FunctionName: "echo", ClientContext: JSON.stringify(event), Action: "Invoke", Version: "2018-04-16", Nonce: "1",
+    Region: process.env.TENCENTCLOUD_REGION, Timestamp: String(Math.floor(Date.now() / 1000)),
+    SecretId: process.env.TENCENTCLOUD_SECRETID, Token: process.env.TENCENTCLOUD_SESSIONTOKEN,
+  };
+  const listed = Object.keys(params).sort().map((name) => `${name}=${params[name]}`).join("&");
+  const hmac = crypto.createHmac("sha1", process.env.TENCENTCLOUD_SECRETKEY);
+  params.Signature = hmac.update(`GET${endpoint}/?${listed}`).digest("base64");
+  http.get(`http://${endpoint}/?${new URLSearchParams(params)}`, (response) => {
+    let text = "";
+    response.on("data", (data) => { text += data; });
+    response.on("end", () => resolve(JSON.parse(text).Response));
+  }).on("error", reject);
+});
+"""
+
+
+def test_a_server_in_an_image_calls_the_endpoint_that_it_is_told(runtime_with_echo: ScfRuntime, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(CALLER_IN_PYTHON)
+    function = runtime_with_echo.deploy_image([sys.executable, "app.py"], cwd=tmp_path, timeout=60)
+    for number in range(2):  # by the same instance: each call has a connection of its own
+        result = function.invoke({"n": number})
+        assert result.return_value["Result"]["RetMsg"] == json.dumps({"n": number}), result.log
+
+
+def test_a_server_of_a_custom_runtime_is_told_the_endpoint(runtime_with_echo: ScfRuntime, tmp_path: Path) -> None:
+    call = CALLER_IN_PYTHON.partition("class Handler")[0]
+    bootstrap = f"""#!{sys.executable}
+{call}
+base = "http://127.0.0.1:" + os.environ["SCF_RUNTIME_API_PORT"] + "/runtime/"
+urllib.request.urlopen(base + "init/ready", b"")
+while True:
+    event = urllib.request.urlopen(base + "invocation/next").read().decode()
+    answer = call("Invoke", FunctionName="echo", ClientContext=event)
+    urllib.request.urlopen(base + "invocation/response", json.dumps(answer).encode())
+"""
+    (tmp_path / "bootstrap").write_text(bootstrap)
+    (tmp_path / "bootstrap").chmod(0o755)
+    result = runtime_with_echo.deploy(tmp_path, runtime="CustomRuntime", timeout=60).invoke({"n": 1})
+    assert result.return_value["Result"]["RetMsg"] == '{"n": 1}', result.log
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
+def test_a_function_in_javascript_calls_the_endpoint_that_it_is_told(runtime_with_echo: ScfRuntime) -> None:
+    function = runtime_with_echo.deploy(CALLER_IN_JAVASCRIPT, name="js", runtime="Nodejs18.15", timeout=60)
+    result = function.invoke({"n": 1})
+    assert result.return_value["Result"]["RetMsg"] == '{"n": 1}', result.log
