@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,8 +29,8 @@ MOST_EVENTS = 20
 #: whether the test has failed, and the section that it has
 _SECTION = pytest.StashKey[tuple[bool, str]]()
 OF_MOCKS = (
-    "a mock in the test reaches no function, which runs in a process of its own: let the function call a server of the "
-    "test on 127.0.0.1, whose address an environment variable gives, or patch in the function's own code"
+    "a mock in the test reaches no function, which runs in a process of its own: fn.stub('index.name') puts a stand-in "
+    "there that is a mock in the test (docs/inside.md)"
 )
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b")
 _HANDLE = re.compile(rf"<(?:Event|InvokeResult|Logs of) ({_REQUEST_ID.pattern})")
@@ -74,7 +74,13 @@ def explain_comparison(config: pytest.Config, op: str, left: object, right: obje
 
 
 def _raised_by_a_mock(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
-    return str(excinfo.traceback[-1].frame.f_globals.get("__name__")) == "unittest.mock"
+    frame = excinfo.traceback[-1].frame
+    if str(frame.f_globals.get("__name__")) != "unittest.mock":
+        return False
+    found: Any = frame.f_locals.get("self")
+    while found is not None and "_scf_held" not in vars(found):
+        found = vars(found).get("_mock_new_parent")
+    return found is None  # else it is a stand-in, or belongs to one
 
 
 def _reason(item: pytest.Item, request_id: str) -> str:

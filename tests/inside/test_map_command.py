@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.inside.test_map import FAULTY, MENDED
+from map_workers import FAULTY, MENDED
 
 
 def command(*arguments: object, text: str = "") -> subprocess.CompletedProcess[str]:

@@ -297,11 +297,16 @@ with Session("x") as session:
 
 
 def test_an_object_and_its_methods(rt: ScfRuntime, uploader: Path):
-    fn = rt.deploy(uploader)
+    fn = rt.deploy(uploader, async_run=True)
     client = fn.stub("index.client")
     client.put_object.return_value = {"ETag": "abc"}
     assert fn.invoke({"key": "k"}).return_value == "abc"
     client.put_object.assert_called_once_with("bucket", Key="k")
+    with client.put_object.held() as call:
+        event = fn.invoke_async({"key": "l"})
+        assert call.wait().kwargs == {"Key": "l"}
+        assert event.status == "RUNNING"
+    event.assert_finished("abc")
     (uploader / "index.py").write_text(UPLOADER.replace("client.put_object", "client.put"))
     other = rt.deploy(uploader)
     other.stub("index.client")
@@ -419,6 +424,7 @@ def test_a_call_is_held_while_the_event_is_terminated_gracefully(rt: ScfRuntime,
         call.wait()
         assert call.reached
         assert call.kwargs == {"Key": "k"}
+        put.assert_called_once_with("bucket", Key="k")
         event.terminate(graceful=True)
         # The signal handler runs in the middle of the call, which is still held.
         event.assert_finished("interrupted")

@@ -25,6 +25,10 @@ _OF_THE_TEST = frozenset(dir(mock.AsyncMock())) | {"held"}
 _SPECIAL = {f"__{name}__" for name in [*SPECIAL, *SPECIAL_ASYNC, "aiter"]}
 
 
+#: in a thread that serves an instance: whose call it is that a Mock is called for
+_calling = threading.local()
+
+
 class HeldCall:
     """A call of a stand-in's that is kept from returning; ``with stub.held() as call`` gives it."""
 
@@ -64,13 +68,17 @@ class Stub(mock.MagicMock):
         self.__dict__["_scf_held"] = []
         self.__dict__["_scf_counting"] = threading.Lock()
 
-    def _get_child_mock(self, /, **kwargs: Any) -> mock.NonCallableMock:
-        return mock.MagicMock(**kwargs)
-
     def _increment_mock_call(self, /, *args: Any, **kwargs: Any) -> None:
         # Threads of the handler may call at once, and none of their calls is to be lost.
         with self.__dict__["_scf_counting"]:
             super()._increment_mock_call(*args, **kwargs)
+
+    def _mock_call(self, /, *args: Any, **kwargs: Any) -> Any:
+        # The call is known by now, and what it returns or raises is not decided yet.
+        connections = getattr(_calling, "connections", None)
+        if connections is not None:
+            _hold(connections, self, args, kwargs)
+        return super()._mock_call(*args, **kwargs)
 
     @contextmanager
     def held(self) -> Iterator[HeldCall]:
@@ -124,9 +132,10 @@ class StubTable:
         return stub
 
     def let_go(self) -> None:
-        for stub in self._stubs.values():
-            for call in list(stub.__dict__["_scf_held"]):
-                call.release()
+        for found in list(self._objects.values()):
+            if isinstance(found, Stub):
+                for call in list(found.__dict__["_scf_held"]):
+                    call.release()
 
     def _number(self, found: Any) -> int:
         with self._lock:
@@ -188,19 +197,12 @@ class StubTable:
             if name not in _SPECIAL or not hasattr(type(found), name):
                 raise TypeError(f"the stand-in {found._extract_mock_name()} has no {name}: a MagicMock has")
             return _awaited(getattr(found, name)(*args))
-        if isinstance(found, Stub):
-            self._hold(connections, found, args, kwargs)
-        return _awaited(found(*args, **kwargs))
-
-    def _hold(self, connections: Connections, stub: Stub, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        held = stub.__dict__["_scf_held"]
+        _calling.connections = connections
         try:
-            call = held.pop(0)
-        except IndexError:
-            return
-        call.args, call.kwargs = args, kwargs
-        call._there.set()
-        connections.wait(call._released)
+            result = found(*args, **kwargs)
+        finally:
+            _calling.connections = None
+        return _awaited(result)
 
     def _codec(self, owner: object) -> Codec:
         def other(value: Any) -> object:
@@ -226,6 +228,17 @@ class StubTable:
             raise CodecError("data of an unknown kind")
 
         return Codec(other, form)
+
+
+def _hold(connections: Connections, stub: Stub, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    held = stub.__dict__["_scf_held"]
+    try:
+        call = held.pop(0)
+    except IndexError:
+        return
+    call.args, call.kwargs = args, kwargs
+    call._there.set()
+    connections.wait(call._released)
 
 
 def _awaited(result: Any) -> Any:
