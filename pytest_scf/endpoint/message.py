@@ -19,7 +19,8 @@ from pytest_scf.errors import ApiError
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-#: what every action may be sent beside its own parameters, where those stand in the query or in a form (contract 9)
+#: what every action may be sent beside its own parameters, where those stand in the query or in a form
+#: (docs/cloud-contract.md#requests-on-the-wire)
 COMMON = frozenset(
     [
         *("Action", "Version", "Region", "Timestamp", "Nonce", "SecretId", "Signature", "SignatureMethod", "Token"),

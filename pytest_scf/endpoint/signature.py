@@ -1,4 +1,4 @@
-"""Whether a request is signed by somebody who is known, and who that is (contract 9).
+"""Whether a request is signed by somebody who is known, and who that is (docs/cloud-contract.md#requests-on-the-wire).
 
 TC3-HMAC-SHA256 stands in the Authorization header; version 1 (HmacSHA1, HmacSHA256) among the parameters. Both are
 computed from the Host header as it was received: a client may take all of its endpoint for a host.

@@ -246,7 +246,7 @@ class Function(_Handle):
         A web function gets the request as it is. Another one gets the event of its function URL ("url"), or of the API
         gateway ("apigw"), and what it returns is taken apart by the rules of that; see ``facade.http_answers``.
 
-        Raises UsageError, and InvalidParameter.RequestTooLarge (6 MB; contract 6).
+        Raises UsageError, and InvalidParameter.RequestTooLarge (6 MB).
         """
         from pytest_scf.facade.web import send
 

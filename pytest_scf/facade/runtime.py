@@ -160,7 +160,7 @@ class ScfRuntime:
         cloud's name for what runs it: "Python3.7" asks for that version, too; "Nodejs18.15" is run by the Node.js
         at hand, of whatever version, and then the source is a directory, a .js file, a .zip file or source text.
         "CustomRuntime" runs the executable ``bootstrap`` of a directory or .zip file, which fetches its events from the
-        runtime API, contract 6.
+        runtime API (docs/cloud-contract.md#custom-runtimes).
 
         ``timeout`` is 1 to 900 seconds, 3 by default; with asynchronous execution (``async_run``) 1 to 86400, and that
         is its default. ``memory`` is 64, or 128 to 3072 in steps of 128 (MB); ``init_timeout`` 1 to 300 seconds.
@@ -264,7 +264,7 @@ class ScfRuntime:
         trace: bool = True,
         max_instances: int | None = None,
     ) -> Function:
-        """Make an image function: a web server that takes each event as POST /event-invoke on port 9000 (contract 6).
+        """Make an image function: a web server that takes each event as POST /event-invoke on port 9000.
 
         Its container is a process: ``command``, run in the directory ``cwd`` as both are on this machine, in a network
         of its own. Or what a ``dockerfile`` says with CMD, ENTRYPOINT, ENV, ARG, WORKDIR and COPY; instructions that
@@ -377,7 +377,7 @@ class ScfRuntime:
         namespace: str = facts.DEFAULT_NAMESPACE,
         max_instances: int | None = None,
     ) -> Function:
-        """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap`` (contract 6).
+        """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap`` (docs/cloud-contract.md#web-functions).
 
         That, or ``command`` in its place, starts a server on port 9000; ``Function.request`` sends it HTTP requests.
         Below /var/lang are interpreters at hand, under the names that the cloud has for its own: a Python that the

@@ -1,4 +1,4 @@
-"""What ``deploy_image`` takes, made into a server that an instance can run (contract 6)."""
+"""What ``deploy_image`` takes, made into a server that an instance can run (docs/cloud-contract.md#image-functions)."""
 
 from __future__ import annotations
 

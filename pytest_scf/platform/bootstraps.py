@@ -1,4 +1,4 @@
-"""Functions that are started by an executable of their own: web functions, and custom runtimes (contract 6)."""
+"""Functions that are started by an executable of their own: web functions, and custom runtimes."""
 
 from __future__ import annotations
 

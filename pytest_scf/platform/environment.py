@@ -1,4 +1,4 @@
-"""The environment and the context that a function is given (contract 5 and 11; docs/environment.md)."""
+"""The environment and the context that a function is given (docs/environment.md)."""
 
 from __future__ import annotations
 

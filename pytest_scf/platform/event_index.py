@@ -65,7 +65,7 @@ def _by_start(event: Listable) -> Key:
 
 
 def _by_end(event: Listable) -> Key:
-    """SILENT where an event without an end stands in an order by EndTime; here below all others, as its "" does."""
+    """Choice: in an order by EndTime an event without an end stands below all others, as its "" does."""
     return -math.inf if event.end_time is None else event.end_time, event.start_time, event.number
 
 

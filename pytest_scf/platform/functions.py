@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """What a function is that is a program of its own (contract 6): an image, web or custom runtime function."""
+    """A function that is a program of its own: an image function, a web function or a custom runtime."""
 
     #: "image": each event is a POST to /event-invoke; "web": HTTP requests pass through; "custom": the program fetches
     #: its events from the runtime API

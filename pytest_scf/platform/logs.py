@@ -205,7 +205,7 @@ class EventLog:
         return [*frame.before, *frame.between, *frame.after]
 
     def lines(self) -> list[LogLine]:
-        """The whole log so far, in the order of contract 7."""
+        """The whole log so far, in the cloud's order (docs/cloud-contract.md#log)."""
         frame = self.frame()
         size = self._size
         init_end = min(self._init_end, size)

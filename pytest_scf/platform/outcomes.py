@@ -197,7 +197,8 @@ def quota_exceeded(function: str, quota_mb: int) -> str:
 def invoke_result(outcome: Outcome) -> int:
     """The API's InvokeResult: 0 for a success, 1 for an error of the user's code, -1 for an end that the platform made.
 
-    As ``tencentserverless``, the vendor's SDK between functions, takes it: it raises for 1 and -1 only (contract 11).
+    As ``tencentserverless``, the vendor's SDK between functions, takes it: it raises for 1 and -1 only.
+    See docs/cloud-contract.md#status-codes.
     """
     if not outcome.failed:
         return 0
@@ -205,7 +206,7 @@ def invoke_result(outcome: Outcome) -> int:
 
 
 def error_json(outcome: Outcome, request_id: str) -> str:
-    """What RetMsg and ErrMsg say of a failure, in the shapes seen in public logs of the cloud's (contract 11).
+    """What RetMsg and ErrMsg say of a failure, in the shapes of public logs (docs/cloud-contract.md#status-codes).
 
     Of an error of the user's code: errorCode 1, errorMessage, stackTrace, statusCode, and of an exception no message
     but the cloud's own. Of an end that the platform made: errorCode -1, errorMessage, requestId, statusCode.

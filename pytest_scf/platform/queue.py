@@ -2,7 +2,7 @@
 
 A message waits for an instance where all that its function may have are busy, which is no failure. An attempt that
 fails is repeated, ``retry_num`` times at most, ``retry_seconds`` after it failed. No message is kept for longer than
-its function's ``msg_ttl``. All of it goes by the platform's clock (contract 3).
+its function's ``msg_ttl``. All of it goes by the platform's clock (docs/cloud-contract.md#asynchronous-invocation).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Queue:
         return len(self._dues)
 
     def refuse_when_full(self, function: FunctionRecord) -> None:
-        """Raises LimitExceeded.Quota. SILENT what becomes of one message too many; here it is refused."""
+        """Raises LimitExceeded.Quota. Choice: one message too many is refused."""
         if len(self._dues) >= self._most:
             raise LimitExceededQuota(
                 f"Function [ {function.name} ] cannot be invoked asynchronously: {self._most} messages wait already.",

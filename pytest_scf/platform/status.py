@@ -1,4 +1,4 @@
-"""The status of an event, and the status codes of an invocation (contract 2)."""
+"""The status of an event, and the status codes of an invocation (docs/cloud-contract.md#status-codes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runtime API that a custom runtime's ``bootstrap`` talks to over HTTP (contract 6).
+"""The runtime API that a custom runtime's ``bootstrap`` talks to over HTTP (docs/cloud-contract.md#custom-runtimes).
 
 Served by the instance's init, on a port of 127.0.0.1 that is the instance's own: nothing that the user's process does
 can reach what answers it. The bootstrap says that it is ready, asks for events, and gives what came of them.

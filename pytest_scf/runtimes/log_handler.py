@@ -1,4 +1,4 @@
-"""The handler of the root logger, which the cloud's Python runtime sets up before it loads the code (contract 11).
+"""The handler of the root logger, set up before the code is loaded (docs/cloud-contract.md#python).
 
 The standard library only, Python 3.6 and later.
 """

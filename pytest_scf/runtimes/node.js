@@ -4,7 +4,7 @@
 //
 // Started as a program, with the descriptor of its socket as the argument; the spec of the instance is the first frame.
 // The frames are those of wire.py. Nothing but Node.js itself is needed, of version 15 or later. Facts of the cloud:
-// contract 5, and the vendor's document 583/46770 on handlers.
+// docs/cloud-contract.md#nodejs.
 
 const fs = require("fs");
 const { createRequire } = require("module");

@@ -1,7 +1,7 @@
 """The Python runtime: loads the handler, calls it once per event, and reports what came of it.
 
 Runs in the main thread of the user's process, either forked from the fork server or started as a script. The standard
-library only, Python 3.6 and later. Facts of the cloud: contract 5.
+library only, Python 3.6 and later. Facts of the cloud: docs/cloud-contract.md#python.
 """
 
 import os

@@ -1,8 +1,9 @@
 """The official SDK inside of a function: what it sends to the cloud's API for SCF is taken to the platform instead.
 
-The handler stays as it is, with the hosts of the cloud (contract 9) and https: when it imports the SDK, the SDK's way
-of sending is changed. The platform listens on a port of 127.0.0.1 and checks signatures: the credentials are those in
-the environment of the function. Other services of the cloud are reached, or not, as from any process.
+The handler stays as it is, with the hosts of the cloud (docs/cloud-contract.md#requests-on-the-wire) and https: when
+it imports the SDK, the SDK's way of sending is changed. The platform listens on a port of 127.0.0.1 and checks
+signatures: the credentials are those in the environment of the function. Other services of the cloud are reached, or
+not, as from any process.
 
 The standard library only, Python 3.6 and later.
 """

@@ -1,4 +1,6 @@
-"""The runtime of a function that is a web server: passes events on to it as HTTP requests (contract 6).
+"""The runtime of a function that is a web server: passes events on to it as HTTP requests.
+
+See docs/cloud-contract.md#image-functions.
 
 Runs beside the user's process, in the instance's init, where nothing that the user's process does can reach it. One
 request at a time.

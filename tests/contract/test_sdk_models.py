@@ -13,7 +13,7 @@ from pytest_scf.contract.request import RequestReader
 sdk = pytest.importorskip("tencentcloud.scf.v20180416.models")
 
 
-#: an extension of ours, and what the vendor's own clients send beyond its models (contract 11)
+#: an extension of ours, and what the vendor's clients send beyond them (docs/cloud-contract.md#management)
 OURS = {
     "Code": {"LocalPath"},
     "CreateFunctionRequest": {"DeployMode", "DiskSize", "L5Enable"},

@@ -331,7 +331,7 @@ def test_interpreter_and_packages_below_tmp_are_still_there(rt, kind, script, by
 
 # -- environment, streams, modules ---------------------------------------------------------------------------------
 
-#: contract 5, and what points to the instance's own directory where there are no namespaces
+#: docs/cloud-contract.md#environment, and what points to the instance's own directory where there are no namespaces
 DOCUMENTED = {
     *("TENCENTCLOUD_RUNENV", "TENCENTCLOUD_REGION", "TENCENTCLOUD_APPID", "TENCENTCLOUD_UIN", "TENCENTCLOUD_TZ"),
     *("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"),

@@ -128,7 +128,7 @@ def test_an_exception_fails_with_430_and_says_where(rt):
     assert 'index.py", line 4, in main_handler' in stack
     assert "pytest_scf" not in stack
     assert event.return_value is None
-    # SILENT for a synchronous call: an exception harms no process, so the instance stays.
+    # Choice, for a synchronous call: an exception harms no process, so the instance stays.
     assert result.instance.alive
     assert result.result["InvokeResult"] == 1
     assert json.loads(result.result["ErrMsg"])["statusCode"] == 430

@@ -1,4 +1,4 @@
-"""Terminating an event, both ways: every outcome of contract 4 on real processes."""
+"""Terminating an event, both ways: every outcome of docs/cloud-contract.md#termination on real processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A custom runtime: a bootstrap of any make, which fetches its events from the runtime API (contract 6)."""
+"""A custom runtime: a bootstrap fetches its events from the runtime API (docs/cloud-contract.md#custom-runtimes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image functions: a web server in a container that is a process (contract 6)."""
+"""Image functions: a web server in a container that is a process (docs/cloud-contract.md#image-functions)."""
 
 from __future__ import annotations
 

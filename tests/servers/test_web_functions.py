@@ -1,4 +1,4 @@
-"""Web functions: a server started by scf_bootstrap, which HTTP requests reach as they are (contract 6)."""
+"""Web functions: HTTP requests reach a server as they are (docs/cloud-contract.md#web-functions)."""
 
 from __future__ import annotations
 

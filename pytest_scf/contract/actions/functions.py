@@ -344,7 +344,7 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
 
 
 def update_function_configuration(call: Call, request: UpdateFunctionConfigurationRequest) -> None:
-    """What is not given stays. Whether a function has asynchronous execution is none of it (contract 2)."""
+    """What is not given stays, and asynchronous execution cannot be changed (docs/cloud-contract.md#instances)."""
     function = call.operations.functions.get(request.Namespace, request.FunctionName)
     config = function.config
     given = {
