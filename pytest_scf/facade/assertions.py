@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
 from pytest_scf.facade.description import describe, headline
 from pytest_scf.facade.values import Described
-from pytest_scf.facts import ABORTED, FAILED, FINISHED
+from pytest_scf.facts import ABORTED, FAILED, FINISHED, RUNNING
 
 if TYPE_CHECKING:
 
@@ -118,7 +118,7 @@ def explain(op: str, left: object, right: object) -> list[str] | None:
         return None
     event = known[0].scf_event
     lines = [f"{_plain(left)!r} {op} {_plain(right)!r}", headline(event)]
-    if "RUNNING" in known:
+    if RUNNING in known:
         lines.append("The event was RUNNING when it was compared: call event.wait() first.")
     return lines
 

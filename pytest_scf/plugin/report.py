@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_scf import facts
 from pytest_scf.plugin import artifacts, watch
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _reason(item: pytest.Item, request_id: str) -> str:
         early = watched.read_early(request_id)
         if early:
             return f"the event was RUNNING when its {early} was read: call event.wait() before"
-        return "" if event.status in ("RUNNING", "FINISHED") else headline(event)
+        return "" if event.status in (facts.RUNNING, facts.FINISHED) else headline(event)
     return ""
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_scf import facts
+
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event
     from pytest_scf.facade.runtime import ScfRuntime
@@ -42,7 +44,7 @@ class Watched:
         """A test ends: note which RUNNING events are its own, and count the next test's from here."""
         events = self.events()
         for event in events:
-            if event.status == "RUNNING":
+            if event.status == facts.RUNNING:
                 self.origin[event.request_id] = nodeid
         if events:
             self._last_before = events[-1]

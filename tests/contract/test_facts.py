@@ -28,9 +28,9 @@ def test_the_runtime_of_nodejs_has_the_same_limit() -> None:
 
 
 def test_no_module_has_a_number_of_the_cloud_of_its_own() -> None:
-    """Written as a literal: 6 MB, 9000, the paths of an instance, the default handler."""
+    """Written as a literal: 6 MB, 9000, the paths of an instance, the default handler, the status words."""
     mine = {facts.RESPONSE_BYTES, facts.SERVER_PORT, facts.DEFAULT_HANDLER}
-    mine |= {facts.CODE_ROOT, facts.LANGUAGES_ROOT, facts.LAYERS_ROOT}
+    mine |= {*facts.STATUSES, facts.CODE_ROOT, facts.LANGUAGES_ROOT, facts.LAYERS_ROOT}
     found = []
     for path in PACKAGE.rglob("*.py"):
         if path.name == "facts.py":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.probing.lines import Place
-from pytest_scf.facts import ABORTED, FAILED, FINISHED
+from pytest_scf.facts import ABORTED, FAILED, FINISHED, RUNNING
 
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event
@@ -63,7 +63,7 @@ class Moment:
         """ "FINISHED 200", "FAILED 430", "ABORTED 499"; "RUNNING" where it went on after the signal; "not reached"."""
         if self.event is None or not self.reached:
             return "not reached"
-        return f"{self.event.status} {int(self.event.status_code)}" if not self.ran_on else "RUNNING"
+        return f"{self.event.status} {int(self.event.status_code)}" if not self.ran_on else RUNNING
 
     @property
     def unregistered(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pytest_scf.facade.probing.lines import source_lines
 from pytest_scf.facade.termination_map.moments import LOG, Moment
+from pytest_scf.facts import RUNNING
 
 #: failures that are described; the others are counted
 _DESCRIBED = 10
@@ -169,7 +170,7 @@ def marked(moments: list[Moment]) -> str:
 
 
 def _short(moment: Moment) -> str:
-    outcome = {"not reached": "missed", "RUNNING": "ran-on"}.get(moment.outcome) or moment.outcome.rpartition(" ")[2]
+    outcome = {"not reached": "missed", RUNNING: "ran-on"}.get(moment.outcome) or moment.outcome.rpartition(" ")[2]
     if moment.unregistered:
         return f"{outcome}-"
     return outcome if moment.ok or not moment.error else f"{outcome}!"
