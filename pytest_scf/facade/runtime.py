@@ -377,7 +377,7 @@ class ScfRuntime:
         namespace: str = facts.DEFAULT_NAMESPACE,
         max_instances: int | None = None,
     ) -> Function:
-        """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap`` (docs/cloud-contract.md#web-functions).
+        """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap``.
 
         That, or ``command`` in its place, starts a server on port 9000; ``Function.request`` sends it HTTP requests.
         Below /var/lang are interpreters at hand, under the names that the cloud has for its own: a Python that the
