@@ -26,10 +26,14 @@ def _imports(name: str, path: Path, modules: Mapping[str, Path]) -> frozenset[st
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif isinstance(node, ast.ImportFrom):
+            # A package is one level above what it holds; for its __init__ itself, that level is its own name.
+            above = [*name.split("."), ""] if path.name == "__init__.py" else name.split(".")
+            base = above[: -node.level] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:
-                member = f"{node.module}.{alias.name}"
-                found.add(member if member in modules else node.module)
+                member = f"{source}.{alias.name}"
+                found.add(member if member in modules else source)
     return frozenset(found & set(modules)) - {name}
 
 

