@@ -13,18 +13,20 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf import facts
 
 if TYPE_CHECKING:
-    from coverage import Coverage
+    from coverage import Coverage, CoverageData
 
     from pytest_scf.facade.handles import Session
     from pytest_scf.platform.records import InstanceRecord
 
+#: seconds that an instance is given to hand out what it counted
+COVERAGE_DEADLINE = 2.0
 _INSIDE = f"{facts.CODE_ROOT}/"
 
 
@@ -40,13 +42,20 @@ class CoverageBridge:
         self._omit = _patterns(live.get_option("run:omit"))
         self._include = _patterns(live.get_option("run:include"))
         names = _names(live.get_option("run:source"))
+        #: a line belongs to the test that ran it, as pytest-cov's --cov-context=test has it
+        self.contexts = bool(getattr(_data_of(live), "_current_context", None))
         self._sources = [place for name in names for place in _directories(name)] if names else None
 
     @property
     def counted(self) -> dict[str, Any]:
         """What instances are to count."""
         places = [os.path.join(place, "*") for place in self._sources or ()]
-        return {"branch": self._branch, "include": [*places, *self._include], "omit": self._omit}
+        return {
+            "branch": self._branch,
+            "include": [*places, *self._include],
+            "omit": self._omit,
+            "contexts": self.contexts,
+        }
 
     def take(self, instance: InstanceRecord, counts: dict[str, Any]) -> None:
         origins = self._session.origins.get(instance.function, {})
@@ -69,20 +78,34 @@ class CoverageBridge:
             measured = not self._include or any(fnmatch.fnmatch(path, pattern) for pattern in self._include)
         return path if measured else None
 
+    def end_of_phase(self, instances: Iterable[InstanceRecord]) -> None:
+        """A test's setup, call or teardown ends: what ran during it is counted as its own. In the test's thread."""
+        if not self.contexts:
+            return
+        for instance in instances:
+            process = instance.process_if_alive
+            if process is not None:
+                process.save_coverage(COVERAGE_DEADLINE)
+        self.flush()
+
     def flush(self) -> None:
         """Add what was taken in to the live measurement. Call it in the thread that the measurement belongs to."""
         with self._lock:
             found, self._found = self._found, {}
         if not found:
             return
-        with warnings.catch_warnings():
-            # It would warn of having counted nothing in this process, which may well be: the functions run elsewhere.
-            warnings.simplefilter("ignore")
-            data = self._live.get_data()
+        data = _data_of(self._live)
         if self._branch:
             data.add_arcs(found)
         else:
             data.add_lines(found)
+
+
+def _data_of(live: Coverage) -> CoverageData:
+    with warnings.catch_warnings():
+        # It would warn of having counted nothing in this process, which may well be: the functions run elsewhere.
+        warnings.simplefilter("ignore")
+        return live.get_data()
 
 
 def bridge(session: Session) -> CoverageBridge | None:

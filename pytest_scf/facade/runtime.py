@@ -447,6 +447,11 @@ class ScfRuntime:
             "or none, for one that is free"
         ) from taken
 
+    def _end_of_phase(self) -> None:
+        """For pytest: see ``CoverageBridge.end_of_phase``."""
+        if self._coverage is not None:
+            self._coverage.end_of_phase(instance._record for instance in self.instances)
+
     def endpoint(self, *, port: int = 0, secret_id: str | None = None, secret_key: str | None = None) -> Endpoint:
         """Serve the API over HTTP on 127.0.0.1, until the endpoint is closed: ``with runtime.endpoint() as endpoint``.
 

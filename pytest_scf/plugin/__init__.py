@@ -63,6 +63,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    watch.end_of_phase(item)
     report.explain_failure(item, call.excinfo)
     made = yield
     report.complete(item, made)

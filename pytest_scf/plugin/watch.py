@@ -93,6 +93,12 @@ def end(item: pytest.Item) -> None:
             watched.pass_on(item.nodeid)
 
 
+def end_of_phase(item: pytest.Item) -> None:
+    """A setup, call or teardown ends."""
+    for watched in state(item.config).runtimes:
+        watched.runtime._end_of_phase()
+
+
 def add(config: pytest.Config, runtime: ScfRuntime, pending: Path | None = None) -> Watched:
     watched = Watched(runtime, pending)
     state(config).runtimes.append(watched)

@@ -32,9 +32,11 @@ class LineCounter:
         self._sock = sock
         include = [os.path.join(code_root, "*"), *settings["include"]]
         counter = _Tracer if settings["own_tracer"] else _Library
-        self._counter = counter(include, settings["branch"])  # type: _Library | _Tracer
+        self._counter = counter(include, settings["branch"], settings["contexts"])  # type: _Library | _Tracer
         thread = threading.Thread(target=self._answer, name="scf-coverage", daemon=True)
-        previous = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        # 32 and 33 are the C library's own: Python warns of them, which would go into the function's log.
+        signals = [number for number in range(1, signal.NSIG) if number not in (32, 33)]
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         try:
             thread.start()
         finally:
@@ -54,35 +56,46 @@ class LineCounter:
 
 
 class _Library:
-    """Counts with coverage itself, where the interpreter is the test's, and so has the test's coverage."""
+    """Counts with coverage itself, where the interpreter is the test's, and so has the test's coverage.
 
-    def __init__(self, include, branch):
-        # type: (list[str], bool) -> None
+    With ``contexts`` the lines are those since they were last handed out, so that each belongs to the test of then.
+    """
+
+    def __init__(self, include, branch, contexts):
+        # type: (list[str], bool, bool) -> None
         import coverage
 
         self._coverage = coverage.Coverage(data_file=None, config_file=False, branch=branch, include=include)
+        if contexts:
+            # Another core, of newer Pythons, tells of each line once in a process.
+            self._coverage.set_option("run:core", "ctrace")
         self._coverage.start()
         self._branch = branch
+        self._contexts = contexts
 
     def found(self):
         # type: () -> dict[str, list[object]]
         """The lines of each file, or the pairs of lines that followed each other."""
         data = self._coverage.get_data()
         files = data.measured_files()
-        return {file: list((data.arcs(file) if self._branch else data.lines(file)) or []) for file in files}
+        found = {file: list((data.arcs(file) if self._branch else data.lines(file)) or []) for file in files}
+        if self._contexts:
+            data.purge_files(files)
+        return found
 
 
 class _Tracer:
     """Counts with what every interpreter has, where coverage need not be installed."""
 
-    def __init__(self, include, branch):
-        # type: (list[str], bool) -> None
+    def __init__(self, include, branch, contexts):
+        # type: (list[str], bool, bool) -> None
         import fnmatch
         import opcode
         import re
 
         self._matches = [re.compile(fnmatch.translate(pattern)).match for pattern in include]
         self._branch = branch
+        self._contexts = contexts
         self._found = {}  # type: dict[str, set[object]]
         self._files = {}  # type: dict[str, set[object] | None]
         self._pauses = set()  # type: set[int]
@@ -94,7 +107,11 @@ class _Tracer:
 
     def found(self):
         # type: () -> dict[str, list[object]]
-        return {file: list(set(counted)) for file, counted in list(self._found.items())}
+        found = {file: list(set(counted)) for file, counted in list(self._found.items())}
+        if self._contexts:
+            for file, counted in found.items():
+                self._found[file].difference_update(counted)
+        return found
 
     def _enter(self, frame, event, arg):  # type: ignore[no-untyped-def]
         name = frame.f_code.co_filename

@@ -254,3 +254,53 @@ def test_what_keeps_a_test_from_the_network_stops_its_sockets_and_not_ours(run, 
         """
     )
     run("--disable-socket", "-W", "ignore:A test tried").assert_outcomes(passed=2)
+
+
+def test_coverage_puts_nothing_into_the_log_of_a_function(run, pytester):
+    pytest.importorskip("pytest_cov")
+    pytester.makepyfile(
+        """
+        def test_log(scf_runtime):
+            result = scf_runtime.deploy("functions/worker").invoke({})
+            assert result.logs.user == "works\\n"
+        """
+    )
+    run("--cov=functions").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("branch", [(), ("--cov-branch",)], ids=["lines", "branches"])
+def test_with_contexts_a_line_belongs_to_the_test_that_ran_it(run, pytester, branch):
+    pytest.importorskip("pytest_cov")
+    coverage = pytest.importorskip("coverage")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def worker(scf_runtime_session):
+            return scf_runtime_session.deploy("functions/worker", async_run=True)
+
+        def test_raises(worker):
+            worker.invoke({"raise": "x"})
+
+        def test_catches(worker):
+            event = worker.invoke_async({"catch": True})
+            event.wait_for_log("listens")
+            event.terminate(graceful=True)
+            event.wait()
+
+        def test_raises_again(worker):
+            worker.invoke({"raise": "y"})
+        """
+    )
+    run("--cov=functions", "--cov-context=test", *branch).assert_outcomes(passed=3)
+    data = coverage.CoverageData(str(pytester.path / ".coverage"))
+    data.read()
+    (file,) = [file for file in data.measured_files() if file.endswith("index.py")]
+    raises, registers = 9, 16
+    by_line = {
+        line: {context.partition("::")[2] for context in contexts}
+        for line, contexts in data.contexts_by_lineno(file).items()
+    }
+    assert by_line[raises] == {"test_raises|run", "test_raises_again|run"}
+    assert by_line[registers] == {"test_catches|run"}
