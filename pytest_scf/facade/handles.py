@@ -439,7 +439,7 @@ class _Invocation(_Handle):
 
     def _hints(self) -> list[str]:
         record = self._attempt
-        if record.status != FAILED:
+        if record.status != FAILED or record.outcome is None:
             return []
         config = record.config
         files = self._session.files(record)
@@ -448,7 +448,7 @@ class _Invocation(_Handle):
         return hints(
             Failure(
                 status_code=record.status_code,
-                message=self.error_message,
+                message=record.outcome.cause,
                 stack=self.traceback,
                 handler=config.handler,
                 module=Path(files.on_disk(module)) if module else None,
@@ -482,8 +482,8 @@ class _Invocation(_Handle):
 
         Where the time was up, or the process crashed, it is the stack of Python code at that moment.
         """
-        error = self.error
-        stack = "" if error is None else str(error.get("stackTrace") or "")
+        outcome = self._attempt.outcome
+        stack = outcome.stack if outcome is not None and self._attempt.final else ""
         if _OF_JSON.match(stack):
             return ""  # what the handler returned is no JSON: there is no line of the user's code to show
         files = self._session.files(self._attempt)

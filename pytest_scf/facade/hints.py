@@ -20,7 +20,7 @@ from pathlib import Path
 class Failure:
     """What is known of an invocation that failed.
 
-    ``message`` is the error message and ``stack`` the traceback, with the paths of this machine; ``module`` the file of
+    ``message`` says what ended it and ``stack`` the traceback, with the paths of this machine; ``module`` the file of
     the handler, where there is one, and ``module_name`` what the user calls it; ``log`` gives what the user's processes
     wrote.
     """
@@ -46,9 +46,9 @@ def hints(failure: Failure) -> list[str]:
 
 
 def _handler_is_missing(failure: Failure) -> str | None:
-    if failure.status_code != 437 or failure.module is None or not failure.module.is_file():
+    if failure.module is None or not failure.module.is_file():
         return None
-    if not re.search(r"has no (?:attribute|function) '", failure.message):
+    if not re.match(r"the handler could not be loaded: .* has no (?:attribute|function) '", failure.message):
         return None
     wanted = failure.handler.rpartition(".")[2]
     there = list(_functions(failure.module))

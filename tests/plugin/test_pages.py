@@ -257,13 +257,11 @@ def test_a_mock_in_the_test_is_said_to_reach_no_function(run, pytester):
 def test_a_bug_of_ours_keeps_its_frames(run, pytester):
     pytester.makepyfile(
         """
-        from pytest_scf.contract.api import Api
-
         def test_failing(scf_runtime, monkeypatch):
             function = scf_runtime.deploy("functions/worker")
-            monkeypatch.setattr(type(scf_runtime._session.api), "call", None)
+            monkeypatch.setattr("pytest_scf.facade.handles.encode", None)
             function.invoke({})
         """
     )
     result = run()
-    result.stdout.fnmatch_lines(["*handles.py:*: in *", "*TypeError: *"])
+    result.stdout.fnmatch_lines(["*TypeError: *", "*handles.py:*: TypeError"])
