@@ -119,6 +119,31 @@ class InvalidParameterValueClientContext(InvalidParameterValue):
     status_code = 400
 
 
+class InvalidParameterValueCosNotifyRuleConflict(InvalidParameterValue):
+    code = "InvalidParameterValue.CosNotifyRuleConflict"
+    description = "The bucket has a rule already that fires for some of the same objects."
+
+
+class InvalidParameterValueTriggerCronConfig(InvalidParameterValue):
+    code = "InvalidParameterValue.TriggerCronConfig"
+    description = "The schedule of the timer is not valid."
+
+
+class InvalidParameterValueTriggerDesc(InvalidParameterValue):
+    code = "InvalidParameterValue.TriggerDesc"
+    description = "The description of the trigger is not valid."
+
+
+class InvalidParameterValueTriggerName(InvalidParameterValue):
+    code = "InvalidParameterValue.TriggerName"
+    description = "The name of the trigger is not valid."
+
+
+class InvalidParameterValueType(InvalidParameterValue):
+    code = "InvalidParameterValue.Type"
+    description = "The type of the trigger is not valid."
+
+
 class InvalidParameterValueDateTime(InvalidParameterValue):
     code = "InvalidParameterValue.DateTime"
     description = "A date and time is not valid: it must look like 2017-05-16 20:00:00."
@@ -326,6 +351,11 @@ class ResourceNotFoundQualifier(ResourceNotFound):
     status_code = 442
 
 
+class ResourceNotFoundTrigger(ResourceNotFound):
+    code = "ResourceNotFound.Trigger"
+    description = "The trigger does not exist."
+
+
 class ResourceNotFoundVersion(ResourceNotFound):
     code = "ResourceNotFound.Version"
     description = "There is no such version."
@@ -344,6 +374,11 @@ class ResourceInUseFunction(ResourceInUse):
 class ResourceInUseAlias(ResourceInUse):
     code = "ResourceInUse.Alias"
     description = "There is an alias of this name already."
+
+
+class ResourceInUseTrigger(ResourceInUse):
+    code = "ResourceInUse.Trigger"
+    description = "The trigger exists already."
 
 
 class ResourceInUseNamespace(ResourceInUse):
@@ -399,6 +434,11 @@ class UnsupportedOperationAliasBind(UnsupportedOperation):
     description = "An alias leads to this version."
 
 
+class UnsupportedOperationTrigger(UnsupportedOperation):
+    code = "UnsupportedOperation.Trigger"
+    description = "The trigger does not support this."
+
+
 class UnsupportedOperationUpdateFunctionEventInvokeConfig(UnsupportedOperation):
     code = "UnsupportedOperation.UpdateFunctionEventInvokeConfig"
     description = "An asynchronous execution is never retried, so there is nothing to set."
@@ -420,6 +460,11 @@ class LimitExceededFunctionReservedConcurrencyMemory(LimitExceeded):
 class LimitExceededQuota(LimitExceeded):
     code = "LimitExceeded.Quota"
     description = "A quota is used up."
+
+
+class LimitExceededTrigger(LimitExceeded):
+    code = "LimitExceeded.Trigger"
+    description = "There are as many triggers as there may be."
 
 
 class LimitExceededTotalConcurrencyMemory(LimitExceeded):

@@ -72,6 +72,16 @@ RETRY_NUM_DEFAULT = RETRY_NUM_LARGEST = 2
 MSG_TTL_DEFAULT = MSG_TTL_LARGEST = 6 * 3600
 MSG_TTL_SMALLEST = 60
 
+# Triggers ------------------------------------------------------------------------------------------------------------
+
+#: triggers of one kind that a function may have
+TRIGGERS_OF_A_KIND = 10
+#: rules of triggers that a bucket may have
+COS_RULES_OF_A_BUCKET = 10
+TRIGGER_NAME_LENGTH = 100
+#: bytes of CustomArgument
+CUSTOM_ARGUMENT_BYTES = 4 * 1024
+
 # The status of an event ----------------------------------------------------------------------------------------------
 
 RUNNING = "RUNNING"

@@ -19,8 +19,8 @@ GRAPH = imports.read(PACKAGE)
 #: Each may import those to its right. What stands on top comes first, the leaves last.
 ROOMS = (
     *("pytest_scf", "__main__", "command", "event_command", "map_command", "serve"),
-    *("plugin", "facade", "triggers", "endpoint", "contract", "platform", "instances", "runtimes"),
-    *("trigger_events", "launchers", "api_errors", "errors", "facts"),
+    *("plugin", "facade", "endpoint", "contract", "platform", "instances", "runtimes"),
+    *("triggers", "trigger_events", "launchers", "api_errors", "errors", "facts"),
 )
 
 LONGEST = 400

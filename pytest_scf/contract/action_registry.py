@@ -10,7 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from pytest_scf.contract.actions import async_events, functions, invoke_config, invoking, logs, namespaces, versions
+from pytest_scf.contract.actions import (
+    async_events,
+    functions,
+    invoke_config,
+    invoking,
+    logs,
+    namespaces,
+    triggers,
+    versions,
+)
 from pytest_scf.contract.call import Call
 from pytest_scf.contract.request import RequestReader
 from pytest_scf.contract.response import Writer, writer_of
@@ -69,6 +78,11 @@ _ROWS = (
     _action("PutReservedConcurrencyConfig", invoke_config.put_reserved_concurrency_config),
     _action("GetReservedConcurrencyConfig", invoke_config.get_reserved_concurrency_config),
     _action("DeleteReservedConcurrencyConfig", invoke_config.delete_reserved_concurrency_config),
+    _action("CreateTrigger", triggers.create_trigger),
+    _action("ListTriggers", triggers.list_triggers),
+    _action("UpdateTrigger", triggers.update_trigger),
+    _action("UpdateTriggerStatus", triggers.update_trigger_status),
+    _action("DeleteTrigger", triggers.delete_trigger),
 )
 
 ACTIONS: dict[str, Action] = {action.name: action for action in _ROWS}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.registry import Registry
     from pytest_scf.platform.settings import Settings
     from pytest_scf.platform.staging import StagingArea
+    from pytest_scf.platform.triggers import Triggers
 
 T = TypeVar("T")
 
@@ -46,6 +47,11 @@ class Operations(Protocol):
     @property
     def events(self) -> EventStore:
         """What is remembered of invocations."""
+        ...
+
+    @property
+    def triggers(self) -> Triggers:
+        """What calls functions by itself."""
         ...
 
     @property

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-_TRIGGER = "what triggers an event is up to the test: invoke the function with the event that the trigger would send"
 _LAYER = "there are no layers: put what the layer holds beside the function's code"
 _DOMAIN = "there are no domains: `fn.request(...)` sends a web function its requests"
 _PROVISIONED = "instances are started when an event needs one: a first event warms one"
@@ -14,11 +13,9 @@ _PROVISIONED = "instances are started when an event needs one: a first event war
 REFUSED = {
     "CopyFunction": "create the function again, with the same code",
     "CreateCustomDomain": _DOMAIN,
-    "CreateTrigger": _TRIGGER,
     "DeleteCustomDomain": _DOMAIN,
     "DeleteLayerVersion": _LAYER,
     "DeleteProvisionedConcurrencyConfig": _PROVISIONED,
-    "DeleteTrigger": _TRIGGER,
     "GetAccount": "there is no account: the quotas are the runtime's settings",
     "GetCustomDomain": _DOMAIN,
     "GetFunctionAddress": "the code is where it was deployed from",
@@ -27,13 +24,10 @@ REFUSED = {
     "ListCustomDomains": _DOMAIN,
     "ListLayerVersions": _LAYER,
     "ListLayers": _LAYER,
-    "ListTriggers": _TRIGGER,
     "PublishLayerVersion": _LAYER,
     "PutProvisionedConcurrencyConfig": _PROVISIONED,
     "PutTotalConcurrencyConfig": "there is no account: PutReservedConcurrencyConfig limits a function",
     "UpdateCustomDomain": _DOMAIN,
-    "UpdateTrigger": _TRIGGER,
-    "UpdateTriggerStatus": _TRIGGER,
 }
 
 _WITHOUT_EFFECT = (
@@ -43,6 +37,8 @@ _WITHOUT_EFFECT = (
 _UNSEEN = "Layers (but none), CfsConfig, InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
 #: what is left out of those that are emulated in part
 PARTLY = {
+    "CreateTrigger": "timer, cos, ckafka and cmq fire; http, apigw and cls are remembered; the other types are bound "
+    "from the side of their products",
     "CreateFunction": f"code comes as ZipFile, or as our LocalPath: not from COS, Git or an image; {_UNSEEN}; "
     f"{_WITHOUT_EFFECT}; a Python that the machine does not have is the test's own",
     "GetFunction": "there are no triggers and layers",

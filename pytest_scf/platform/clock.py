@@ -42,6 +42,9 @@ class Clock:
         self._due: list[tuple[float, int, Due]] = []
         self._sequence = itertools.count()
         self._timer: Timer | None = None
+        #: somebody advances it, and does all that is due: the reactor does nothing of it meanwhile
+        self._is_advanced = False
+        self._after_step: list[Callable[[], object]] = []
         self._closed = False
 
     def now(self) -> float:
@@ -56,6 +59,10 @@ class Clock:
             self._arm()
         return due
 
+    def after_step(self, call: Callable[[], object]) -> None:
+        """Have ``call`` called by ``advance`` after each piece of work that it did; it may wait."""
+        self._after_step.append(call)
+
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Move the clock ahead; all work that becomes due is done before this returns, in order, each at its moment.
 
@@ -65,16 +72,23 @@ class Clock:
         if not amount >= 0:
             raise UsageError(f"the clock can only be advanced, not moved by {amount:g} s")
         with self._advancing:
-            target = self.now() + amount
-            while True:
-                with self._lock:
-                    call = self._take(target)
-                if call is None:
-                    break
-                call()
             with self._lock:
-                self._offset += max(0.0, target - self.now())
-                self._arm()
+                target = self.now() + amount
+                advanced_before, self._is_advanced = self._is_advanced, True
+            try:
+                while True:
+                    with self._lock:
+                        call = self._take(target)
+                    if call is None:
+                        break
+                    call()
+                    for settle in self._after_step:
+                        settle()
+            finally:
+                with self._lock:
+                    self._is_advanced = advanced_before
+                    self._offset += max(0.0, target - self.now())
+                    self._arm()
 
     def _take(self, until: float) -> Callable[[], object] | None:
         """The earliest call due by then, with the clock moved to its moment."""
@@ -100,7 +114,9 @@ class Clock:
         while True:
             with self._lock:
                 self._timer = None
-                call = None if self._closed else self._take(self.now())
+                if self._closed or self._is_advanced:
+                    return
+                call = self._take(self.now())
                 if call is None:
                     self._arm()
                     return

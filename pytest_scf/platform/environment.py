@@ -34,10 +34,11 @@ _LIBRARY = re.compile(r"(?!.*\.(cpython-|abi3))[^/]+\.so(\.\d+)*")
 _LC_ALL_MASK = 0x3F if sys.platform == "darwin" else 0x1FBF
 
 
-def environ_of(config: FunctionConfig, settings: Settings) -> dict[str, str]:
+def environ_of(config: FunctionConfig, settings: Settings, source: str = "") -> dict[str, str]:
     """The environment of the user's process: the built-in variables, then the function's own, which win.
 
-    Nothing of the test process's environment is in it.
+    Nothing of the test process's environment is in it. ``source`` is the kind of trigger that the instance's first
+    invocation came from. Choice: it stays, as the variables of a process cannot be changed later.
     """
     interpreter = own_python() if config.interpreter is None else config.interpreter.executable
     environ = {
@@ -51,7 +52,7 @@ def environ_of(config: FunctionConfig, settings: Settings) -> dict[str, str]:
         "SCF_FUNCTIONVERSION": config.version,
         "SCF_NAMESPACE": config.namespace,
         "USER_CODE_ROOT": f"{facts.CODE_ROOT}/",
-        "TRIGGER_SRC": "",
+        "TRIGGER_SRC": source,
         "_SCF_SERVER_PORT": "28902",
         "USER": "qcloud",
         "LOGNAME": "qcloud",

@@ -6,6 +6,7 @@ It composes the parts of this room, each of which has a rule book of its own: ``
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from pytest_scf import facts
 from pytest_scf.api_errors import UnsupportedOperation
-from pytest_scf.errors import BackgroundError, InstanceError
+from pytest_scf.errors import BackgroundError, InstanceError, WaitTimeout
 from pytest_scf.instances.host import HostLease
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
 from pytest_scf.platform.log_blocks import LogBlocks
+from pytest_scf.platform.queue import FOR_AN_INSTANCE
 from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 from pytest_scf.platform.registry import Registry
 from pytest_scf.platform.request_ids import new_request_id
@@ -29,6 +31,7 @@ from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.staging import StagingArea
 from pytest_scf.platform.starting import InstanceServices, InstanceStarter
 from pytest_scf.platform.termination import Termination
+from pytest_scf.platform.triggers import Triggers
 from pytest_scf.platform.waiting import STUCK_DEADLINE, Waits
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class Platform:
         self._scheduler = Scheduler(settings, self.clock, self._reactor, self.events, self._starter)
         self._waits = Waits(self._scheduler.lock, self._background_errors)
         self._termination = Termination(settings, self.clock, self._reactor, self._scheduler, self._waits)
+        self.triggers = Triggers(self.clock, settings.timer_utc_offset_hours, self.invoke, self._wait_for_attempt)
 
     @property
     def isolation(self) -> str:
@@ -181,6 +185,7 @@ class Platform:
         """
         self.functions.remove(function)
         self.events.forget_function(function)
+        self.triggers.delete_all(function)
         self._clean_up_after(function)
 
     def _clean_up_after(self, function: FunctionRecord) -> None:
@@ -277,6 +282,20 @@ class Platform:
     ) -> T:
         """See ``Waits.until``."""
         return self._waits.until(event, look, timeout, what)
+
+    def _wait_for_attempt(self, event: Invocation) -> None:
+        """Wait until an invocation has ended or waits for another attempt; an asynchronous execution is not waited for.
+
+        Choice: at most for as long as an instance may take to start and to answer, and one before it in a queue.
+        """
+        if not event.asynchronous:
+            config = event.attempt.config
+            with contextlib.suppress(WaitTimeout):
+                self._waits.until(
+                    event,
+                    lambda found: found.final or found.waits not in ("", FOR_AN_INSTANCE),
+                    2.0 * (config.timeout + config.init_timeout),
+                )
 
     def wait_for_log(
         self, event: Invocation, search: Callable[[str], T | None], timeout: float | None, what: str = "a log line"

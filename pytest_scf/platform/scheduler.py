@@ -31,6 +31,7 @@ from pytest_scf.platform.queue import Queue
 from pytest_scf.platform.records import Attempt, InitReport, InstanceRecord, Invocation, Registration
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.starting import InstanceStarter
+from pytest_scf.platform.trigger_sources import TRIGGER_SOURCES
 from pytest_scf.platform.watchdog import MemoryLimits, TimeLimits
 from pytest_scf.runtimes import wire
 
@@ -154,6 +155,7 @@ class Scheduler:
                 lambda: self._on_output(instance),
                 lambda error: self._on_gone(instance, error),
             ),
+            source=TRIGGER_SOURCES.get(attempt.invocation.invoke_type, ""),
         )
         instance.run_in(process)
         instance.begin(attempt)

@@ -41,6 +41,8 @@ class Settings:
     tmp_bytes: int = facts.TMP_BYTES
     #: Choice: the zone of times in requests and answers, in hours east of UTC
     utc_offset_hours: float = 8.0
+    #: Choice: the zone of timers' schedules, in hours east of UTC
+    timer_utc_offset_hours: float = 8.0
     region: str = "ap-guangzhou"
     appid: str = "1250000000"
     uin: str = "100000000000"
@@ -97,8 +99,9 @@ class Settings:
                 raise UsageError(f"{name} must be a whole number, not {getattr(self, name)!r}")
         if self.signal_deadline is not None:
             _at_least("signal_deadline", self.signal_deadline, 0)
-        if not -24 < self.utc_offset_hours < 24:
-            raise UsageError(f"utc_offset_hours must lie between -24 and 24, not {self.utc_offset_hours!r}")
+        for name in ("utc_offset_hours", "timer_utc_offset_hours"):
+            if not -24 < getattr(self, name) < 24:
+                raise UsageError(f"{name} must lie between -24 and 24, not {getattr(self, name)!r}")
 
     @classmethod
     def from_keywords(cls, keywords: dict[str, object]) -> Settings:

@@ -92,8 +92,11 @@ class InstanceStarter:
             return self.containers
         return self._host.fork_server(self.level)
 
-    def start(self, instance: InstanceRecord, observer: Observer) -> InstanceProcess:
-        """Have the processes of an instance started; returns at once. Raises ForkServerError, InstanceError."""
+    def start(self, instance: InstanceRecord, observer: Observer, source: str = "") -> InstanceProcess:
+        """Have the processes of an instance started; returns at once. Raises ForkServerError, InstanceError.
+
+        ``source`` is what TRIGGER_SRC says.
+        """
         config, settings, services = instance.config, self._settings, self._services
         in_container = config.server is not None and config.server.image is not None
         api_port = 0 if in_container else services.api_port()
@@ -101,7 +104,11 @@ class InstanceStarter:
             id=f"{os.getpid()}-{id(self):x}-{instance.id}",
             handler=config.handler,
             code_source=config.code_root,
-            environ={**environ_of(config, settings), **self._credential_variables(), **_endpoint_variable(api_port)},
+            environ={
+                **environ_of(config, settings, source),
+                **self._credential_variables(),
+                **_endpoint_variable(api_port),
+            },
             context=context_of(config, settings),
             tmp_bytes=settings.tmp_bytes,
             start_method="spawn" if needs_new_program(config) else settings.start_method,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
 from pytest_scf.errors import EventEnded
@@ -21,6 +21,7 @@ from pytest_scf.platform.request_ids import new_request_id
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.staging import StagingArea
 from pytest_scf.platform.status import FAILED, FINISHED
+from pytest_scf.platform.triggers import Triggers
 
 if TYPE_CHECKING:
     from pytest_scf.contract.operations import Operations
@@ -45,6 +46,9 @@ class StoppedClock:
     def now(self) -> float:
         return self.time
 
+    def after_step(self, call: Callable[[], object]) -> None:
+        """It is never advanced."""
+
 
 class FakePlatform:
     """``outcome`` is done to each event when it is waited for. Nothing is run, so waits end with that."""
@@ -56,6 +60,7 @@ class FakePlatform:
         self.clock = StoppedClock()
         self.functions = Registry(self.clock.now)
         self.base_dir = staging
+        self.triggers = Triggers(cast(Any, self.clock), 8.0, self.invoke, self.wait_final)
         self.staging = StagingArea(lambda: staging)
         retention, window = self.settings.retention_hours * HOUR, self.settings.window_hours * HOUR
         hidden = self.settings.visible_after_seconds

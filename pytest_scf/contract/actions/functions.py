@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import dataclasses
 import io
 import os
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from pytest_scf.api_errors import (
     ResourceNotFoundVersion,
 )
 from pytest_scf.contract import function_filters, languages, limits
+from pytest_scf.contract.actions.triggers import trigger_info
 from pytest_scf.contract.archives import unpack
 from pytest_scf.contract.call import Call
 from pytest_scf.contract.models.function_parts import (
@@ -249,7 +251,14 @@ def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse
         DnsCache=remembered.get("DnsCache", "FALSE"),
         IntranetConfig=IntranetConfigOut(IpFixed=remembered.get("IntranetConfig", IntranetConfigIn()).IpFixed),
         L5Enable=remembered.get("L5Enable", "FALSE"),
+        Triggers=_triggers(call, function) if request.ShowTriggers == "TRUE" else [],
     )
+
+
+def _triggers(call: Call, function: FunctionRecord) -> list[dict[str, Any]]:
+    """As ListTriggers tells them, but for BoundResources, which this action has not."""
+    found = [dataclasses.asdict(trigger_info(call, each)) for each in call.operations.triggers.of(function)]
+    return [{name: value for name, value in each.items() if name != "BoundResources"} for each in found]
 
 
 @contextlib.contextmanager

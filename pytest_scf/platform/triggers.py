@@ -1,0 +1,229 @@
+"""Triggers: what calls functions by itself. Timers fire by the platform's clock."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytest_scf import facts, trigger_events
+from pytest_scf.api_errors import (
+    InvalidParameterValueCosNotifyRuleConflict,
+    LimitExceededTrigger,
+    ResourceInUseTrigger,
+    ResourceNotFoundTrigger,
+)
+from pytest_scf.platform.trigger_sources import INVOKE_TYPES
+from pytest_scf.triggers.rules import CosRule, Rule, TimerRule
+
+if TYPE_CHECKING:
+    from pytest_scf.platform.clock import Clock, Due
+    from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.platform.records import Invocation
+
+#: the latest invocations of each trigger that are remembered
+_REMEMBERED = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """Times in seconds since the epoch."""
+
+    kind: str
+    name: str
+    rule: Rule
+    qualifier: str = facts.LATEST
+    enabled: bool = True
+    argument: str = ""
+    description: str = ""
+    add_time: float = 0.0
+    mod_time: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What tells it from the others of its function: a bucket may have one for each kind of event."""
+        event = self.rule.event if isinstance(self.rule, CosRule) else ""
+        return self.kind, self.name, self.qualifier, event
+
+
+class Invoke(Protocol):
+    """``Platform.invoke``, as far as triggers need it."""
+
+    def __call__(
+        self, function: FunctionRecord, payload: bytes, *, asynchronous: bool, qualifier: str, invoke_type: str
+    ) -> Invocation: ...
+
+
+class Armed:
+    """A trigger of a function, and what it does."""
+
+    def __init__(self, function: FunctionRecord, trigger: Trigger) -> None:
+        self.function = function
+        self.trigger = trigger
+        self.due: Due | None = None
+        self.invocations: deque[Invocation] = deque(maxlen=_REMEMBERED)
+
+
+class Triggers:
+    """The triggers of all functions. The platform's and the registry's locks may be taken by what is called here.
+
+    ``settle`` is called with an invocation of a timer that fired while the clock is advanced: it waits until that has
+    ended, or waits for its next attempt.
+    """
+
+    def __init__(
+        self, clock: Clock, utc_offset_hours: float, invoke: Invoke, settle: Callable[[Invocation], object]
+    ) -> None:
+        self._clock = clock
+        self._zone = timezone(timedelta(hours=utc_offset_hours))
+        self._invoke = invoke
+        self._settle = settle
+        self._lock = threading.Lock()
+        self._armed: dict[FunctionRecord, dict[tuple[str, str, str, str], Armed]] = {}
+        #: invocations of timers whose attempts may still be under way
+        self._unsettled: list[Invocation] = []
+        clock.after_step(self._wait_for_fired)
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    def create(self, function: FunctionRecord, trigger: Trigger) -> Trigger:
+        """Raises ResourceInUse.Trigger, LimitExceeded.Trigger and InvalidParameterValue.CosNotifyRuleConflict."""
+        now = self._clock.now()
+        trigger = replace(trigger, add_time=now, mod_time=now)
+        with self._lock:
+            own = self._armed.setdefault(function, {})
+            same = [each.trigger for each in own.values() if each.trigger.kind == trigger.kind]
+            taken = trigger.key in own or (trigger.kind == "timer" and trigger.name in {each.name for each in same})
+            if taken:
+                raise ResourceInUseTrigger(
+                    f"The function {function.name} has a {trigger.kind} trigger {trigger.name} already."
+                )
+            if len(same) >= facts.TRIGGERS_OF_A_KIND:
+                raise LimitExceededTrigger(
+                    f"The function {function.name} has {len(same)} {trigger.kind} triggers, which is the limit."
+                )
+            if isinstance(trigger.rule, CosRule):
+                self._refuse_conflict(trigger.rule)
+            armed = own[trigger.key] = Armed(function, trigger)
+        self._arm(armed)
+        return trigger
+
+    def update(self, function: FunctionRecord, key: tuple[str, str, str, str], **changes: Any) -> Trigger:
+        """Raises ResourceNotFound.Trigger."""
+        armed = self.find(function, key)
+        with self._lock:
+            armed.trigger = replace(armed.trigger, mod_time=self._clock.now(), **changes)
+        self._arm(armed)
+        return armed.trigger
+
+    def delete(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> None:
+        """Raises ResourceNotFound.Trigger."""
+        armed = self.find(function, key)
+        with self._lock:
+            self._armed[function].pop(key, None)
+        self._disarm(armed)
+
+    def delete_all(self, function: FunctionRecord) -> None:
+        """Those of a function that is deleted."""
+        with self._lock:
+            gone = list(self._armed.pop(function, {}).values())
+        for armed in gone:
+            self._disarm(armed)
+
+    def find(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> Armed:
+        """Raises ResourceNotFound.Trigger."""
+        with self._lock:
+            found = self._armed.get(function, {}).get(key)
+        if found is None:
+            kind, name, qualifier, event = key
+            of_event = f" for {event}" if event else ""
+            raise ResourceNotFoundTrigger(
+                f"The function {function.name} has no {kind} trigger {name}{of_event} with the qualifier {qualifier}."
+            )
+        return found
+
+    def of(self, function: FunctionRecord) -> list[Trigger]:
+        """In the order of their making."""
+        with self._lock:
+            return [armed.trigger for armed in self._armed.get(function, {}).values()]
+
+    def enabled(self, kind: str) -> list[Armed]:
+        """Those of all functions."""
+        with self._lock:
+            every = [armed for own in self._armed.values() for armed in own.values()]
+        return [armed for armed in every if armed.trigger.kind == kind and armed.trigger.enabled]
+
+    def _refuse_conflict(self, rule: CosRule) -> None:
+        """The caller holds the lock."""
+        rules = [(armed, armed.trigger.rule) for own in self._armed.values() for armed in own.values()]
+        of_bucket = [(armed, each) for armed, each in rules if isinstance(each, CosRule) and each.bucket == rule.bucket]
+        for armed, each in of_bucket:
+            if rule.conflicts(each):
+                raise InvalidParameterValueCosNotifyRuleConflict(
+                    f"The bucket {rule.bucket} has a rule already that fires for some of the same objects: "
+                    f"{each.text}, of function {armed.function.name}."
+                )
+        if len(of_bucket) >= facts.COS_RULES_OF_A_BUCKET:
+            raise LimitExceededTrigger(f"The bucket {rule.bucket} has {len(of_bucket)} rules, which is the limit.")
+
+    # -- firing --------------------------------------------------------------------------------------------------
+
+    def fire(self, armed: Armed, event: Mapping[str, Any], *, asynchronous: bool = True) -> Invocation:
+        """Call the function of a trigger with an event."""
+        record = self._invoke(
+            armed.function,
+            json.dumps(event, ensure_ascii=False).encode(),
+            asynchronous=asynchronous,
+            qualifier=armed.trigger.qualifier,
+            invoke_type=INVOKE_TYPES.get(armed.trigger.kind, "OTHERS"),
+        )
+        armed.invocations.append(record)
+        return record
+
+    def _arm(self, armed: Armed) -> None:
+        """Have a timer fire at its next moment, if it is to."""
+        self._disarm(armed)
+        trigger = armed.trigger
+        if not isinstance(trigger.rule, TimerRule) or not trigger.enabled:
+            return
+        now = datetime.fromtimestamp(self._clock.now(), self._zone).replace(tzinfo=None)
+        self._arm_after(armed, trigger.rule, now)
+
+    def _arm_after(self, armed: Armed, rule: TimerRule, wall: datetime) -> None:
+        following = rule.cron.next_after(wall)
+        if following is None:
+            return
+        moment = following.replace(tzinfo=self._zone).timestamp()
+        armed.due = self._clock.call_at(moment, lambda: self._fire_timer(armed, rule, following))
+
+    def _disarm(self, armed: Armed) -> None:
+        due, armed.due = armed.due, None
+        if due is not None:
+            due.cancel()
+
+    def _fire_timer(self, armed: Armed, rule: TimerRule, wall: datetime) -> None:
+        if armed.trigger.rule is not rule or armed.due is None:
+            return  # changed, or taken away, at this very moment
+        self._arm_after(armed, rule, wall)
+        event = trigger_events.timer(
+            armed.trigger.name, message=armed.trigger.argument, time=wall.replace(tzinfo=self._zone)
+        )
+        record = self.fire(armed, event)
+        with self._lock:
+            self._unsettled = [each for each in self._unsettled if not each.final]
+            self._unsettled.append(record)
+
+    def _wait_for_fired(self) -> None:
+        """While the clock is advanced: what a timer called ends before time goes on, whatever time that takes."""
+        with self._lock:
+            unsettled = [record for record in self._unsettled if not record.final]
+        for record in unsettled:
+            self._settle(record)
+
+    def events_of(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> Iterator[Invocation]:
+        """What a trigger called, oldest first. Raises ResourceNotFound.Trigger."""
+        yield from list(self.find(function, key).invocations)
