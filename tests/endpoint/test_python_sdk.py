@@ -33,11 +33,11 @@ def main_handler(event, context):
 WAYS = list(itertools.product(["TC3-HMAC-SHA256", "HmacSHA1", "HmacSHA256"], ["GET", "POST"]))
 
 
-Connect = Callable[..., Any]
+ClientOf = Callable[..., Any]
 
 
 @pytest.fixture
-def connect(opened: Callable[[Any], Any]) -> Connect:
+def client_of(opened: Callable[[Any], Any]) -> ClientOf:
     def client(endpoint: Endpoint, sign: str = "TC3-HMAC-SHA256", method: str = "POST") -> Any:
         http = HttpProfile(endpoint=endpoint.host, protocol="http", reqMethod=method)
         credential = Credential(endpoint.secret_id, endpoint.secret_key)
@@ -56,10 +56,10 @@ def request(name: str, **fields: Any) -> Any:
 
 @pytest.mark.parametrize(("sign", "method"), WAYS)
 def test_an_event_is_invoked_listed_asked_for_and_terminated(
-    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, sign: str, method: str, connect: Connect
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, sign: str, method: str, client_of: ClientOf
 ) -> None:
     function = scf_runtime.deploy(WORKER, name="worker", async_run=True)
-    scf = connect(scf_endpoint, sign, method)
+    scf = client_of(scf_endpoint, sign, method)
 
     def call(name: str, **fields: Any) -> Any:
         return getattr(scf, name)(request(name, **fields))
@@ -94,14 +94,14 @@ def test_an_event_is_invoked_listed_asked_for_and_terminated(
 
 @pytest.mark.parametrize(("sign", "method"), WAYS[::3])
 def test_the_attempts_at_an_asynchronous_invocation_and_their_logs(
-    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, sign: str, method: str, connect: Connect
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, sign: str, method: str, client_of: ClientOf
 ) -> None:
     source = "def main_handler(event, context):\n    print('trying')\n    raise ValueError(event)\n"
     event = scf_runtime.deploy(source, name="fragile", retry_num=1).invoke_async(7)
     event.wait_for_attempt(1)
     scf_runtime.clock.advance(minutes=1)
     event.assert_failed(430)
-    scf = connect(scf_endpoint, sign, method)
+    scf = client_of(scf_endpoint, sign, method)
     status = scf.GetRequestStatus(
         request("GetRequestStatus", FunctionName="fragile", FunctionRequestId=event.request_id)
     )
@@ -118,20 +118,20 @@ def test_the_attempts_at_an_asynchronous_invocation_and_their_logs(
 
 
 def test_a_forced_termination_answers_when_it_is_done(
-    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, connect: Connect
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, client_of: ClientOf
 ) -> None:
     event = scf_runtime.deploy(WORKER, name="worker", async_run=True).invoke_async(1)
-    connect(scf_endpoint).TerminateAsyncEvent(
+    client_of(scf_endpoint).TerminateAsyncEvent(
         request("TerminateAsyncEvent", FunctionName="worker", InvokeRequestId=event.request_id)
     )
     assert (event.status, event.instance.alive) == ("ABORTED", False)
 
 
 def test_a_synchronous_invocation_and_its_log(
-    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, connect: Connect
+    scf_runtime: ScfRuntime, scf_endpoint: Endpoint, client_of: ClientOf
 ) -> None:
     scf_runtime.deploy("def main_handler(event, context):\n    print('é')\n    return event\n", name="echo")
-    found = connect(scf_endpoint).InvokeFunction(
+    found = client_of(scf_endpoint).InvokeFunction(
         request("InvokeFunction", FunctionName="echo", Event='{"k": "\\u00e9"}', LogType="Tail")
     )
     assert json.loads(found.Result.RetMsg) == {"k": "é"}
@@ -168,9 +168,9 @@ def test_the_common_client(
     ],
 )
 def test_who_is_refused(
-    scf_endpoint: Endpoint, sign: str, method: str, change: dict[str, str], code: str, connect: Connect
+    scf_endpoint: Endpoint, sign: str, method: str, change: dict[str, str], code: str, client_of: ClientOf
 ) -> None:
-    scf = connect(scf_endpoint, sign, method)
+    scf = client_of(scf_endpoint, sign, method)
     secret_id = change.get("secret_id", scf_endpoint.secret_id)
     secret_key = change.get("secret_key", scf_endpoint.secret_key)
     scf.credential = Credential(secret_id, secret_key, change.get("token"))
@@ -181,13 +181,13 @@ def test_who_is_refused(
 
 
 @pytest.mark.parametrize("sign", ["TC3-HMAC-SHA256", "HmacSHA1"])
-def test_a_stale_timestamp(scf_runtime: ScfRuntime, sign: str, connect: Connect) -> None:
+def test_a_stale_timestamp(scf_runtime: ScfRuntime, sign: str, client_of: ClientOf) -> None:
     import time
 
     for seconds, code in ((-301, "AuthFailure.SignatureExpire"), (301, "AuthFailure.SignatureExpire"), (0, "")):
         with Endpoint(scf_runtime.api, region="r", now=lambda moved=seconds: time.time() + moved) as endpoint:  # type: ignore[misc]
             with pytest.raises(TencentCloudSDKException) as caught:
-                connect(endpoint, sign).GetAsyncEventStatus(request("GetAsyncEventStatus", InvokeRequestId="1"))
+                client_of(endpoint, sign).GetAsyncEventStatus(request("GetAsyncEventStatus", InvokeRequestId="1"))
             assert caught.value.code == (code or "ResourceNotFound.AsyncEvent")
 
 
@@ -202,15 +202,15 @@ def test_another_service(scf_endpoint: Endpoint, opened: Callable[[Any], Any]) -
     assert "'cvm'" in caught.value.message
 
 
-def test_an_unsigned_payload(scf_runtime: ScfRuntime, scf_endpoint: Endpoint, connect: Connect) -> None:
+def test_an_unsigned_payload(scf_runtime: ScfRuntime, scf_endpoint: Endpoint, client_of: ClientOf) -> None:
     scf_runtime.deploy(WORKER, name="worker", async_run=True)
-    scf = connect(scf_endpoint)
+    scf = client_of(scf_endpoint)
     scf.profile.unsignedPayload = True
     assert scf.ListAsyncEvents(request("ListAsyncEvents", FunctionName="worker")).TotalCount == 0
 
 
-def test_nothing_is_signed(scf_endpoint: Endpoint, connect: Connect) -> None:
-    scf = connect(scf_endpoint)
+def test_nothing_is_signed(scf_endpoint: Endpoint, client_of: ClientOf) -> None:
+    scf = client_of(scf_endpoint)
     with pytest.raises(TencentCloudSDKException) as caught:
         scf.call_json("ListAsyncEvents", {"FunctionName": "worker"}, options={"SkipSign": True})
     assert caught.value.code == "AuthFailure.InvalidAuthorization"
