@@ -7,6 +7,7 @@ an instance like any other.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pytest_scf.instances.forkserver.client import Launched
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import Socket
 from pytest_scf.launchers import Container, ContainerExit, ContainerSpec, Launcher
@@ -46,19 +48,24 @@ class ContainerHost:
         self.launcher = launcher
         self._reactor = reactor
 
-    def launch(self, message: dict[str, Any], fds: list[int], reaped: Callable[[str], None]) -> None:
-        """Start a container for ``message``; ``reaped`` is called in the reactor's thread when nothing of it is left.
+    def launch(self, message: dict[str, Any], fds: list[int], instance: Launched) -> None:
+        """Start a container for ``message``; its end is reported in the reactor's thread when nothing of it is left.
 
-        ``fds`` are those of an init: the runtime's socket, the init's, and the pipe for output.
+        ``fds`` are those of an init, and closed here: the runtime's socket, the init's, and the pipe for output.
         """
-        mine = [os.dup(fd) for fd in fds]
-        supervisor = _ContainerSupervisor(
-            self.launcher, message, mine, lambda: self._reactor.call_soon(lambda: reaped(""))
-        )
+        finished = functools.partial(self._reactor.call_soon, functools.partial(instance.reaped, ""))
+        supervisor = _ContainerSupervisor(self.launcher, message, fds, finished)
         threading.Thread(target=supervisor.run, name="pytest-scf-container", daemon=True).start()
 
     def signal_init(self, instance_id: str, signum: int) -> None:
         """There is no process above the container that could have been stopped."""
+
+    def resume(self) -> None:
+        """The same."""
+
+    def send_waiting(self, timeout: float) -> bool:
+        """Nothing waits here."""
+        return False
 
 
 class _ContainerSupervisor:
@@ -106,7 +113,7 @@ class _ContainerSupervisor:
             container.kill()
         pid = container.pid
         for kind in (wire.USER_PID, wire.INIT_STARTED):
-            self._say(kind, str(pid or 0).encode())
+            self._say(kind, b"%d 0" % (pid or 0))
         process = _MainProcess(pid, self._ended)
         runtime = ServerRuntime(self._runtime, self._message, process, container.connect)
         threads = [self._begin(runtime.serve), self._begin(lambda: self._pass_output_on(container))]

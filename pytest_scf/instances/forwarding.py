@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -10,68 +11,104 @@ from collections.abc import Callable
 from pytest_scf.instances.sockets import Socket
 
 _PIECE = 1 << 16
+#: seconds to wait where a connection cannot be taken for want of descriptors: nothing tells when there are some
+_RETRY_INTERVAL = 0.05
+_FOR_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Forwarder:
     """Takes connections on sockets that listen inside, and passes each on to 127.0.0.1 outside, at the same port.
 
-    Each direction of a connection has a thread, so that one that is full holds up nothing but itself.
+    Each connection has a thread for each direction, so that one that is full, or whose service does not accept it,
+    holds up nothing but itself.
     """
 
     def __init__(self, ports: list[int], listening: list[int]) -> None:
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
         self._sockets: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
+        self._running = 0
+        self._then: Callable[[], object] | None = None
         for port, fd in zip(ports, listening, strict=True):
-            taking = Socket(fileno=fd)
-            self._sockets.add(taking)
-            self._start(self._take_all, taking, port)
+            self._start(self._take_all, Socket(fileno=fd), port)
 
-    def close(self) -> None:
-        """End all connections. Returns when nothing of them is open any more."""
+    def close(self, then: Callable[[], object]) -> None:
+        """End all connections. ``then`` is called when nothing of them is open any more, in any thread."""
         with self._lock:
-            self._closed = True
+            self._closed.set()
+            self._then = then
             for sock in self._sockets:
                 with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)  # which wakes the thread that waits for it
-        for thread in self._threads:
-            thread.join()
+                    sock.shutdown(socket.SHUT_RDWR)  # which wakes the thread that waits for it, to be connected, too
+            finished = not self._running
+        if finished:
+            then()
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments, name="pytest-scf-forwarder", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        with self._lock:
+            self._running += 1
+        thread = threading.Thread(target=self._run, args=(work, *arguments), name="pytest-scf-forwarder", daemon=True)
+        try:
+            thread.start()
+        except BaseException:
+            self._ended()
+            raise
+
+    def _run(self, work: Callable[..., None], *arguments: object) -> None:
+        try:
+            with contextlib.suppress(OSError):
+                work(*arguments)
+        finally:
+            self._ended()
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._running -= 1
+            then = self._then if not self._running else None
+        if then is not None:
+            then()
+
+    def _keep(self, sock: socket.socket) -> bool:
+        """Have a socket shut down when this is closed; False where that has happened."""
+        with self._lock:
+            self._sockets.add(sock)
+            return not self._closed.is_set()
+
+    def _drop(self, *sockets: socket.socket) -> None:
+        with self._lock:
+            for sock in sockets:
+                self._sockets.discard(sock)
+                sock.close()
 
     def _take_all(self, taking: socket.socket, port: int) -> None:
-        with contextlib.suppress(OSError), taking:
+        try:
+            if not self._keep(taking):
+                return
             while True:
-                inside, _address = taking.accept()
-                outside = Socket()
                 try:
-                    outside.connect(("127.0.0.1", port))
-                except OSError:
-                    outside.close()
-                    inside.close()  # as near to a refusal as one comes who has taken the connection
-                    continue
-                with self._lock:
-                    if self._closed:
-                        inside.close()
-                        outside.close()
+                    inside, _address = taking.accept()
+                except OSError as error:
+                    if error.errno not in _FOR_NOW or self._closed.wait(_RETRY_INTERVAL):
                         return
-                    self._sockets |= {inside, outside}
-                    self._threads = [thread for thread in self._threads if thread.is_alive()]
-                    self._start(self._serve, inside, outside)
+                else:
+                    try:
+                        self._start(self._serve, inside, port)
+                    except RuntimeError:  # there can be no more threads
+                        inside.close()
+        finally:
+            self._drop(taking)
 
-    def _serve(self, inside: socket.socket, outside: socket.socket) -> None:
-        answers = threading.Thread(target=_pass_on, args=(outside, inside), name="pytest-scf-forwarder", daemon=True)
-        answers.start()
-        _pass_on(inside, outside)
-        answers.join()
-        with self._lock:
-            self._sockets -= {inside, outside}
-            inside.close()
-            outside.close()
+    def _serve(self, inside: socket.socket, port: int) -> None:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._drop, inside)
+            outside = Socket()
+            undo.callback(self._drop, outside)
+            if self._keep(inside) and self._keep(outside):
+                outside.connect(("127.0.0.1", port))  # refused: to close is as near as one comes who has accepted
+                answers = threading.Thread(target=_pass_on, args=(outside, inside), daemon=True)
+                answers.start()
+                _pass_on(inside, outside)
+                answers.join()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

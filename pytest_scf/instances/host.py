@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import secrets
+import tempfile
 import threading
+from pathlib import Path
 from types import TracebackType
 
 from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.instances.forkserver.client import ForkServer
+from pytest_scf.instances.forkserver.lifeline import Lifeline
+from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.reactor import Reactor
 
 LEVELS = ("namespaces", "directory")
@@ -22,11 +28,16 @@ class Host:
         self._lock = threading.Lock()
         self._servers: dict[str, ForkServer] = {}
         self._refused: dict[str, str] = {}
+        self._started = itertools.count(1)
+        self._lifeline = Lifeline()
+        #: a directory of this process for what instances read; it outlives each fork server, and goes with the host
+        #: or, should this process be killed, with the last of its fork servers
+        self.base_dir = Path(tempfile.gettempdir(), f"pytest-scf-{os.getpid()}-{secrets.token_hex(4)}").absolute()
 
     def fork_server(self, level: str) -> ForkServer:
-        """The fork server of a level, started when first asked for, and again when it has died.
+        """The fork server of a level, started when first asked for, and again when it has died: ask before each launch.
 
-        Raises IsolationUnavailable where the machine refuses the level.
+        Raises IsolationUnavailable where the machine refuses the level, ForkServerError when it does not start.
         """
         with self._lock:
             if level in self._refused:
@@ -35,8 +46,9 @@ class Host:
             if server is None or not server.is_alive:
                 if server is not None:
                     server.close()
+                base_dir = self.base_dir / f"{level}-{next(self._started)}"
                 try:
-                    server = self._servers[level] = ForkServer(level, self.reactor)
+                    server = self._servers[level] = ForkServer(level, self.reactor, base_dir, self._lifeline)
                 except IsolationUnavailable as error:
                     self._refused[level] = error.reason
                     raise
@@ -48,9 +60,12 @@ class Host:
         return [server.pid for server in self._servers.values() if server.is_alive]
 
     def close(self) -> None:
+        # First, so that the fork servers remove all that is ours, should this process be killed meanwhile.
+        self._lifeline.cut()
         for server in self._servers.values():
             server.close()
         self.reactor.close()
+        remove_tree(str(self.base_dir))
 
     def forget_in_forked_child(self) -> None:
         for server in self._servers.values():

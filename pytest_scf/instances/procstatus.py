@@ -1,9 +1,11 @@
-"""What a process does with a signal, as the kernel sees it."""
+"""What a process does with a signal, as the kernel sees it, and signals that can reach no other process."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import signal
 from dataclasses import dataclass
 
 #: what SIGTERM would do: run a signal handler, nothing, nothing until unblocked, end the process; or not known
@@ -39,6 +41,63 @@ class _Masks:
     caught: int
 
 
+def start_time(pid: int) -> int:
+    """When a process started, in the kernel's ticks since boot. Raises OSError where there is none."""
+    return int(_read_some(f"/proc/{pid}/stat").rpartition(b")")[2].split()[19])
+
+
+def is_running(pid: int, started: int) -> bool:
+    """Whether the process ``pid`` that started at ``started`` is there; without /proc, whether one of its number is."""
+    try:
+        if started:
+            return start_time(pid) == started
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def open_pidfd(pid: int, started: int) -> int:
+    """A pidfd of the process ``pid`` that started at ``started``.
+
+    Raises ProcessLookupError where it has ended, another OSError where this system or its limits refuse a pidfd.
+    """
+    if not started or not hasattr(os, "pidfd_open"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    fd = os.pidfd_open(pid)
+    try:
+        # The number may be another's by now. Once the descriptor is open it leads to one process, whichever that is.
+        if start_time(pid) != started:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+    except FileNotFoundError:
+        os.close(fd)
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from None
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def send_signal(pid: int, started: int, signum: int) -> bool | None:
+    """Signal the process ``pid`` that started at ``started``: False where it has ended.
+
+    None where it cannot be done so that no other process can be hit: no pidfds, or no descriptor left for one.
+    """
+    try:
+        fd = open_pidfd(pid, started)
+        try:
+            signal.pidfd_send_signal(fd, signum)
+        finally:
+            os.close(fd)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
 def disposition(pid: int, signum: int) -> str:
     """One of ``DISPOSITIONS`` for ``signum`` in process ``pid``; "gone" when it is dead or a zombie."""
     if not os.path.isdir("/proc/self/task"):
@@ -69,12 +128,16 @@ def is_pending(pid: int, signum: int) -> bool:
     return any(mask & 1 << (signum - 1) for mask in masks)
 
 
-def _read(path: str) -> _Masks:
+def _read_some(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY)
     try:
-        text = os.read(fd, 8192)
+        return os.read(fd, 8192)
     finally:
         os.close(fd)
+
+
+def _read(path: str) -> _Masks:
+    text = _read_some(path)
     found = {}
     for name in (b"State", b"SigBlk", b"SigIgn", b"SigCgt"):
         at = text.index(b"\n" + name + b":") + len(name) + 2

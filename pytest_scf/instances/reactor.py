@@ -1,7 +1,11 @@
 """One background thread that owns all sockets and timers of this process's instances.
 
-Callbacks run in that thread, one at a time. Nothing polls: the thread sleeps until a descriptor is ready or the
-earliest timer is due.
+Callbacks run in that thread, one at a time, and never wait. Nothing polls: the thread sleeps until a descriptor is
+ready or the earliest timer is due.
+
+Why not asyncio: descriptors are watched, and timers set, by whichever thread has just made an instance. asyncio takes
+both from its own thread only, so that each launch would be handed over to it and waited for. Here ``watch`` registers
+at once, while the thread sleeps: epoll and kqueue allow that, and a registered descriptor that is ready wakes it.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ class Reactor:
         self._woken.setblocking(False)
         self._wake.setblocking(False)
         self._thread = threading.Thread(target=self._run, name="pytest-scf-reactor", daemon=True)
-        #: what callbacks raised: a bug of ours, kept so that it can be raised where somebody sees it
+        #: errors of ours that nobody could be told of in the background; to be raised where somebody sees them
         self.errors: list[BaseException] = []
 
     def take_errors(self) -> list[BaseException]:
@@ -103,6 +107,10 @@ class Reactor:
     def call_soon(self, call: Callback) -> None:
         self.call_at(0.0, call)
 
+    def report(self, error: BaseException) -> None:
+        """Keep an error of ours that was met in the background."""
+        self.errors.append(error)
+
     def _wake_up(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it is full of wake-ups already
             self._wake.send(b"x")
@@ -121,8 +129,11 @@ class Reactor:
                 until = self._sleeping_until
             ready = select(None if until == float("inf") else max(0.0, until - time.monotonic()))
             self._sleeping_until = 0.0
+            registered = self._selector.get_map()
             for key, _events in ready:
-                self._guard(key.data)
+                # A callback before may have unregistered it, and its number may be another's by now.
+                if registered.get(key.fd) is key:
+                    self._guard(key.data)
             if until != float("inf"):
                 self._fire()
 
@@ -141,4 +152,4 @@ class Reactor:
         try:
             call()
         except BaseException as error:
-            self.errors.append(error)
+            self.report(error)

@@ -15,7 +15,7 @@ from pytest_scf.platform.routing import Alias
 
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
-    from pytest_scf.instances.process import ProbeServer
+    from pytest_scf.instances.probe_channel import ProbeServer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,7 +81,7 @@ class Platform:
 
     @property
     def base_dir(self) -> Path:
-        """The directory of this process's fork server; it goes with that."""
+        """A directory of this process for what instances read."""
         return self._starter.base_dir
 
     @property

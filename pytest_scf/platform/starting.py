@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.host import Host
-from pytest_scf.instances.process import InstanceProcess, Observer, ServerSpec, Spec
+from pytest_scf.instances.launch_spec import ServerSpec, Spec
+from pytest_scf.instances.process import InstanceProcess, Observer
 from pytest_scf.platform.environment import context_of, environ_of, needs_new_program
 from pytest_scf.platform.functions import FunctionConfig
 from pytest_scf.platform.records import InstanceRecord
@@ -61,8 +62,9 @@ class InstanceStarter:
                 self.level = host.fork_server("namespaces").level
             except IsolationUnavailable as error:
                 self.refused, self.level = error.reason, "directory"
-        #: the directory of the fork server; it goes with that
-        self.base_dir: Path = host.fork_server(self.level).base_dir
+        host.fork_server(self.level)
+        #: for what instances read; it outlives each fork server
+        self.base_dir: Path = host.base_dir
 
     def provide(self, services: InstanceServices) -> None:
         """For the instances that are started from now on."""

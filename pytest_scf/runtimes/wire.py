@@ -33,8 +33,8 @@ RESPONDED = 26  # MEASURE, then what ``pack_message`` makes of a web function's 
 UNCAUGHT = 27  # JSON {type, message, stack}: an error that nothing caught is about to end the process
 
 # init -> platform
-USER_PID = 32  # PID of the user's process in its own numbering; credentials carry it in the platform's
-INIT_STARTED = 33  # PID of the init in its own numbering; carries pidfds of the init and of the user's process, if any
+USER_PID = 32  # PID of the user's process in its own numbering (credentials carry it in the platform's), start time
+INIT_STARTED = 33  # the same of the init
 USER_EXIT = 34  # EXIT: raw wait status, then peak resident memory in KiB
 START_FAILED = 35  # text: what the init could not do
 SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to
@@ -50,7 +50,7 @@ LAUNCH = 64  # the launch specification as JSON; carries the instance's sockets
 SIGNAL_INIT = 68  # JSON {id, signal}
 
 # fork server -> platform
-HELLO = 65  # JSON {level, error, path}
+HELLO = 65  # JSON {level, error, path, pid, started}
 REAPED = 66  # JSON {id}: the init and all below it are gone
 LAUNCH_FAILED = 67  # JSON {id, error}
 
@@ -79,12 +79,21 @@ def unpack_message(data):
     return json.loads(data[_LENGTH.size : end]), data[end:]
 
 
+class FrameError(ValueError):
+    """What was received is no frame that may be sent here."""
+
+
 class Reader:
     """Cuts a stream of bytes into frames."""
 
-    def __init__(self):
-        # type: () -> None
+    def __init__(self, limits=None):
+        # type: (dict[int, int] | None) -> None
+        """``limits``: the greatest length of a payload by kind, where the sender is not to be trusted.
+
+        ``feed`` raises FrameError for a longer one, and for another kind, as soon as the header has come.
+        """
         self._buffer = bytearray()
+        self._limits = limits
 
     def feed(self, data):
         # type: (bytes) -> list[tuple[int, bytes]]
@@ -92,12 +101,14 @@ class Reader:
         if not buffer:
             length, kind = HEADER.unpack_from(data) if len(data) >= 5 else (-1, 0)
             if length + 5 == len(data):
+                self._check(kind, length)
                 return [(kind, data[5:])]
         buffer += data
         frames = []
         start = 0
         while len(buffer) - start >= 5:
             length, kind = HEADER.unpack_from(buffer, start)
+            self._check(kind, length)
             end = start + 5 + length
             if len(buffer) < end:
                 break
@@ -106,3 +117,15 @@ class Reader:
         if start:
             del buffer[:start]
         return frames
+
+    def _check(self, kind, length):
+        # type: (int, int) -> None
+        if self._limits is None:
+            return
+        if kind not in self._limits:
+            raise FrameError("a frame of kind %d, which is not known" % kind)
+        if length > self._limits[kind]:
+            raise FrameError(
+                "a frame of kind %d that announces %d bytes, more than the %d that it may have"
+                % (kind, length, self._limits[kind])
+            )

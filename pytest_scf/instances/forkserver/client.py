@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
-import secrets
+import select
+import signal
 import site
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pytest_scf.errors import ForkServerError, IsolationUnavailable
+from pytest_scf.instances import procstatus
 from pytest_scf.instances.forkserver import fdpassing
+from pytest_scf.instances.forkserver.lifeline import Lifeline
 from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import socketpair
@@ -35,7 +40,15 @@ _PROGRAM = (
     "supervisor.main(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6], sys.argv[7:])\n"
 )
 
-Reaped = Callable[[str], None]
+
+class Launched(Protocol):
+    """An instance as the fork server knows it."""
+
+    def wait_for_end(self) -> None:
+        """Return when no process of it is left, where the fork server cannot tell. In a thread that may wait."""
+
+    def reaped(self, error: str) -> None:
+        """No process of it is left; ``error`` says why it never came to be, or what else ended it. Called once."""
 
 
 def own_python() -> str:
@@ -46,69 +59,67 @@ def own_python() -> str:
 class ForkServer:
     """Forks instances. Its processes end when this process ends, however that happens: see ``supervisor``.
 
+    ``base_dir`` is made by it, and removed with it; ``lifeline`` is that of this process.
     Raises IsolationUnavailable where the machine refuses the level, ForkServerError when it does not start.
     """
 
-    def __init__(self, level: str, reactor: Reactor) -> None:
+    def __init__(self, level: str, reactor: Reactor, base_dir: Path, lifeline: Lifeline) -> None:
         self.level = level
-        self.base_dir = Path()
+        self.base_dir = base_dir
         self._reactor = reactor
         self._lock = threading.Lock()
         self._reader = wire.Reader()
-        #: id of an instance -> what to call with an error text (or "") once all its processes are gone
-        self._gone: dict[str, Reaped] = {}
+        self._instances: dict[str, Launched] = {}
         self._dead: str | None = None
         self._owner = os.getpid()
         #: where its interpreter looks for modules: packages, and what is installed in editable form
         self.path: list[str] = []
-        self._start()
+        try:
+            self._start(lifeline)
+        except OSError as error:
+            raise ForkServerError(f"the fork server ({sys.executable}) cannot be started: {error}") from error
 
-    def _start(self) -> None:
-        self.base_dir = _new_name()
-        ours, theirs = socketpair()
-        alive_reading, self._alive = _make_lifeline()
+    def _start(self, lifeline: Lifeline) -> None:
         sites = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
         # Where the test measures coverage so do the instances; to import it once for all of them saves each the time.
         preload = "coverage" if "coverage" in sys.modules else ""
-        arguments = [self.level, str(theirs.fileno()), str(alive_reading), str(self.base_dir), preload, *sites]
-        with tempfile.TemporaryFile() as stderr:
-            try:
+        ours, theirs = socketpair()
+        arguments = [self.level, str(theirs.fileno()), str(lifeline.reading), str(self.base_dir), preload, *sites]
+        with contextlib.ExitStack() as undo, tempfile.TemporaryFile() as stderr:
+            undo.callback(ours.close)
+            with theirs:
+                os.set_blocking(theirs.fileno(), True)
                 self._process = subprocess.Popen(
                     [own_python(), "-I", "-c", _PROGRAM, _PACKAGE_PARENT, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stderr,
-                    pass_fds=[theirs.fileno(), alive_reading],
+                    pass_fds=[theirs.fileno(), lifeline.reading],
                     env=_start_environment(),
                     cwd="/",
                     start_new_session=True,
                 )
-            except BaseException:
-                ours.close()
-                _cut_lifeline(self._alive)
-                raise
-            finally:
-                theirs.close()
-                os.close(alive_reading)
             self._control = ours
+            self._outbox = fdpassing.Outbox(ours)
+            undo.pop_all()
+            undo.callback(self._stop)
             try:
                 hello = self._wait_for_hello()
-            except BaseException as error:
-                self._abandon()
-                if isinstance(error, OSError):
-                    stderr.seek(0)
-                    said = stderr.read().decode("utf-8", "replace").strip()
-                    raise ForkServerError(
-                        f"the fork server ({sys.executable}) did not start: {error}"
-                        + (f"; it said:\n{said}" if said else "; it said nothing")
-                    ) from error
-                raise
-        self.path = hello["path"]
-        if hello["error"]:
-            self._abandon()
-            raise IsolationUnavailable(self.level, hello["error"])
-        ours.settimeout(None)
-        self._reactor.watch(ours.fileno(), self._readable)
+            except OSError as error:
+                self._stop()
+                stderr.seek(0)
+                said = stderr.read().decode("utf-8", "replace").strip()
+                raise ForkServerError(
+                    f"the fork server ({sys.executable}) did not start: {error}"
+                    + (f"; it said:\n{said}" if said else "; it said nothing")
+                ) from error
+            if hello["error"]:
+                raise IsolationUnavailable(self.level, hello["error"])
+            self.path = hello["path"]
+            self._zygote = int(hello["pid"]), int(hello["started"])
+            ours.setblocking(False)
+            self._reactor.watch(ours.fileno(), self._readable)
+            undo.pop_all()
 
     def _wait_for_hello(self) -> dict[str, Any]:
         self._control.settimeout(START_DEADLINE)
@@ -121,50 +132,119 @@ class ForkServer:
                     hello: dict[str, Any] = json.loads(payload)
                     return hello
 
-    def launch(self, spec: dict[str, Any], fds: list[int], gone: Reaped) -> None:
-        """Have an instance made that is given ``fds``. ``gone`` is called once when no process of it is left."""
-        message = json.dumps(spec).encode()
+    def launch(self, spec: dict[str, Any], fds: list[int], instance: Launched) -> None:
+        """Have an instance made. Does not wait; the descriptors ``fds`` are closed here once they are handed over.
+
+        Raises ForkServerError, with the descriptors closed, where the fork server is not there any more.
+        """
+        message = wire.frame(wire.LAUNCH, json.dumps(spec).encode())
         with self._lock:
             if self._dead is not None:
+                fdpassing.close_all(fds)
                 raise ForkServerError(f"the fork server is gone: {self._dead}")
-            self._gone[spec["id"]] = gone
+            self._instances[spec["id"]] = instance
             try:
-                fdpassing.send(self._control, message, fds)
+                self._post(message, fds)
             except OSError as error:
-                del self._gone[spec["id"]]
+                del self._instances[spec["id"]]
                 raise ForkServerError(f"the fork server cannot be spoken to: {error}") from error
 
     def signal_init(self, instance_id: str, signum: int) -> None:
-        """Signal the init of an instance; the zygote is its parent, so the number cannot be another process's."""
+        """Signal the init of an instance; the zygote is its parent, so the number cannot be another process's.
+
+        Does not wait. Nothing happens where the instance is gone.
+        """
         message = wire.frame(wire.SIGNAL_INIT, json.dumps({"id": instance_id, "signal": signum}).encode())
         with self._lock, contextlib.suppress(OSError):
-            self._control.sendall(message)
+            if self._dead is None:
+                self._post(message)
+
+    def _post(self, message: bytes, fds: Sequence[int] = ()) -> None:
+        """Send a message, or have it sent when it can be. The caller holds the lock."""
+        waiting = bool(self._outbox)
+        self._outbox.put(message, fds)
+        if not waiting and not self._outbox.flush():
+            self._send_later()
+
+    def send_waiting(self, timeout: float) -> bool:
+        """Send what waits to be sent, for at most ``timeout`` seconds; whether there was anything.
+
+        The descriptors of instances that are still to be asked for are open here until then.
+        """
+        with self._lock:
+            if self._dead is not None or not self._outbox:
+                return False
+            deadline = time.monotonic() + timeout
+            poll = select.poll()
+            poll.register(self._control, select.POLLOUT)
+            with contextlib.suppress(OSError):  # its end is seen where it is read from
+                while not self._outbox.flush() and time.monotonic() < deadline:
+                    if self._outbox.refused:
+                        time.sleep(fdpassing.RETRY_INTERVAL)
+                    else:
+                        poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            return True
+
+    def _send_later(self) -> None:
+        if self._outbox.refused:
+            self._reactor.watch_reading(self._control.fileno(), self._readable)
+            self._reactor.call_at(time.monotonic() + fdpassing.RETRY_INTERVAL, self._writable)
+        else:
+            self._reactor.watch_writing(self._control.fileno(), self._readable, self._writable)
+
+    def _writable(self) -> None:
+        with self._lock:
+            if self._dead is not None:
+                return
+            with contextlib.suppress(OSError):  # its end is seen where it is read from
+                if not self._outbox.flush():
+                    self._send_later()
+                    return
+            self._reactor.watch_reading(self._control.fileno(), self._readable)
 
     @property
     def is_alive(self) -> bool:
-        return self._dead is None
+        """Whether it can be asked for instances; an end that was not heard of yet is seen, too."""
+        if self._dead is not None:
+            return False
+        poll = select.poll()
+        poll.register(self._control, 0)
+        return not poll.poll(0)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    def resume(self) -> None:
+        """Let its processes go on, should somebody have stopped them with SIGSTOP."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGCONT)
+            else:
+                procstatus.send_signal(*self._zygote, signal.SIGCONT)
+
     def close(self) -> None:
         """End every instance and the fork server, and wait until all are gone and the base directory with them."""
         if os.getpid() != self._owner:
             return
-        if self._dead is None:
-            self._reactor.unregister(self._control.fileno())
-            self._dead = "it was closed"
-        self._abandon()
+        with self._lock:
+            if self._dead is None:
+                self._reactor.unregister(self._control.fileno())
+                self._dead = "it was closed"
+            self._outbox.clear()
+        self._stop()
 
-    def _abandon(self) -> None:
-        """Let go of the sockets and wait: the fork server leaves when they close."""
+    def _stop(self) -> None:
+        """Let go of the socket and wait: the fork server leaves when that closes."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)  # in forks of this process, too
         self._control.close()
-        _cut_lifeline(self._alive)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGCONT)
         try:
             self._process.wait(STOP_DEADLINE)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         # What the supervisor did not live to remove, and what was put there after its end.
         remove_tree(str(self.base_dir))
@@ -173,67 +253,55 @@ class ForkServer:
         if self._dead is not None:
             return
         try:
-            data = self._control.recv(65536, socket.MSG_DONTWAIT)
+            data = self._control.recv(65536)
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
-            self._reactor.unregister(self._control.fileno())
-            self._dead = "its process ended unexpectedly"
-            # The supervisor ends what the zygote left before it leaves itself.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_DEADLINE)
-            for instance_id in list(self._gone):
-                self._gone.pop(instance_id)("the fork server ended unexpectedly")
+            self._lost()
             return
         for kind, payload in self._reader.feed(data):
             message = json.loads(payload)
-            gone = self._gone.pop(message["id"], None)
-            if gone is not None:
-                gone(message.get("error", "") if kind == wire.LAUNCH_FAILED else "")
+            with self._lock:
+                instance = self._instances.pop(message["id"], None)
+            if instance is not None:
+                instance.reaped(message.get("error", "") if kind == wire.LAUNCH_FAILED else "")
+
+    def _lost(self) -> None:
+        with self._lock:
+            if self._dead is not None:
+                return
+            self._dead = "it ended unexpectedly"
+            self._reactor.unregister(self._control.fileno())
+            self._outbox.clear()
+            instances = list(self._instances.values())
+            self._instances.clear()
+        threading.Thread(target=self._bury, args=(instances,), name="pytest-scf-lost-server", daemon=True).start()
+
+    def _bury(self, instances: list[Launched]) -> None:
+        """Wait for the end of what a lost fork server took along, and report it."""
+        # The supervisor ends what the zygote left before it leaves itself.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_DEADLINE)
+        for instance in instances:
+            instance.wait_for_end()
+            error = (
+                f"the fork server ended unexpectedly (PID {self._process.pid}, {self._how_it_ended()}) and took this "
+                "instance along; the next launch starts another one"
+            )
+            self._reactor.call_soon(functools.partial(instance.reaped, error))
+
+    def _how_it_ended(self) -> str:
+        status = self._process.returncode
+        if status is None:
+            return "which has not ended"
+        return f"ended by signal {-status}" if status < 0 else f"exit status {status}"
 
     def forget_in_forked_child(self) -> None:
-        """The lifeline is cut already, below; nothing else of the parent's may be used here either."""
+        """The lifeline is cut already; nothing else of the parent's may be used here either."""
         self._control.close()
         self._dead = "this process is a fork of the one that started it"
-
-
-#: the writing ends of all lifelines of this process: a fork of it must not keep the instances alive
-_lifelines: set[int] = set()
-_lifelines_lock = threading.RLock()
-
-
-def _make_lifeline() -> tuple[int, int]:
-    with _lifelines_lock:
-        reading, writing = os.pipe()
-        _lifelines.add(writing)
-    return reading, writing
-
-
-def _cut_lifeline(writing: int) -> None:
-    with _lifelines_lock:
-        if writing in _lifelines:
-            _lifelines.remove(writing)
-            os.close(writing)
-
-
-def _after_fork_in_child() -> None:
-    while _lifelines:
-        os.close(_lifelines.pop())
-    _lifelines_lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    # With the lock held, no other thread is between making a lifeline and noting it down.
-    os.register_at_fork(
-        before=_lifelines_lock.acquire, after_in_parent=_lifelines_lock.release, after_in_child=_after_fork_in_child
-    )
-
-
-def _new_name() -> Path:
-    """The directory is made by the fork server, and named here, so that it can be removed whatever befalls that."""
-    return Path(tempfile.gettempdir(), f"pytest-scf-{os.getpid()}-{secrets.token_hex(4)}").absolute()
 
 
 def _start_environment() -> dict[str, str]:

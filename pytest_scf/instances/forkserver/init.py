@@ -89,12 +89,13 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
             # The process that waits is in the network of the test, and has no right to leave it any more.
             to_user.close()
             os.waitpid(user, 0)
-            _enter_network(sockets.init, spec["server"]["host_ports"])
+            _enter_network(sockets.init, spec["server"]["host_ports"], lifelines)
             user, to_user = _fork_user_process(level, name, [*lifelines, *sockets.fds])
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
-        _announce(sockets.init, user, pidfds=spec["pidfd"])
+        sockets.init.sendall(wire.frame(wire.INIT_STARTED, linux.own_identity()))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
-            fdpassing.send(to_user, order, fds)
+            if not fdpassing.send(to_user, wire.frame(wire.LAUNCH, order), fds, lifelines):
+                return
         to_user.close()
         _watch(spec, sockets, lifelines, user, listener)
     except BaseException as error:
@@ -124,14 +125,14 @@ def _fork_user_process(level: str, name: str, not_its_own: list[int]) -> tuple[i
     return user, to_user
 
 
-def _enter_network(channel: socket.socket, host_ports: list[int]) -> None:
+def _enter_network(channel: socket.socket, host_ports: list[int], lifelines: list[int]) -> None:
     """Enter a network of the instance's own; what listens in it for services of the test's is handed out."""
     linux.unshare(linux.CLONE_NEWNET)
     linux.bring_up_loopback()
     if not host_ports:
         return
     listening = [socket.create_server(("127.0.0.1", port)) for port in host_ports]
-    socket.send_fds(channel, [wire.frame(wire.LISTENING)], [each.fileno() for each in listening])
+    fdpassing.send(channel, wire.frame(wire.LISTENING), [each.fileno() for each in listening], lifelines)
     for each in listening:
         each.close()
 
@@ -144,7 +145,7 @@ def _wait_for_spec(channel: socket.socket, lifelines: list[int]) -> tuple[bytes,
     ready = dict(poll.poll())
     if any(lifeline in ready for lifeline in lifelines):
         return None
-    return fdpassing.receive(channel)
+    return fdpassing.receive_spec(channel)
 
 
 def _prepare(level: str) -> None:
@@ -183,14 +184,15 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         _forget_ourselves()
         python.make_standard_streams()
         os.environ.clear()
-        message = fdpassing.receive(channel)
+        identity = linux.own_identity()
+        message = fdpassing.receive_spec(channel)
         channel.close()
         if message is None:
             _exit(0)
         spec = json.loads(message[0])
         sockets = Sockets(message[1], spec)
         set_process_name(name)
-        sockets.init.sendall(wire.frame(wire.USER_PID, str(os.getpid()).encode()))
+        sockets.init.sendall(wire.frame(wire.USER_PID, identity))
         sockets.init.close()
         if "server" in spec:
             _become_server(level, spec, sockets)
@@ -306,7 +308,7 @@ def _watch(
     while True:
         ended = _reap(user)
         if ended is not None:
-            channel.sendall(wire.frame(wire.USER_EXIT, wire.EXIT.pack(*ended)))
+            fdpassing.send(channel, wire.frame(wire.USER_EXIT, wire.EXIT.pack(*ended)), [], lifelines)
             return
         ready = dict(poll.poll())
         if woken in ready:
@@ -324,21 +326,7 @@ def _watch(
                 if kind == wire.SIGNAL:
                     # Not yet reaped, so the number cannot be another process's.
                     os.kill(user, payload[0])
-                    channel.sendall(wire.frame(wire.SIGNALLED, b"1"))
-
-
-def _announce(channel: socket.socket, user: int, *, pidfds: bool) -> None:
-    message = wire.frame(wire.INIT_STARTED, str(os.getpid()).encode())
-    fds: list[int] = []
-    if pidfds:
-        with contextlib.suppress(OSError, AttributeError):
-            fds = [os.pidfd_open(os.getpid()), os.pidfd_open(user)]
-    if len(fds) == 2:
-        socket.send_fds(channel, [message], fds)
-    else:
-        channel.sendall(message)
-    for fd in fds:
-        os.close(fd)
+                    fdpassing.send(channel, wire.frame(wire.SIGNALLED, b"1"), [], lifelines)
 
 
 def _reap(user: int) -> tuple[int, int] | None:

@@ -125,6 +125,23 @@ def own_name() -> str:
         return file.read().rstrip("\n")
 
 
+def own_identity() -> bytes:
+    """PID of this process in its own numbering, and when it started (see ``procstatus.start_time``): "PID TICKS".
+
+    0 ticks where that cannot be read. The two together name a process for ever, its PID may be another's later.
+    """
+    ticks = b"0"
+    try:
+        fd = os.open("/proc/self/stat", os.O_RDONLY)
+        try:
+            ticks = os.read(fd, 4096).rpartition(b")")[2].split()[19]
+        finally:
+            os.close(fd)
+    except OSError:
+        pass
+    return b"%d %s" % (os.getpid(), ticks)
+
+
 def become_subreaper() -> None:
     _check(_prctl(_PR_SET_CHILD_SUBREAPER, 1), "prctl(PR_SET_CHILD_SUBREAPER)")
 

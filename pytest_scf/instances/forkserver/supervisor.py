@@ -1,14 +1,17 @@
 """The supervisor: the first process of a fork server, and the last to leave.
 
 It owns the base directory. It forks the zygote, waits until that is gone, and removes the directory: the zygote itself
-lives in a read-only mount tree, and the test process may have been killed at any moment.
+lives in a read-only mount tree, and the test process may have been killed at any moment. What that leaves is removed,
+too: the directory above, which is the test process's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
+import select
 import signal
 import site
 import socket
@@ -31,6 +34,9 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         importlib.import_module(preload)
     if sys.platform == "linux":
         linux.become_subreaper()
+    # Not by the test process: it may be killed before it has anybody who would remove what it makes.
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(os.path.dirname(base_dir), mode=0o700)
     os.mkdir(base_dir, mode=0o700)
     # The zygote learns of our end as we learn of its own; a parent-death signal would leave it no time to clean up.
     supervisor_alive, _held_to_the_end = os.pipe()
@@ -44,7 +50,6 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
             zygote.main(socket.socket(fileno=control_fd), [alive_fd, supervisor_alive], level)
         reaping.ignore_termination_signals()
         os.close(control_fd)
-        os.close(alive_fd)
         os.close(supervisor_alive)
         status = os.waitpid(pid, 0)[1] and 1
         if level != "namespaces":
@@ -53,8 +58,16 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
     except BaseException:
         traceback.print_exc()
     finally:
-        rmtree.remove_tree(base_dir)
+        rmtree.remove_tree(base_dir if _is_open(alive_fd) else os.path.dirname(base_dir))
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(base_dir))
         os._exit(status)
+
+
+def _is_open(lifeline: int) -> bool:
+    poll = select.poll()
+    poll.register(lifeline, select.POLLIN)
+    return not poll.poll(0)
 
 
 def _become_fresh() -> None:

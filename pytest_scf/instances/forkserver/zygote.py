@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections import deque
 from typing import Any, NamedTuple
 
 from pytest_scf import facts
@@ -30,7 +31,14 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
         if sys.platform == "linux":
             linux.become_subreaper()
         error = _prepare(level)
-        hello = {"level": level, "error": error, "path": [place for place in sys.path if os.path.isdir(place)]}
+        pid, started = linux.own_identity().split()
+        hello = {
+            "level": level,
+            "error": error,
+            "path": [place for place in sys.path if os.path.isdir(place)],
+            "pid": int(pid),
+            "started": int(started),
+        }
         control.sendall(wire.frame(wire.HELLO, json.dumps(hello).encode()))
         if not error:
             zygote = Zygote(control, lifelines, level)
@@ -137,31 +145,55 @@ class Spare(NamedTuple):
     channel: socket.socket
 
 
+class Instance(NamedTuple):
+    """An instance that runs: what has to be known when it has ended."""
+
+    id: str
+    tmp: str
+
+
+class Launch(NamedTuple):
+    """An instance that is asked for, with the descriptors that go with it."""
+
+    id: str
+    tmp: str
+    spec: bytes
+    fds: list[int]
+
+
 class Zygote:
     def __init__(self, control: socket.socket, lifelines: list[int], level: str) -> None:
         self.control = control
         self.lifelines = lifelines
         self.level = level
-        #: the spec of each instance by the PID of its init
-        self.inits: dict[int, dict[str, Any]] = {}
-        self.received_fds: list[int] = []
+        #: the instances by the PID of their init, and that PID by the id of the instance
+        self.inits: dict[int, Instance] = {}
+        self.pids: dict[str, int] = {}
+        self.poll = select.poll()
+        #: what the platform has not yet taken: it may be busy asking for more instances
+        self.outbox = fdpassing.Outbox(control)
+        #: descriptors whose message has not come yet; None: some were lost there
+        self.received_fds: deque[int | None] = deque()
+        self.launches: deque[Launch] = deque()
+        #: inits that have not yet taken all of their spec, by the descriptor of the channel
+        self.unsent: dict[int, tuple[socket.socket, fdpassing.Outbox]] = {}
         #: kept ready, so that most of an instance's start is over when it is asked for
         self.spare: Spare | None = None
         self.spare_wanted = True
+        self.probe_wanted = False
         self.name = linux.own_name() if sys.platform == "linux" else ""
         #: the inits hold the reading end, so they see it when this process is gone
         self.zygote_alive, self.held_to_the_end = os.pipe()
 
     def serve(self) -> None:
         woken = reaping.watch_children()
-        poll = select.poll()
-        for fd in (self.control.fileno(), *self.lifelines, woken):
-            poll.register(fd, select.POLLIN)
+        control = self.control.fileno()
+        for fd in (control, *self.lifelines, woken):
+            self.poll.register(fd, select.POLLIN)
         reader = wire.Reader()
         while True:
-            # A spare is made when there is nothing else to do.
-            ready = dict(poll.poll(0 if self.spare_wanted else None))
-            if not ready:
+            ready = dict(self.poll.poll(self._timeout()))
+            if not ready and self.spare_wanted:
                 self._make_ready()
             if any(lifeline in ready for lifeline in self.lifelines):
                 return
@@ -169,64 +201,122 @@ class Zygote:
                 with contextlib.suppress(BlockingIOError):
                     os.read(woken, 512)
                 self._reap()
-            if self.control.fileno() in ready:
-                data, fds = fdpassing.receive_some(self.control)
-                if not data:
+            if ready.get(control, 0) & ~select.POLLOUT:
+                received = fdpassing.receive(self.control)
+                if not received.data:
                     return
-                self.received_fds += fds
-                for kind, payload in reader.feed(data):
+                self.received_fds += received.fds
+                if received.fds_lost:
+                    self.received_fds.append(None)
+                for kind, payload in reader.feed(received.data):
                     self._handle_message(kind, payload)
+            self._launch_waiting()
+            for fd in self.unsent.keys() & ready.keys():
+                self._send_rest(fd)
+            if self.outbox and self.outbox.flush():
+                self.poll.modify(control, select.POLLIN)
+
+    def _timeout(self) -> float | None:
+        """Milliseconds to wait for something to do."""
+        if self.launches:
+            return fdpassing.RETRY_INTERVAL * 1000
+        # A spare is made when there is nothing else to do.
+        return 0 if self.spare_wanted else None
 
     def _make_ready(self) -> None:
         self.spare_wanted = False  # until the next launch, whatever comes of it
+        if self.probe_wanted and python.probe_module is None:
+            # The next instances find it loaded.
+            python.probe_module = importlib.import_module("pytest_scf.runtimes.probe.inside")
         if self.spare is None:
-            with contextlib.suppress(OSError):  # of which the next launch will have to speak
+            with contextlib.suppress(OSError):  # the next launch reports it
                 self.spare = self._make_spare()
 
     def _handle_message(self, kind: int, payload: bytes) -> None:
         message = json.loads(payload)
         if kind == wire.LAUNCH:
-            self._launch(message, payload)
+            self._accept(message, payload)
         elif kind == wire.SIGNAL_INIT:
-            for pid, spec in self.inits.items():
-                if spec["id"] == message["id"]:
-                    os.kill(pid, message["signal"])
+            self._signal_init(message["id"], message["signal"])
 
-    def _launch(self, spec: dict[str, Any], payload: bytes) -> None:
-        count = spec["sockets"]
-        fds = self.received_fds[:count]
-        try:
-            pid = self._hand_over(payload, fds)
-        except OSError as error:
-            self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": str(error)})
-        else:
-            self.inits[pid] = spec
-            if spec["probe"] is not None and python.probe_module is None:
-                # The next instances find it loaded.
-                python.probe_module = importlib.import_module("pytest_scf.runtimes.probe.inside")
-        finally:
-            del self.received_fds[:count]
-            for fd in fds:
-                os.close(fd)
-        self.spare_wanted = True
+    def _signal_init(self, instance_id: str, signum: int) -> None:
+        pid = self.pids.get(instance_id)
+        if pid is not None:
+            os.kill(pid, signum)
+            return
+        for launch in self.launches:
+            if launch.id == instance_id and signum == signal.SIGKILL:
+                self.launches.remove(launch)
+                fdpassing.close_all(launch.fds)
+                self._tell(wire.REAPED, {"id": instance_id})
+                return
 
-    def _hand_over(self, spec: bytes, fds: list[int]) -> int:
-        """Give a spec to the spare, or to one made now; the PID of its init."""
-        spare, self.spare = self.spare, None
-        if spare is not None:
+    def _accept(self, spec: dict[str, Any], payload: bytes) -> None:
+        fds: list[int] = []
+        while len(fds) < spec["sockets"]:
+            fd = self.received_fds.popleft()
+            if fd is None:
+                fdpassing.close_all(fds)
+                error = "the fork server has as many open files as it may have (ulimit -n)"
+                self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": error})
+                return
+            fds.append(fd)
+        self.probe_wanted |= spec["probe"] is not None
+        self.launches.append(Launch(spec["id"], spec["tmp"], payload, fds))
+
+    def _launch_waiting(self) -> None:
+        while self.launches:
+            launch = self.launches[0]
             try:
-                fdpassing.send(spare.channel, spec, fds)
-                return spare.pid
+                pid = self._hand_over(launch)
+            except BlockingIOError:  # too many descriptors are in flight
+                return
+            except OSError as error:
+                self._tell(wire.LAUNCH_FAILED, {"id": launch.id, "error": str(error)})
+            else:
+                self.inits[pid] = Instance(launch.id, launch.tmp)
+                self.pids[launch.id] = pid
+            self.launches.popleft()
+            fdpassing.close_all(launch.fds)
+            self.spare_wanted = True
+
+    def _hand_over(self, launch: Launch) -> int:
+        """Give a spec to the spare, or to one made now; the PID of its init."""
+        data = memoryview(wire.frame(wire.LAUNCH, launch.spec))
+        while True:
+            spare, self.spare = self.spare, None
+            was_ready = spare is not None
+            if spare is None:
+                spare = self._make_spare()
+            try:
+                rest = fdpassing.try_send(spare.channel, data, launch.fds)
+            except BlockingIOError:
+                self.spare = spare
+                raise
             except OSError:
-                pass  # somebody killed it
-            finally:
                 spare.channel.close()
-        spare = self._make_spare()
+                if was_ready:
+                    continue  # somebody killed it
+                raise
+            if rest:
+                outbox = fdpassing.Outbox(spare.channel)
+                outbox.put(rest)
+                self.unsent[spare.channel.fileno()] = spare.channel, outbox
+                self.poll.register(spare.channel, select.POLLOUT)
+            else:
+                spare.channel.close()
+            return spare.pid
+
+    def _send_rest(self, fd: int) -> None:
+        channel, outbox = self.unsent[fd]
         try:
-            fdpassing.send(spare.channel, spec, fds)
-        finally:
-            spare.channel.close()
-        return spare.pid
+            finished = outbox.flush()
+        except OSError:  # somebody killed it, which is seen when it is reaped
+            finished = True
+        if finished:
+            del self.unsent[fd]
+            self.poll.unregister(fd)
+            channel.close()
 
     def _make_spare(self) -> Spare:
         ours, theirs = socket.socketpair()
@@ -252,9 +342,13 @@ class Zygote:
         self.control.close()
         if self.spare is not None:
             self.spare.channel.close()
+        for channel, _outbox in self.unsent.values():
+            channel.close()
+        for launch in self.launches:
+            fdpassing.close_all(launch.fds)
+        fdpassing.close_all([fd for fd in self.received_fds if fd is not None])
         reaping.stop_watching_children()
-        for fd in (*self.lifelines[1:], self.held_to_the_end, *self.received_fds):
-            os.close(fd)
+        fdpassing.close_all([*self.lifelines[1:], self.held_to_the_end])
 
     def _reap(self) -> None:
         while True:
@@ -264,24 +358,25 @@ class Zygote:
                 return
             if pid == 0:
                 return
-            spec = self.inits.pop(pid, None)
+            instance = self.inits.pop(pid, None)
             if self.spare is not None and pid == self.spare.pid:
                 self.spare.channel.close()
                 self.spare = None
                 if self.level != "namespaces":
                     self._end_strays()
-            if spec is not None:
+            if instance is not None:
+                del self.pids[instance.id]
                 if self.level != "namespaces":
-                    self._clean_up_after(spec)
-                self._tell(wire.REAPED, {"id": spec["id"]})
+                    self._clean_up_after(instance)
+                self._tell(wire.REAPED, {"id": instance.id})
 
-    def _clean_up_after(self, spec: dict[str, Any]) -> None:
+    def _clean_up_after(self, instance: Instance) -> None:
         """An init that was killed from outside leaves its children and its directory to us.
 
         Children of theirs come to us, too, before their parent can be reaped: the next listing shows them.
         """
         self._end_strays()
-        directory = os.path.dirname(spec["tmp"])
+        directory = os.path.dirname(instance.tmp)
         if os.path.lexists(directory):
             rmtree.remove_tree(directory)
 
@@ -296,4 +391,8 @@ class Zygote:
                     os.waitpid(pid, 0)
 
     def _tell(self, kind: int, message: dict[str, Any]) -> None:
-        self.control.sendall(wire.frame(kind, json.dumps(message).encode()))
+        """Send the platform a message, or as soon as it takes one: this process has to go on reading what it sends."""
+        waiting = bool(self.outbox)
+        self.outbox.put(wire.frame(kind, json.dumps(message).encode()))
+        if not waiting and not self.outbox.flush():
+            self.poll.modify(self.control, select.POLLIN | select.POLLOUT)

@@ -1,0 +1,69 @@
+"""The socket over which an instance hands the test the connections of its probe; see docs/inside.md."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pytest_scf.instances.reactor import Reactor
+from pytest_scf.instances.sockets import Socket, socketpair
+
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+class ProbeServer(Protocol):
+    """What serves the probe of one instance. Called in the reactor's thread."""
+
+    #: what the probe is told at its start, as JSON
+    config: dict[str, Any]
+
+    def connected(self, connection: socket.socket) -> None:
+        """A connection that the instance has made: it belongs to the server, which must not block here."""
+
+    def closed(self) -> None:
+        """No process of the instance is left."""
+
+
+class ProbeChannel:
+    def __init__(self, reactor: Reactor, server: ProbeServer, fail: Callable[[BaseException], None]) -> None:
+        """``fail`` is told of what the server raises. Raises OSError where no sockets can be had."""
+        self._reactor = reactor
+        self._server = server
+        self._fail = fail
+        self._closed = False
+        self._socket, theirs = socketpair()
+        self._socket.setblocking(False)
+        #: for the instance; closed by whoever hands it over
+        self.theirs = theirs.detach()
+        reactor.watch(self._socket.fileno(), self._readable)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._reactor.unregister(self._socket.fileno())
+            self._socket.close()
+
+    def _readable(self) -> None:
+        """Take a connection that the instance has made, with the byte that carries it."""
+        if self._closed:
+            return
+        try:
+            data, fds, _flags, _address = socket.recv_fds(self._socket, 1, 16, _CLOSE_ON_EXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        try:
+            for fd in fds:
+                try:
+                    connection = Socket(fileno=fd)
+                except OSError:
+                    os.close(fd)  # something else than a socket, which no probe of ours sends
+                else:
+                    self._server.connected(connection)
+        except Exception as error:
+            self._fail(error)
+        if not data:
+            self.close()
