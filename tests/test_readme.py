@@ -37,8 +37,22 @@ COMMANDS = [line for block in BLOCKS if block.language == "console" for line in 
 
 def test_every_fence_is_a_block_that_is_understood():
     assert README.count("\n```") == 2 * len(BLOCKS)
-    assert {block.language for block in BLOCKS} == {"python", "console"}
+    assert {block.language for block in BLOCKS} == {"python", "console", "text"}
     assert len(TESTS) >= 4
+
+
+def test_what_pypi_shows_of_it_has_the_names_of_files_and_links_that_lead_somewhere():
+    for block in PYTHON:
+        if block.file:  # the fence has the name too, which no page shows
+            assert f"\n`{block.file}`:\n\n```python {block.file}\n" in README
+    here = re.findall(r'^Source = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[0]
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        if target.startswith("#"):
+            headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+            assert target[1:] in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+        else:
+            assert re.match(rf"{re.escape(here)}/(blob|tree)/main/", target), target
+            assert (ROOT / target.partition("/main/")[2]).exists(), target
 
 
 @pytest.mark.parametrize("block", TESTS, ids=[block.file for block in TESTS])
@@ -81,7 +95,7 @@ def test_the_settings_and_fixtures_and_options_are_all_described():
 
     described = set(re.findall(r"`([\w-]+)`", "\n".join(re.findall(r"^\| (`.*?) \|", README, re.MULTILINE))))
     assert {field.name for field in fields(Settings)} <= described
-    for choice in (options.ISOLATION, options.LEFT_RUNNING, options.RATE_LIMIT):
+    for choice in (options.ARTIFACTS, options.ISOLATION, options.LEFT_RUNNING, options.RATE_LIMIT):
         assert f"`{choice.option}=" in README
         assert f"`{choice.ini}`" in README
 
