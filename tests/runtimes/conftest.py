@@ -8,10 +8,25 @@ from pathlib import Path
 
 import pytest
 
+from pytest_scf import ScfRuntime
+
+
+@pytest.fixture
+def isolated(scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
+    """A runtime whose instances are in namespaces."""
+    return scf_runtime_of("namespaces")
+
 
 @pytest.fixture(params=["namespaces", "directory"])
-def rt(request, scf_runtime_of):
+def each_level(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
+    """A runtime of each level of isolation."""
     return scf_runtime_of(request.param)
+
+
+@pytest.fixture(params=["fork", "spawn"])
+def each_start(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
+    """A runtime whose instances are forked, and one whose instances are executed."""
+    return scf_runtime_of("namespaces", start_method=request.param)
 
 
 @pytest.fixture(scope="session")

@@ -21,17 +21,6 @@ PAGE = Path(__file__).parents[2] / "docs/environment.md"
 REPORT = "import os, sys, time\n\ndef main_handler(event, context):\n    return {result}\n"
 
 
-@pytest.fixture
-def isolated(scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
-    return scf_runtime_of("namespaces")
-
-
-@pytest.fixture(params=["fork", "spawn"])
-def runtime(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
-    """A runtime whose instances are forked, and one whose instances are executed."""
-    return scf_runtime_of("namespaces", start_method=request.param)
-
-
 def report(result: str) -> str:
     return REPORT.format(result=result)
 
@@ -46,8 +35,8 @@ def table() -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_the_page_names_every_variable_of_a_handler_in_python(runtime: ScfRuntime) -> None:
-    environ = runtime.deploy(report("dict(os.environ)")).invoke().return_value
+def test_the_page_names_every_variable_of_a_handler_in_python(each_start: ScfRuntime) -> None:
+    environ = each_start.deploy(report("dict(os.environ)")).invoke().return_value
     page = table()
     assert set(environ) - set(page) == set()
     others = {"CLASSPATH", "NODE_PATH", "PYTHONUNBUFFERED", "SCF_RUNTIME_API", "SCF_RUNTIME_API_PORT", "_HANDLER"}
@@ -80,8 +69,8 @@ GIVEN = {
 }
 
 
-def test_what_the_function_is_deployed_with_replaces_what_is_built_in(runtime: ScfRuntime) -> None:
-    fn = runtime.deploy(report("dict(os.environ)"), environment=GIVEN)
+def test_what_the_function_is_deployed_with_replaces_what_is_built_in(each_start: ScfRuntime) -> None:
+    fn = each_start.deploy(report("dict(os.environ)"), environment=GIVEN)
     environ = fn.invoke().return_value
     assert {name: environ[name] for name in GIVEN} == GIVEN
 
@@ -147,7 +136,7 @@ def test_a_library_beside_the_handler_is_found_by_its_name(
     assert scf_runtime_of(isolation).deploy(code).invoke().return_value == 42
 
 
-def test_the_locale_is_one_that_there_is(runtime: ScfRuntime) -> None:
+def test_the_locale_is_one_that_there_is(each_start: ScfRuntime) -> None:
     code = """
     import locale, os, subprocess, sys
 
@@ -162,7 +151,7 @@ def test_the_locale_is_one_that_there_is(runtime: ScfRuntime) -> None:
         interpreters.find_python("3.6")
         options["python"] = "3.6"
     for each in ({}, options):
-        said, lang, *encodings = runtime.deploy(textwrap.dedent(code), **each).invoke().return_value
+        said, lang, *encodings = each_start.deploy(textwrap.dedent(code), **each).invoke().return_value
         assert said == f"{lang}\n"  # and no warning of bash's
         assert encodings == ["utf-8", "utf-8"]
 

@@ -30,12 +30,12 @@ def one(scf_runtime_of):
     return scf_runtime_of("auto")
 
 
-def deployed(rt, source, **more):
-    return rt.deploy(source + "\n", **{"runtime": RUNTIME, "async_run": True, **more})
+def deployed(scf, source, **more):
+    return scf.deploy(source + "\n", **{"runtime": RUNTIME, "async_run": True, **more})
 
 
-def returned(rt, body, event=None):
-    return deployed(rt, f"exports.main_handler = {body}", async_run=False).invoke(event)
+def returned(runtime, body, event=None):
+    return deployed(runtime, f"exports.main_handler = {body}", async_run=False).invoke(event)
 
 
 WAITING = """
@@ -52,15 +52,15 @@ exports.main_handler = async () => {{
 """
 
 
-def signalled(rt, after_signal):
-    event = deployed(rt, WAITING.format(after_signal=after_signal)).invoke_async()
+def signalled(runtime, after_signal):
+    event = deployed(runtime, WAITING.format(after_signal=after_signal)).invoke_async()
     event.wait_for_signal_handler()
     event.terminate(graceful=True)
     return event
 
 
-def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(rt):
-    event = signalled(rt, "stop = true;")
+def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(each_level):
+    event = signalled(each_level, "stop = true;")
     event.assert_finished("END")
     assert event.logs.platform == [RECEIVED]
     assert "signal handler" in event.logs.text
@@ -71,22 +71,22 @@ def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(rt):
     again.assert_finished("END")
 
 
-def test_a_signal_handler_that_exits_fails_the_event_with_439(rt):
-    event = signalled(rt, "process.exit(0);")
+def test_a_signal_handler_that_exits_fails_the_event_with_439(each_level):
+    event = signalled(each_level, "process.exit(0);")
     event.assert_failed(439)
     assert "exited with status 0" in event.diagnosis
     event.assert_repossessed()
 
 
-def test_a_signal_handler_that_throws_fails_the_event_with_443(rt):
-    event = signalled(rt, 'throw new RangeError("in the signal handler");')
+def test_a_signal_handler_that_throws_fails_the_event_with_443(each_level):
+    event = signalled(each_level, 'throw new RangeError("in the signal handler");')
     event.assert_failed(443)
     assert "RangeError: in the signal handler" in event.error_message
     event.assert_repossessed()
 
 
-def test_one_that_goes_on_stays_running_until_it_is_forced(rt):
-    event = signalled(rt, "")
+def test_one_that_goes_on_stays_running_until_it_is_forced(each_level):
+    event = signalled(each_level, "")
     event.wait_for_log("signal handler")
     assert event.status == "RUNNING"
     event.terminate()
@@ -99,10 +99,10 @@ def test_one_that_goes_on_stays_running_until_it_is_forced(rt):
     ["", 'const f = () => {}; process.on("SIGTERM", f); process.removeListener("SIGTERM", f);'],
     ids=["never", "no longer"],
 )
-def test_without_a_signal_handler_the_process_dies_of_the_signal(rt, before):
+def test_without_a_signal_handler_the_process_dies_of_the_signal(each_level, before):
     """Node.js itself catches SIGTERM from its start on, which would look like the user's signal handler."""
     source = f'{before}\nexports.main_handler = () => new Promise(() => console.log("ready"));'
-    event = deployed(rt, source).invoke_async()
+    event = deployed(each_level, source).invoke_async()
     event.wait_for_log("ready")
     event.terminate(graceful=True)
     event.assert_failed(439)
@@ -155,15 +155,15 @@ def test_a_signal_that_comes_to_a_loop_that_never_yields_is_not_handled(one):
     event.assert_aborted()
 
 
-def test_forced_termination_of_one_that_does_not_listen(rt):
-    event = deployed(rt, 'exports.main_handler = () => { console.log("ready"); for (;;) { } };').invoke_async()
+def test_forced_termination_of_one_that_does_not_listen(each_level):
+    event = deployed(each_level, 'exports.main_handler = () => { console.log("ready"); for (;;) { } };').invoke_async()
     event.wait_for_log("ready")
     event.terminate()
     event.assert_aborted()
     assert not event.instance.alive
 
 
-def test_what_the_handler_is_given(rt):
+def test_what_the_handler_is_given(each_level):
     source = """
     const { text } = require("./lib/text");
     exports.main_handler = async (event, context) => {
@@ -175,11 +175,11 @@ def test_what_the_handler_is_given(rt):
       };
     };
     """
-    root = rt._platform.new_staging_dir()
+    root = each_level._platform.new_staging_dir()
     (root / "lib").mkdir()
     (root / "lib" / "text.js").write_text('exports.text = "from beside";\n')
     (root / "index.js").write_text(source)
-    fn = rt.deploy(root, runtime=RUNTIME, environment={"ANSWER": "42"}, timeout=7)
+    fn = each_level.deploy(root, runtime=RUNTIME, environment={"ANSWER": "42"}, timeout=7)
     result = fn.invoke({"a": [1, "ü"]})
     found = result.return_value
     assert (found["event"], found["text"]) == ({"a": [1, "ü"]}, "from beside")
@@ -342,7 +342,7 @@ def test_a_file_and_an_archive(one, tmp_path):
     assert one.deploy(tmp_path / "code.zip", runtime=RUNTIME).invoke().return_value == "zipped"
 
 
-def test_output_is_in_the_log_whole_when_it_is_written(rt):
+def test_output_is_in_the_log_whole_when_it_is_written(each_level):
     """Of a process that then never yields, and is killed: more than a pipe holds, from it and from a child of it."""
     source = """
     const { execFileSync } = require("child_process");
@@ -357,7 +357,7 @@ def test_output_is_in_the_log_whole_when_it_is_written(rt):
       for (;;) { }
     };
     """
-    event = deployed(rt, source).invoke_async()
+    event = deployed(each_level, source).invoke_async()
     event.wait_for_log("all written")
     event.terminate()
     lines = event.logs.user.splitlines()

@@ -20,15 +20,9 @@ def lines_logged(runtime: ScfRuntime, code: str, **options: str) -> list[str]:
     return result.logs.user.splitlines()
 
 
-@pytest.fixture(params=["fork", "spawn"])
-def runtime(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
-    """A runtime whose instances are forked, and one whose instances are executed."""
-    return scf_runtime_of("namespaces", start_method=request.param)
-
-
-def test_the_root_logger_is_set_up_before_the_code_is_loaded(runtime: ScfRuntime) -> None:
+def test_the_root_logger_is_set_up_before_the_code_is_loaded(each_start: ScfRuntime) -> None:
     assert lines_logged(
-        runtime,
+        each_start,
         """
         logging.getLogger("at.load").debug("loading")
 
@@ -39,9 +33,9 @@ def test_the_root_logger_is_set_up_before_the_code_is_loaded(runtime: ScfRuntime
     ) == ["loading", "the root's", "1 argument"]
 
 
-def test_a_level_that_the_user_sets_holds(runtime: ScfRuntime) -> None:
+def test_a_level_that_the_user_sets_holds(each_start: ScfRuntime) -> None:
     assert lines_logged(
-        runtime,
+        each_start,
         """
         logger = logging.getLogger()
         logger.setLevel(logging.INFO)
@@ -53,9 +47,9 @@ def test_a_level_that_the_user_sets_holds(runtime: ScfRuntime) -> None:
     ) == ["x"]
 
 
-def test_basic_config_changes_nothing_as_in_the_cloud_unless_it_is_forced(runtime: ScfRuntime) -> None:
+def test_basic_config_changes_nothing_as_in_the_cloud_unless_it_is_forced(each_start: ScfRuntime) -> None:
     assert lines_logged(
-        runtime,
+        each_start,
         """
         logging.basicConfig(level=logging.WARNING, format="own %(message)s")
 
@@ -69,9 +63,9 @@ def test_basic_config_changes_nothing_as_in_the_cloud_unless_it_is_forced(runtim
 
 
 @pytest.mark.parametrize("root", [True, False])
-def test_dict_config(runtime: ScfRuntime, root: bool) -> None:
+def test_dict_config(each_start: ScfRuntime, root: bool) -> None:
     assert lines_logged(
-        runtime,
+        each_start,
         f"""
         ROOT = {root}
         CONFIG = {{
@@ -92,9 +86,11 @@ def test_dict_config(runtime: ScfRuntime, root: bool) -> None:
     ) == ["own mine", "own another" if root else "another"]
 
 
-def test_handlers_of_the_users_own_write_a_line_in_place_of_the_roots_and_leave_none_out(runtime: ScfRuntime) -> None:
+def test_handlers_of_the_users_own_write_a_line_in_place_of_the_roots_and_leave_none_out(
+    each_start: ScfRuntime,
+) -> None:
     assert lines_logged(
-        runtime,
+        each_start,
         """
         import io
 
@@ -120,9 +116,11 @@ def test_handlers_of_the_users_own_write_a_line_in_place_of_the_roots_and_leave_
     ) == ["below its level", "own above its level", "a secret that its filter drops", "device there", "3 kept"]
 
 
-def test_an_exception_that_is_logged_has_its_traceback_and_a_broken_record_is_said(runtime: ScfRuntime) -> None:
+def test_an_exception_that_is_logged_has_its_traceback_and_a_broken_record_is_said(
+    each_start: ScfRuntime,
+) -> None:
     found = lines_logged(
-        runtime,
+        each_start,
         """
         def log():
             try:
@@ -157,8 +155,8 @@ def test_other_pythons(version: str, scf_runtime_of: Callable[..., ScfRuntime]) 
     assert lines_logged(scf_runtime_of("namespaces"), code, python=version) == ["once", "and once"]
 
 
-def test_a_termination_is_waited_for_by_what_is_logged(runtime: ScfRuntime) -> None:
-    fn = runtime.deploy(
+def test_a_termination_is_waited_for_by_what_is_logged(each_start: ScfRuntime) -> None:
+    fn = each_start.deploy(
         textwrap.dedent(
             """
             import logging, signal, time

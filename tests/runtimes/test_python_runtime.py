@@ -11,39 +11,35 @@ import pytest
 from pytest_scf import ScfRuntime
 
 
-@pytest.fixture(params=["fork", "spawn"])
-def runtime(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
-    """A runtime whose instances are forked, and one whose instances are executed."""
-    return scf_runtime_of("namespaces", start_method=request.param)
-
-
 def handler(code: str) -> str:
     return "def main_handler(event, context):\n" + textwrap.indent(textwrap.dedent(code), "    ")
 
 
-def test_an_answer_is_utf_8_as_it_is_written(runtime: ScfRuntime) -> None:
-    answer = runtime.deploy(handler('return {"名": "中文 \\U0001f600"}')).invoke()
+def test_an_answer_is_utf_8_as_it_is_written(each_start: ScfRuntime) -> None:
+    answer = each_start.deploy(handler('return {"名": "中文 \\U0001f600"}')).invoke()
     assert answer.result["RetMsg"] == '{"名": "中文 \U0001f600"}'
     assert 'RetMsg:{"名": "中文 \U0001f600"}' in str(answer.logs)
-    half_a_pair = runtime.deploy(handler('return "\\ud83d"')).invoke()
+    half_a_pair = each_start.deploy(handler('return "\\ud83d"')).invoke()
     assert half_a_pair.result["RetMsg"] == '"\\ud83d"'
     assert half_a_pair.return_value == "\ud83d"
 
 
-def test_the_limit_of_an_answer_counts_the_bytes_of_its_utf_8(runtime: ScfRuntime) -> None:
-    fn = runtime.deploy(handler('return "中" * event'), memory=512)
+def test_the_limit_of_an_answer_counts_the_bytes_of_its_utf_8(each_start: ScfRuntime) -> None:
+    fn = each_start.deploy(handler('return "中" * event'), memory=512)
     most = 2 * 1024 * 1024 - 1
     assert fn.invoke(most).return_value == "中" * most
     assert fn.invoke(most + 1).status_code == 407
 
 
-def test_a_decimal_is_answered_as_text(runtime: ScfRuntime) -> None:
-    answer = runtime.deploy(handler("import decimal\nreturn {'sum': [decimal.Decimal('1.50')]}")).invoke()
+def test_a_decimal_is_answered_as_text(each_start: ScfRuntime) -> None:
+    answer = each_start.deploy(handler("import decimal\nreturn {'sum': [decimal.Decimal('1.50')]}")).invoke()
     assert answer.return_value == {"sum": ["1.50"]}
 
 
-def test_what_json_cannot_hold_is_a_failure_and_what_the_user_teaches_its_encoder_is_not(runtime: ScfRuntime) -> None:
-    fn = runtime.deploy(
+def test_what_json_cannot_hold_is_a_failure_and_what_the_user_teaches_its_encoder_is_not(
+    each_start: ScfRuntime,
+) -> None:
+    fn = each_start.deploy(
         handler(
             """
             import json
@@ -100,13 +96,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-def test_an_exception_that_is_broken_is_an_exception_of_the_handlers(runtime: ScfRuntime, broken: str) -> None:
+def test_an_exception_that_is_broken_is_an_exception_of_the_handlers(each_start: ScfRuntime, broken: str) -> None:
     code = textwrap.dedent(BROKEN[broken])
-    fn = runtime.deploy(f"{code}\n\ndef main_handler(event, context):\n    raise Broken('what')\n")
+    fn = each_start.deploy(f"{code}\n\ndef main_handler(event, context):\n    raise Broken('what')\n")
     answer = fn.invoke()
     assert answer.status_code == 430
     assert "Broken" in answer.error_message
-    at_load = runtime.deploy(f"{code}\nraise Broken('what')\n\ndef main_handler(event, context): pass\n").invoke()
+    at_load = each_start.deploy(f"{code}\nraise Broken('what')\n\ndef main_handler(event, context): pass\n").invoke()
     assert at_load.status_code == 443
 
 
@@ -136,7 +132,7 @@ def test_what_the_user_replaces_cannot_keep_the_process_from_ending(
 
 @pytest.mark.parametrize("name", ["src/index.main_handler", "src.index.main_handler"])
 def test_a_handler_in_a_directory_below_imports_what_lies_beside_it(
-    runtime: ScfRuntime, tmp_path: Path, name: str
+    each_start: ScfRuntime, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/index.py").write_text(
@@ -147,10 +143,12 @@ def test_a_handler_in_a_directory_below_imports_what_lies_beside_it(
     (tmp_path / "src/beside.py").write_text("NAME = 'beside'\n")
     (tmp_path / "src/page.html").write_text("<p>")
     (tmp_path / "above.py").write_text("NAME = 'above'\n")
-    answer = runtime.deploy(tmp_path, handler=name).invoke()
+    answer = each_start.deploy(tmp_path, handler=name).invoke()
     assert answer.return_value == ["beside", "above", "/var/user/src", "<p>"]
 
 
-def test_the_users_code_finds_no_module_of_ours(runtime: ScfRuntime) -> None:
-    fn = runtime.deploy(handler("import sys\nreturn [name for name in sys.modules if name.startswith('pytest_scf')]"))
+def test_the_users_code_finds_no_module_of_ours(each_start: ScfRuntime) -> None:
+    fn = each_start.deploy(
+        handler("import sys\nreturn [name for name in sys.modules if name.startswith('pytest_scf')]")
+    )
     assert fn.invoke().return_value == []

@@ -67,12 +67,12 @@ def version(request):
 
 
 @pytest.mark.parametrize(
-    ("version", "rt"),
+    ("version", "each_level"),
     [*((version, "namespaces") for version in VERSIONS), ("3.6", "directory"), ("3.12", "directory")],
     indirect=True,
 )
-def test_the_same_contract_holds(version, rt):
-    fn = rt.deploy(CONTRACT, python=version, async_run=True, environment={"ANSWER": "42"})
+def test_the_same_contract_holds(version, each_level):
+    fn = each_level.deploy(CONTRACT, python=version, async_run=True, environment={"ANSWER": "42"})
 
     facts = fn.invoke_async("facts").wait()
     facts.assert_finished()
@@ -101,7 +101,7 @@ def test_the_same_contract_holds(version, rt):
     assert "signal handler" in caught.logs.text
     assert "on_signal, registered at index.py:" in caught.diagnosis
 
-    again = rt.deploy(CONTRACT, python=version, async_run=True)
+    again = each_level.deploy(CONTRACT, python=version, async_run=True)
     unhandled = again.invoke_async("work")
     unhandled.wait_for_log("working")
     unhandled.terminate(graceful=True)
@@ -164,26 +164,29 @@ def test_what_runs_inside_is_python_3_6(runtime):
 
 
 def test_the_tests_own_version_is_the_tests_own_interpreter(scf_runtime_of):
-    rt = scf_runtime_of("directory")
+    runtime = scf_runtime_of("directory")
     source = "import sys\n\ndef main_handler(event, context):\n    return [sys.prefix, list(sys.version_info[:2])]\n"
     for wanted in (OWN, f"Python{OWN}", sys.executable, None):
-        assert rt.deploy(source, python=wanted).invoke().return_value == [sys.prefix, list(sys.version_info[:2])]
+        assert runtime.deploy(source, python=wanted).invoke().return_value == [
+            sys.prefix,
+            list(sys.version_info[:2]),
+        ]
 
 
-def test_an_interpreter_is_named_by_its_path(rt, tmp_path):
+def test_an_interpreter_is_named_by_its_path(each_level, tmp_path):
     """That of a virtual environment of its own, below /tmp as tests have it, which finds what is installed there."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     place = next((tmp_path / "env" / "lib").glob("python3.*")) / "site-packages"
     (place / "only_here.py").write_text("answer = 42\n")
     source = "import sys, only_here\n\ndef main_handler(event, context):\n    return [sys.prefix, only_here.answer]\n"
-    fn = rt.deploy(source, python=tmp_path / "env" / "bin" / "python")
+    fn = each_level.deploy(source, python=tmp_path / "env" / "bin" / "python")
     assert fn.invoke().return_value == [str(tmp_path / "env"), 42]
 
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ("3.5", "there is no Python 3.5 at hand"),
+        ("3.5", "Python 3.5 is not run here"),
         ("no-such-python", "there is no 'no-such-python' that can be executed"),
         ("/bin/ls", "/bin/ls cannot run functions: asked for its version it ended with exit status"),
         ("/bin/true", "/bin/true is no Python: asked for its version it said ''"),
@@ -191,13 +194,13 @@ def test_an_interpreter_is_named_by_its_path(rt, tmp_path):
     ],
 )
 def test_one_that_cannot_be_had_is_refused_at_once(scf_runtime_of, wanted, said):
-    rt = scf_runtime_of("directory")
+    runtime = scf_runtime_of("directory")
     with pytest.raises(UsageError, match=said):
-        rt.deploy(CONTRACT, python=wanted)
+        runtime.deploy(CONTRACT, python=wanted)
 
 
 def test_one_that_is_older_or_broken_says_so(scf_runtime_of, tmp_path, monkeypatch):
-    rt = scf_runtime_of("directory")
+    runtime = scf_runtime_of("directory")
     for name, prints in (
         ("python3.14", 'echo "no stdlib" >&2; exit 1'),
         ("python3.5", "echo '[\"/x\", [3, 5, 1], []]'"),
@@ -206,18 +209,18 @@ def test_one_that_is_older_or_broken_says_so(scf_runtime_of, tmp_path, monkeypat
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"no python3\.14 on PATH that starts(?s:.)*said 'no stdlib'"):
-        rt.deploy(CONTRACT, python="3.14.99")
+        runtime.deploy(CONTRACT, python="3.14.99")
     with pytest.raises(UsageError, match=r"python3\.5 is Python 3\.5\.1: functions run with Python 3\.6 or later"):
-        rt.deploy(CONTRACT, python="3.5")
+        runtime.deploy(CONTRACT, python=tmp_path / "python3.5")
 
 
 def test_a_runtime_by_the_clouds_name_asks_for_its_version(scf_runtime_of):
-    rt = scf_runtime_of("directory")
+    runtime = scf_runtime_of("directory")
     source = "import os\n\ndef main_handler(event, context):\n    return os.environ['SCF_RUNTIME']\n"
-    assert rt.deploy(source, runtime=f"Python{OWN}").invoke().return_value == f"Python{OWN}"
-    assert rt.deploy(source).invoke().return_value == f"Python{OWN}"
-    assert rt.deploy(source, runtime="Python3.99", python=OWN).invoke().return_value == "Python3.99"
+    assert runtime.deploy(source, runtime=f"Python{OWN}").invoke().return_value == f"Python{OWN}"
+    assert runtime.deploy(source).invoke().return_value == f"Python{OWN}"
+    assert runtime.deploy(source, runtime="Python3.99", python=OWN).invoke().return_value == "Python3.99"
     with pytest.raises(UsageError, match=r"runtime 'Python3\.99': there is no Python 3\.99(?s:.)*give python= too"):
-        rt.deploy(source, runtime="Python3.99")
+        runtime.deploy(source, runtime="Python3.99")
     with pytest.raises(UsageError, match="there is no runtime 'Cobol74' here"):
-        rt.deploy(source, runtime="Cobol74")
+        runtime.deploy(source, runtime="Cobol74")

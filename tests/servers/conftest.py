@@ -12,7 +12,7 @@ from pytest_scf import ScfRuntime
 
 
 @pytest.fixture(params=["namespaces", "directory"])
-def rt(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
+def each_level(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
     """A runtime of each level of isolation; at the directory level one port serves all, and so one test at a time."""
     if request.param == "directory":
         request.getfixturevalue("port_9000")

@@ -78,8 +78,8 @@ def python(bootstrap: Callable[..., Path]) -> Callable[..., Path]:
 
 @pytest.fixture(params=["namespaces", "directory"])
 def deploy(request, scf_runtime_of) -> Callable[..., object]:
-    rt = scf_runtime_of(request.param)
-    return lambda source, **more: rt.deploy(source, runtime="CustomRuntime", **more)
+    runtime = scf_runtime_of(request.param)
+    return lambda source, **more: runtime.deploy(source, runtime="CustomRuntime", **more)
 
 
 @needs_curl

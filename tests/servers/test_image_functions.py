@@ -32,8 +32,8 @@ signal.signal(signal.SIGTERM, on_sigterm)
 """
 
 
-def test_each_event_is_a_post_with_the_clouds_headers(rt, server):
-    fn = rt.deploy_image(COMMAND, cwd=server(), name="greeter", timeout=20)
+def test_each_event_is_a_post_with_the_clouds_headers(each_level, server):
+    fn = each_level.deploy_image(COMMAND, cwd=server(), name="greeter", timeout=20)
     result = fn.invoke({"job": [1, "é"]})
     assert result.status_code == 200, result.log
     got = result.return_value
@@ -46,28 +46,28 @@ def test_each_event_is_a_post_with_the_clouds_headers(rt, server):
     assert headers["x-scf-version"] == "$LATEST"
     assert headers["x-scf-name"] == "greeter"
     assert headers["x-scf-namespace"] == "default"
-    assert headers["x-scf-region"] == rt.settings.region
-    assert headers["x-scf-appid"] == rt.settings.appid
-    assert headers["x-scf-uin"] == rt.settings.uin
+    assert headers["x-scf-region"] == each_level.settings.region
+    assert headers["x-scf-appid"] == each_level.settings.appid
+    assert headers["x-scf-uin"] == each_level.settings.uin
 
 
-def test_an_instance_is_kept_for_the_next_event(rt, server):
-    fn = rt.deploy_image(
+def test_an_instance_is_kept_for_the_next_event(each_level, server):
+    fn = each_level.deploy_image(
         COMMAND, cwd=server("count = 0\ndef answer(r, e):\n    global count; count += 1; r.reply(200, str(count))\n")
     )
     assert [fn.invoke().return_value for _ in range(3)] == [1, 2, 3]
     assert len(fn.instances) == 1
 
 
-def test_a_server_that_takes_one_connection_at_a_time_is_no_problem(rt, server):
+def test_a_server_that_takes_one_connection_at_a_time_is_no_problem(each_level, server):
     run = 'from http.server import HTTPServer\nHandler.protocol_version = "HTTP/1.1"\n'
     run += 'HTTPServer(("0.0.0.0", 9000), Handler).serve_forever()\n'
-    fn = rt.deploy_image(COMMAND, cwd=server(run=run))
+    fn = each_level.deploy_image(COMMAND, cwd=server(run=run))
     assert [fn.invoke(number).return_value["event"] for number in range(3)] == [0, 1, 2]
 
 
-def test_graceful_termination_reaches_the_main_process(rt, server):
-    fn = rt.deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
+def test_graceful_termination_reaches_the_main_process(each_level, server):
+    fn = each_level.deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
     event = fn.invoke_async()
     event.wait_for_signal_handler()
     event.wait_for_log("working")
@@ -77,8 +77,8 @@ def test_graceful_termination_reaches_the_main_process(rt, server):
     assert event.logs.platform == ["[PLATFORM] Signal received successfully"]
 
 
-def test_without_a_signal_handler_the_process_exits_with_439(rt, server):
-    fn = rt.deploy_image(COMMAND, cwd=server(LOOPING.replace("signal.signal(", "(")), async_run=True)
+def test_without_a_signal_handler_the_process_exits_with_439(each_level, server):
+    fn = each_level.deploy_image(COMMAND, cwd=server(LOOPING.replace("signal.signal(", "(")), async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("working")
     event.terminate(graceful=True)
@@ -87,7 +87,7 @@ def test_without_a_signal_handler_the_process_exits_with_439(rt, server):
     assert "no signal handler was registered" in event.diagnosis
 
 
-def test_a_signal_handler_that_leaves_through_the_interpreter_is_439_too(rt, server):
+def test_a_signal_handler_that_leaves_through_the_interpreter_is_439_too(each_level, server):
     code = """
     def answer(request, event):
         print("working", flush=True)
@@ -95,14 +95,14 @@ def test_a_signal_handler_that_leaves_through_the_interpreter_is_439_too(rt, ser
     signal.signal(signal.SIGTERM, lambda *args: sys.exit(0))
     """
     run = 'from http.server import HTTPServer\nHTTPServer(("0.0.0.0", 9000), Handler).serve_forever()\n'
-    event = rt.deploy_image(COMMAND, cwd=server(code, run), async_run=True).invoke_async()
+    event = each_level.deploy_image(COMMAND, cwd=server(code, run), async_run=True).invoke_async()
     event.wait_for_log("working")
     event.terminate(graceful=True)
     event.assert_failed(439)
 
 
-def test_forced_termination_repossesses_the_container(rt, server):
-    fn = rt.deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
+def test_forced_termination_repossesses_the_container(each_level, server):
+    fn = each_level.deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("working")
     tmp = event.instance.tmp
@@ -112,20 +112,20 @@ def test_forced_termination_repossesses_the_container(rt, server):
     assert not tmp.exists()
 
 
-def test_what_it_printed_is_in_the_log_of_a_killed_server(rt, server):
+def test_what_it_printed_is_in_the_log_of_a_killed_server(each_level, server):
     code = """
     def answer(request, event):
         print("before the end")
         os.kill(os.getpid(), signal.SIGKILL)
     """
-    event = rt.deploy_image(COMMAND, cwd=server(code), async_run=True).invoke_async()
+    event = each_level.deploy_image(COMMAND, cwd=server(code), async_run=True).invoke_async()
     event.assert_failed(439)
     assert "before the end" in event.logs.user
 
 
-def test_the_function_may_choose_buffered_output(rt, server):
+def test_the_function_may_choose_buffered_output(each_level, server):
     code = "def answer(request, event):\n    request.reply(200, json.dumps(os.environ['PYTHONUNBUFFERED']))\n"
-    fn = rt.deploy_image(COMMAND, cwd=server(code), environment={"PYTHONUNBUFFERED": ""})
+    fn = each_level.deploy_image(COMMAND, cwd=server(code), environment={"PYTHONUNBUFFERED": ""})
     assert fn.invoke().return_value == ""
 
 
@@ -145,8 +145,10 @@ def test_the_body_of_the_answer_is_the_return_value(isolated, server, reply, val
     assert fn.invoke().return_value == value
 
 
-def test_an_error_answer_is_a_failure_that_says_what_came(rt, server):
-    fn = rt.deploy_image(COMMAND, cwd=server('def answer(r, e):\n    r.reply(500, "no database", "text/plain")\n'))
+def test_an_error_answer_is_a_failure_that_says_what_came(each_level, server):
+    fn = each_level.deploy_image(
+        COMMAND, cwd=server('def answer(r, e):\n    r.reply(500, "no database", "text/plain")\n')
+    )
     result = fn.invoke()
     assert result.status_code == 443
     assert "the server answered 500" in result.error_message
@@ -168,8 +170,8 @@ def test_a_response_of_more_than_6_mb_is_407(isolated, server):
     assert fn.invoke(1).status_code == 407
 
 
-def test_a_server_that_is_bound_to_loopback_alone_is_446(rt, server):
-    fn = rt.deploy_image(COMMAND, cwd=server(run=RUN_ON.format('"127.0.0.1", 9000')), init_timeout=1)
+def test_a_server_that_is_bound_to_loopback_alone_is_446(each_level, server):
+    fn = each_level.deploy_image(COMMAND, cwd=server(run=RUN_ON.format('"127.0.0.1", 9000')), init_timeout=1)
     result = fn.invoke()
     assert result.status_code == 446
     assert "listens on 127.0.0.1 only" in result.diagnosis
@@ -185,22 +187,22 @@ def test_a_server_on_another_port_is_446(isolated, server):
 RUN_ON = "ThreadingHTTPServer(({}), Handler).serve_forever()\n"
 
 
-def test_a_container_that_exits_while_it_starts_is_405(rt, server):
-    result = rt.deploy_image(COMMAND, cwd=server(run='print("no configuration"); sys.exit(3)')).invoke()
+def test_a_container_that_exits_while_it_starts_is_405(each_level, server):
+    result = each_level.deploy_image(COMMAND, cwd=server(run='print("no configuration"); sys.exit(3)')).invoke()
     assert result.status_code == 405
     assert "exited with status 3" in result.diagnosis
     assert "no configuration" in result.log
 
 
-def test_a_command_that_is_not_there_is_445(rt, server):
-    result = rt.deploy_image(["no-such-program", "--now"], cwd=server()).invoke()
+def test_a_command_that_is_not_there_is_445(each_level, server):
+    result = each_level.deploy_image(["no-such-program", "--now"], cwd=server()).invoke()
     assert result.status_code == 445
     assert "no-such-program --now" in result.diagnosis
     assert "No such file" in result.diagnosis
 
 
-def test_a_time_limit_ends_it(rt, server):
-    result = rt.deploy_image(COMMAND, cwd=server(LOOPING), timeout=1).invoke()
+def test_a_time_limit_ends_it(each_level, server):
+    result = each_level.deploy_image(COMMAND, cwd=server(LOOPING), timeout=1).invoke()
     assert result.status_code == 433
 
 
@@ -270,11 +272,11 @@ def test_other_services_of_the_machine_are_out_of_reach(isolated, server):
         assert isolated.deploy_image(COMMAND, cwd=server(code)).invoke().return_value == "refused"
 
 
-def test_the_environment_is_that_of_a_container(rt, server):
+def test_the_environment_is_that_of_a_container(each_level, server):
     directory = server(
         "def answer(request, event):\n    request.reply(200, json.dumps([os.getcwd(), dict(os.environ)]))\n"
     )
-    cwd, environ = rt.deploy_image(COMMAND, cwd=directory, environment={"MINE": "1"}).invoke().return_value
+    cwd, environ = each_level.deploy_image(COMMAND, cwd=directory, environment={"MINE": "1"}).invoke().return_value
     assert cwd == environ["PWD"] == str(directory)
     assert environ["MINE"] == "1"
     assert environ["PYTHONUNBUFFERED"] == "1"
@@ -320,8 +322,8 @@ def test_what_cannot_be_is_refused_at_once(isolated, arguments, problem):
 class TestTheVendorsSample:
     """Flask on port 9000, unchanged. It is not part of this project."""
 
-    def test_graceful(self, rt):
-        fn = rt.deploy_image(COMMAND, cwd=SAMPLE, async_run=True)
+    def test_graceful(self, each_level):
+        fn = each_level.deploy_image(COMMAND, cwd=SAMPLE, async_run=True)
         event = fn.invoke_async({"job": 7})
         event.wait_for_signal_handler()
         event.wait_for_log("False")

@@ -39,8 +39,8 @@ def test_a_name_that_nobody_knows_is_refused(pytester):
 def test_what_is_no_launcher_is_refused():
     with pytest.raises(UsageError, match="a name or a Launcher"):
         ScfRuntime(launcher=object())
-    with ScfRuntime() as rt, pytest.raises(UsageError, match="--scf-launcher=docker"):
-        rt.deploy_image(image="some/image")
+    with ScfRuntime() as each_level, pytest.raises(UsageError, match="--scf-launcher=docker"):
+        each_level.deploy_image(image="some/image")
 
 
 class Broken:
@@ -60,11 +60,11 @@ class Broken:
 
 def test_a_container_that_does_not_start_is_445_and_the_launcher_is_closed_with_its_runtime():
     launcher = Broken()
-    with ScfRuntime(launcher=launcher) as rt:
-        result = rt.deploy_image(image="big", memory=256).invoke()
+    with ScfRuntime(launcher=launcher) as each_level:
+        result = each_level.deploy_image(image="big", memory=256).invoke()
         assert result.status_code == 445
         assert f"no place for big with {256 << 20} bytes" in result.error_message
-        assert not rt.instances
+        assert not each_level.instances
         assert not launcher.closed
     assert launcher.closed
 
@@ -123,8 +123,8 @@ class Listening:
 @pytest.mark.parametrize("ends_when_connected", [True, False])
 def test_no_connection_stays_open_or_holds_up_the_end(ends_when_connected):
     launcher = Listening(ends_when_connected)
-    with ScfRuntime(launcher=launcher) as rt:
-        event = rt.deploy_image(image="silent", async_run=True).invoke_async()
+    with ScfRuntime(launcher=launcher) as each_level:
+        event = each_level.deploy_image(image="silent", async_run=True).invoke_async()
         if ends_when_connected:
             assert event.wait().status_code in (405, 439)
         else:

@@ -42,14 +42,14 @@ def with_bootstrap(directory: Path, text: str) -> Path:
 # Web functions -------------------------------------------------------------------------------------------------------
 
 
-def test_a_command_in_place_of_a_bootstrap(rt: ScfRuntime, server: Callable[..., Path]) -> None:
-    fn = rt.deploy_web(server(VERSION), command=["python", "app.py"])
+def test_a_command_in_place_of_a_bootstrap(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
+    fn = each_level.deploy_web(server(VERSION), command=["python", "app.py"])
     assert fn.request("POST", "/a?b=1", body=b"").json()[:2] == ["POST", "/a?b=1"]
 
 
-def test_a_bootstrap_with_an_absolute_path_at_each_level(rt: ScfRuntime, server: Callable[..., Path]) -> None:
+def test_a_bootstrap_with_an_absolute_path_at_each_level(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     directory = with_bootstrap(server(VERSION), "#!/bin/bash\n/var/lang/python3/bin/python3 -u app.py\n")
-    assert rt.deploy_web(directory).request("GET", "/x").json()[:2] == ["GET", "/x"]
+    assert each_level.deploy_web(directory).request("GET", "/x").json()[:2] == ["GET", "/x"]
 
 
 def test_a_version_that_a_bootstrap_names_is_that_version(
@@ -84,18 +84,18 @@ def test_what_stands_in_for_a_version_that_there_is_not_says_so(
 
 
 def test_the_python_of_a_web_function_can_be_said(
-    rt: ScfRuntime, server: Callable[..., Path], other_python: tuple[str, list[int]]
+    each_level: ScfRuntime, server: Callable[..., Path], other_python: tuple[str, list[int]]
 ) -> None:
     name, version = other_python
     directory = with_bootstrap(server(VERSION), "#!/bin/bash\n/var/lang/python310/bin/python3.10 -u app.py\n")
-    assert rt.deploy_web(directory, python=name).request("GET").json()[2] == version
+    assert each_level.deploy_web(directory, python=name).request("GET").json()[2] == version
 
 
 def test_the_python_of_a_command_can_be_said(
-    rt: ScfRuntime, server: Callable[..., Path], other_python: tuple[str, list[int]]
+    each_level: ScfRuntime, server: Callable[..., Path], other_python: tuple[str, list[int]]
 ) -> None:
     name, version = other_python
-    fn = rt.deploy_web(server(VERSION), python=name, command=["python", "app.py"])
+    fn = each_level.deploy_web(server(VERSION), python=name, command=["python", "app.py"])
     assert fn.request("GET").json()[2] == version
 
 
@@ -140,12 +140,12 @@ def interpreters_path(name: str) -> str:
     return found.executable
 
 
-def test_an_image_with_routes_is_reached_by_requests(rt: ScfRuntime, server: Callable[..., Path]) -> None:
-    fn = rt.deploy_image(["python", "app.py"], cwd=server(VERSION), web=True)
+def test_an_image_with_routes_is_reached_by_requests(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
+    fn = each_level.deploy_image(["python", "app.py"], cwd=server(VERSION), web=True)
     assert fn.request("GET", "/jobs/7").json()[:2] == ["GET", "/jobs/7"]
     assert fn.config.type == "HTTP"
     with pytest.raises(UsageError, match="web="):
-        rt.deploy_image(["python", "app.py"], cwd=server(VERSION), web=True, async_run=True)
+        each_level.deploy_image(["python", "app.py"], cwd=server(VERSION), web=True, async_run=True)
 
 
 def test_the_volume_of_a_dockerfile_and_its_path(isolated: ScfRuntime, server: Callable[..., Path]) -> None:

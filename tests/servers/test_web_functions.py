@@ -29,11 +29,11 @@ def web(server: Callable[..., Path]) -> Callable[..., Path]:
     return write
 
 
-def test_a_request_passes_through_and_comes_back(rt, web):
-    if rt.isolation == "namespaces":
-        fn = rt.deploy_web(web())
+def test_a_request_passes_through_and_comes_back(each_level, web):
+    if each_level.isolation == "namespaces":
+        fn = each_level.deploy_web(web())
     else:
-        fn = rt.deploy_web(web(bootstrap="#!/bin/sh\nexec python app.py\n"))
+        fn = each_level.deploy_web(web(bootstrap="#!/bin/sh\nexec python app.py\n"))
     response = fn.request("POST", "/jobs?page=2&name=é", headers={"X-Mine": "yes"}, body=b"raw")
     assert (response.status_code, response.ok) == (200, True)
     got = response.json()
