@@ -150,8 +150,7 @@ class FunctionRecord:
 
         Raises ResourceNotFound.Qualifier, and ResourceNotFound.Function once the function is deleted.
         """
-        if self.deleted:
-            raise ResourceNotFoundFunction(f"The function {self.name} has been deleted.")
+        self.check_present()
         if qualifier == LATEST:
             return self.config
         alias = self.aliases.get(qualifier or facts.DEFAULT_ALIAS)
@@ -162,6 +161,11 @@ class FunctionRecord:
         if version is None:
             raise ResourceNotFoundQualifier(f"The function {self.name} has no version or alias {qualifier}.")
         return version.config
+
+    def check_present(self) -> None:
+        """Raises ResourceNotFound.Function once the function is deleted."""
+        if self.deleted:
+            raise ResourceNotFoundFunction(f"The function {self.name} has been deleted.")
 
     def serves(self, config: FunctionConfig) -> bool:
         """Whether calls may still come for instances of this configuration."""

@@ -82,7 +82,7 @@ class Registry:
     def remove(self, function: FunctionRecord) -> None:
         """Raises ResourceNotFound.Function where somebody else has removed it."""
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             del self._functions[(function.namespace, function.name)]
             function.deleted = True
 
@@ -110,7 +110,7 @@ class Registry:
         nothing is changed.
         """
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             function.config = change(function.config)
             function.mod_time = self._now()
             return function.config
@@ -118,7 +118,7 @@ class Registry:
     def set_probe(self, function: FunctionRecord, probe: Probe) -> None:
         """Let a probe work in the instances of all its versions that are started from now on."""
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             function.config = replace(function.config, probe=probe)
             function.versions = {
                 number: replace(version, config=replace(version.config, probe=probe))
@@ -128,7 +128,7 @@ class Registry:
     def set_retry(self, function: FunctionRecord, *, retry_num: int | None = None, msg_ttl: int | None = None) -> None:
         """How its asynchronous invocations are retried, and for how many seconds they are kept; None stays."""
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             if retry_num is not None:
                 function.retry_num = retry_num
             if msg_ttl is not None:
@@ -137,7 +137,7 @@ class Registry:
     def set_reserved_memory(self, function: FunctionRecord, memory: int | None) -> None:
         """MB that its instances may have together; None: what its ``max_instances`` may have."""
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             function.reserved_memory = memory
 
     # -- versions ------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class Registry:
     def publish(self, function: FunctionRecord, config: FunctionConfig) -> FunctionConfig:
         """Make the next version of a configuration whose code is frozen; gives it with its number."""
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             function.published += 1
             config = replace(config, version=str(function.published))
             function.versions = {**function.versions, config.version: Version(config, self._now())}
@@ -159,7 +159,7 @@ class Registry:
         Raises ResourceNotFound.Version, and UnsupportedOperation.AliasBind while an alias leads to it.
         """
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             if number == facts.LATEST:
                 raise InvalidParameterValue("The version $LATEST cannot be deleted alone: delete the function.")
             if number not in function.versions:
@@ -181,7 +181,7 @@ class Registry:
     def put_alias(self, function: FunctionRecord, alias: Alias) -> None:
         """Make an alias. Raises ResourceInUse.Alias, and ResourceNotFound.FunctionVersion for where it leads."""
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             if alias.name in function.aliases:
                 raise ResourceInUseAlias(f"The function {function.name} has an alias {alias.name} already.")
             self._set_alias(function, alias)
@@ -192,13 +192,13 @@ class Registry:
         Raises ResourceNotFound.Alias, and ResourceNotFound.FunctionVersion for where it leads.
         """
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             self._set_alias(function, replace(alias, add_time=self._alias(function, alias.name).add_time))
 
     def delete_alias(self, function: FunctionRecord, name: str) -> None:
         """Raises ResourceNotFound.Alias, and FailedOperation.DeleteAlias for $DEFAULT."""
         with self._lock:
-            self._check_present(function)
+            function.check_present()
             self._alias(function, name)
             if name == facts.DEFAULT_ALIAS:
                 raise FailedOperationDeleteAlias(f"The alias {name} cannot be deleted: each function has it.")
@@ -267,12 +267,5 @@ class Registry:
         now = self._now()
         self._namespaces[name] = Namespace(name, description, now, now)
 
-    # -- both ----------------------------------------------------------------------------------------------------
-
     def _no_namespace(self, name: str) -> ResourceNotFoundNamespace:
         return ResourceNotFoundNamespace(f"The namespace {name} does not exist.")
-
-    def _check_present(self, function: FunctionRecord) -> None:
-        """The caller holds the lock."""
-        if function.deleted:
-            raise ResourceNotFoundFunction(f"The function {function.name} has been deleted.")

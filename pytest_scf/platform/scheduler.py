@@ -82,6 +82,7 @@ class Scheduler:
         self._starter.host_of(config)  # which takes time where it is started, so before the lock is taken
         with self.lock:
             self._refuse_when_closed_locked()
+            function.check_present()  # it may have been deleted since its configuration was looked up
             pool = self._pool_locked(function)
             instance = None if fresh else pool.take_idle(config)
             if instance is not None:

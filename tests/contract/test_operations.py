@@ -118,6 +118,25 @@ def test_a_handle_works_on_its_own_function_and_not_on_another_of_its_name(scf_r
     assert new.invoke().return_value == "new"
 
 
+def test_nothing_is_started_for_a_function_that_is_deleted_meanwhile(
+    scf_runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fn = scf_runtime.deploy("def main_handler(event, context):\n    return 1\n", name="worker")
+    resolve = FunctionRecord.resolve
+
+    def resolve_and_be_deleted(self: FunctionRecord, *asked: str) -> FunctionConfig:
+        config = resolve(self, *asked)
+        monkeypatch.undo()
+        scf_runtime.api.call("DeleteFunction", {"FunctionName": "worker"})
+        return config
+
+    monkeypatch.setattr(FunctionRecord, "resolve", resolve_and_be_deleted)
+    with pytest.raises(api_errors.ResourceNotFoundFunction, match="deleted"):
+        fn.invoke()
+    assert scf_runtime.instances == []
+    assert scf_runtime.invocations() == []
+
+
 def test_an_event_of_a_deleted_function_is_terminated_by_its_handle(scf_runtime: ScfRuntime) -> None:
     stays = "import time\ndef main_handler(event, context):\n    time.sleep(3600)\n"
     event = scf_runtime.deploy(stays, name="worker", async_run=True).invoke_async()
