@@ -84,58 +84,77 @@ def _installed(code_root):
 class _Monitoring(object):
     """Lines of the user's code by ``sys.monitoring``: other code is asked about once, and runs at full speed."""
 
-    def __init__(self, files, on_line):
-        # type: (Files, OnLine) -> None
+    def __init__(self, files):
+        # type: (Files) -> None
         self._files = files
+        self._codes = []  # type: list[CodeType]
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         for self._tool in range(5, -1, -1):
             if monitoring.get_tool(self._tool) is None:
                 break
         monitoring.use_tool_id(self._tool, "pytest-scf")
         monitoring.register_callback(self._tool, monitoring.events.PY_START, self._started)
+
+    def enter(self, on_line):
+        # type: (OnLine) -> None
+        """Have ``on_line`` called from now on, in all threads."""
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
         monitoring.register_callback(self._tool, monitoring.events.LINE, on_line)
         monitoring.set_events(self._tool, monitoring.events.PY_START)
+        monitoring.restart_events()
+
+    def leave(self):
+        # type: () -> None
+        """The user's code runs at full speed again."""
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        monitoring.set_events(self._tool, 0)
+        while self._codes:
+            monitoring.set_local_events(self._tool, self._codes.pop(), 0)
+        monitoring.register_callback(self._tool, monitoring.events.LINE, None)
 
     def _started(self, code, offset):
         # type: (CodeType, int) -> object
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         if self._files.name(code.co_filename) is not None:
+            self._codes.append(code)
             monitoring.set_local_events(self._tool, code, monitoring.events.LINE)
         return monitoring.DISABLE
-
-    def enter(self):
-        # type: () -> None
-        """This thread, and those that it starts, are about to run the user's code."""
 
 
 class _Tracing(object):
     """The same by ``sys.settrace``."""
 
-    def __init__(self, files, on_line):
-        # type: (Files, OnLine) -> None
+    def __init__(self, files):
+        # type: (Files) -> None
         self._files = files
-        self._on_line = on_line
 
-    def enter(self):
+    def enter(self, on_line):
+        # type: (OnLine) -> None
+        name = self._files.name
+
+        def line(frame, event, arg):
+            # type: (FrameType, str, object) -> Any
+            if event == "line":
+                on_line(frame.f_code, frame.f_lineno)
+            return line
+
+        def call(frame, event, arg):
+            # type: (FrameType, str, object) -> Any
+            return line if name(frame.f_code.co_filename) is not None else None
+
+        threading.settrace(call)
+        sys.settrace(call)
+
+    def leave(self):
         # type: () -> None
-        threading.settrace(self._call)
-        sys.settrace(self._call)
-
-    def _call(self, frame, event, arg):
-        # type: (FrameType, str, object) -> Any
-        return self._line if self._files.name(frame.f_code.co_filename) is not None else None
-
-    def _line(self, frame, event, arg):
-        # type: (FrameType, str, object) -> Any
-        if event == "line":
-            self._on_line(frame.f_code, frame.f_lineno)
-        return self._line
+        sys.settrace(None)
+        threading.settrace(None)
 
 
 class Tracer(object):
     """Does what the plan of an event says: {"stops": [[file, line, occurrence], ...], "record": bool, "details": bool}.
 
-    An occurrence of 0 is the first, whatever came before. A stop is made once.
+    A stop is made once.
     """
 
     def __init__(self, the_link, code_root):
@@ -149,7 +168,7 @@ class Tracer(object):
         self._position = 0
         self._loaded = False
         kind = _Monitoring if hasattr(sys, "monitoring") else _Tracing  # type: Any
-        self._lines = kind(self._files, self._line)
+        self._lines = kind(self._files)
 
     def begin(self, plan):
         # type: (dict[str, Any]) -> None
@@ -158,7 +177,7 @@ class Tracer(object):
         self._details = plan["details"]
         for file, line, occurrence in plan["stops"]:
             occurrences, _reached = self._wanted.setdefault(line, {}).setdefault(file, (set(), [0]))
-            occurrences.add(occurrence or 1)
+            occurrences.add(occurrence)
         self._recording = Recording(self._link, self._files) if plan["record"] else None
         if self._recording is not None:
             self._recording.start()
@@ -166,8 +185,10 @@ class Tracer(object):
     def enter(self):
         # type: () -> None
         """The handler is about to be called, or its module to be loaded."""
-        if self._recording is not None or self._wanted:
-            self._lines.enter()
+        if self._recording is not None:
+            self._lines.enter(self._recording.on_line)
+        elif self._wanted:
+            self._lines.enter(self._line)
 
     def loaded(self):
         # type: () -> None
@@ -178,20 +199,15 @@ class Tracer(object):
 
     def end(self):
         # type: () -> None
-        if not hasattr(sys, "monitoring"):
-            sys.settrace(None)
-            threading.settrace(None)
         recording, self._recording = self._recording, None
+        if recording is not None or self._wanted:
+            self._lines.leave()
         self._wanted = {}
         if recording is not None:
             recording.finish()
 
     def _line(self, code, line):
         # type: (CodeType, int) -> None
-        recording = self._recording
-        if recording is not None:
-            recording.lines.append((code, line))
-            return
         self._position += 1
         if line in self._wanted:
             self._reached(code, line)
@@ -264,7 +280,14 @@ class Recording(object):
         # type: (link.Link, Files) -> None
         self._link = the_link
         self._files = files
-        self.lines = []  # type: list[tuple[CodeType, int]]
+        self.lines = lines = []  # type: list[tuple[CodeType, int]]
+        append = lines.append
+
+        def on_line(code, line):
+            # type: (CodeType, int) -> None
+            append((code, line))
+
+        self.on_line = on_line  # as bare as can be: it is called for each line that runs
         self._sent = 0
         self._numbers = {}  # type: dict[tuple[int, int], int]
         self._kept = []  # type: list[CodeType]
