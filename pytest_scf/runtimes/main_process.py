@@ -22,16 +22,31 @@ class MainProcess:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+        self._pidfd = -1
+        with contextlib.suppress(OSError, AttributeError):  # before Linux 5.3, or where it is refused
+            self._pidfd = os.pidfd_open(pid)
 
     def ended(self, timeout: float) -> bool:
         """Whether it has ended, or does so within ``timeout`` seconds."""
         if self._pidfd == -1:
-            time.sleep(timeout)  # the init, which waits for it, takes this thread along
-            return False
+            return self._ended_without_pidfd(time.monotonic() + timeout)
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         return bool(poll.poll(timeout * 1000))
+
+    def _ended_without_pidfd(self, deadline: float) -> bool:
+        """Look again and again, without reaping it, which the init does."""
+        while True:
+            with contextlib.suppress(AttributeError):  # macOS
+                try:
+                    if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                        return True
+                except ChildProcessError:
+                    return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(INTERVAL, left))
 
     def outlives_signals(self) -> bool:
         """Whether it goes on after each SIGTERM that was sent to it before has been taken: waits for that."""

@@ -8,11 +8,8 @@ import signal
 import time
 
 
-def children(*, and_theirs: bool = False) -> list[int]:
-    """PIDs of the direct children of this single-threaded process.
-
-    ``and_theirs``: of all descendants where orphans do not come to a subreaper, so that they would escape.
-    """
+def children() -> list[int]:
+    """PIDs of the direct children of this single-threaded process."""
     pid = os.getpid()
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as listing:
@@ -20,7 +17,7 @@ def children(*, and_theirs: bool = False) -> list[int]:
     except OSError:  # not Linux, or a kernel built without the listing
         import psutil
 
-        return [child.pid for child in psutil.Process().children(recursive=and_theirs)]
+        return [child.pid for child in psutil.Process().children()]
 
 
 #: seconds that inits have to end what is below them; they need milliseconds
@@ -49,20 +46,71 @@ def wait_for_children() -> None:
             return
 
 
-def kill_all_children() -> None:
-    """SIGKILL every child until none is left.
+#: passes after which what is stopped is killed, though there is always more: zombies have to be reaped meanwhile
+_MOST_PASSES = 20
+
+
+def kill_all_children(spared: frozenset[int] = frozenset()) -> None:
+    """SIGKILL every descendant until none is left, but those of the children ``spared``.
 
     The caller is a subreaper, so the children of a killed child become its own before that child can be reaped: the
-    next listing shows them. Nothing that left its session or was forked twice escapes.
+    next listing shows them. Nothing that left its session or was forked twice escapes. All are stopped before the first
+    is killed, or one that starts others anew when they die would go on for ever.
     """
-    while True:
-        for pid in children(and_theirs=True):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+    while children_left := [pid for pid in children() if pid not in spared]:
+        found = _stop_all(children_left, spared)
+        _signal_all(found, signal.SIGKILL)
+        for pid in children_left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _stop_all(roots: list[int], spared: frozenset[int]) -> set[int]:
+    """Stop processes and their descendants, and return them, when a listing shows no new ones."""
+    stopped: set[int] = set()
+    for _ in range(_MOST_PASSES):
+        new = _with_descendants(roots) - stopped
+        if not new:
+            break
+        _signal_all(new, signal.SIGSTOP)
+        stopped |= new
+        roots = [pid for pid in children() if pid not in spared]
+    return stopped
+
+
+def _signal_all(pids: set[int], signum: int) -> None:
+    """Signal processes and their process groups: no fork gets out of a group that is signalled."""
+    groups = {os.getpgrp()}
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            group = os.getpgid(pid)
+            if group not in groups:
+                groups.add(group)
+                os.killpg(group, signum)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signum)
+
+
+def _with_descendants(roots: list[int]) -> set[int]:
+    found: set[int] = set()
+    if not os.path.isdir("/proc/self/task"):
+        import psutil
+
+        for pid in roots:
+            with contextlib.suppress(psutil.Error):
+                found |= {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
+        return found
+    pending = list(roots)
+    while pending:
+        pid = pending.pop()
+        if pid in found:
+            continue
+        found.add(pid)
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:
+                    pending += map(int, listing.read().split())
+    return found
 
 
 _watching: list[int] = []

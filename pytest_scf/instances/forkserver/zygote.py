@@ -381,14 +381,8 @@ class Zygote:
             rmtree.remove_tree(directory)
 
     def _end_strays(self) -> None:
-        known = {*self.inits, self.spare.pid} if self.spare is not None else set(self.inits)
-        while strays := [pid for pid in reaping.children() if pid not in known]:
-            for pid in strays:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-            for pid in strays:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(pid, 0)
+        spare = () if self.spare is None else (self.spare.pid,)
+        reaping.kill_all_children(frozenset((*self.inits, *spare)))
 
     def _tell(self, kind: int, message: dict[str, Any]) -> None:
         """Send the platform a message, or as soon as it takes one: this process has to go on reading what it sends."""
