@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -35,13 +35,13 @@ SCRIPTS = [block for block in PYTHON if not block.file]
 COMMANDS = [line for block in BLOCKS if block.language == "console" for line in block.text.splitlines()]
 
 
-def test_every_fence_is_a_block_that_is_understood():
+def test_every_fence_is_a_block_that_is_understood() -> None:
     assert README.count("\n```") == 2 * len(BLOCKS)
     assert {block.language for block in BLOCKS} == {"python", "console", "text"}
     assert len(TESTS) >= 4
 
 
-def test_what_pypi_shows_of_it_has_the_names_of_files_and_links_that_lead_somewhere():
+def test_what_pypi_shows_of_it_has_the_names_of_files_and_links_that_lead_somewhere() -> None:
     for block in PYTHON:
         if block.file:  # the fence has the name too, which no page shows
             assert f"\n`{block.file}`:\n\n```python {block.file}\n" in README
@@ -56,7 +56,7 @@ def test_what_pypi_shows_of_it_has_the_names_of_files_and_links_that_lead_somewh
 
 
 @pytest.mark.parametrize("block", TESTS, ids=[block.file for block in TESTS])
-def test_a_block_of_tests_passes_beside_the_other_files(pytester, block):
+def test_a_block_of_tests_passes_beside_the_other_files(pytester: pytest.Pytester, block: Any) -> None:
     for other in [block, *(block for block in PYTHON if block.file and block not in TESTS)]:
         path = pytester.path / other.file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def test_a_block_of_tests_passes_beside_the_other_files(pytester, block):
 
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=range(len(SCRIPTS)))
-def test_a_block_without_a_name_is_a_script_that_runs(tmp_path, block):
+def test_a_block_without_a_name_is_a_script_that_runs(tmp_path: Path, block: Any) -> None:
     ran = subprocess.run(
         [sys.executable, *STRICT, "-c", block.text], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
@@ -80,14 +80,14 @@ def test_a_block_without_a_name_is_a_script_that_runs(tmp_path, block):
     assert ran.stdout == "2\n"
 
 
-def test_the_first_command_installs_and_runs_the_examples_and_the_second_the_tests_and_ci_runs_both():
+def test_the_first_command_installs_and_runs_the_examples_and_the_second_the_tests_and_ci_runs_both() -> None:
     assert COMMANDS[:2] == ["pip install -e '.[dev]' && pytest examples", "pytest"]
     script = (ROOT / ".ci" / "run").read_text()
     assert COMMANDS[0] in script
     assert re.search(r"^\s*pytest$", script, re.MULTILINE)
 
 
-def test_the_settings_and_fixtures_and_options_are_all_described():
+def test_the_settings_and_fixtures_and_options_are_all_described() -> None:
     from dataclasses import fields
 
     from pytest_scf.platform.settings import Settings
@@ -100,7 +100,7 @@ def test_the_settings_and_fixtures_and_options_are_all_described():
         assert f"`{choice.ini}`" in README
 
 
-def test_the_arguments_of_deploy_are_described_with_their_defaults():
+def test_the_arguments_of_deploy_are_described_with_their_defaults() -> None:
     import inspect
 
     from pytest_scf import ScfRuntime
@@ -114,7 +114,7 @@ def test_the_arguments_of_deploy_are_described_with_their_defaults():
             assert row[1].strip("`") == str(parameter.default)
 
 
-def test_the_command_that_serves_is_one_that_runs(tmp_path):
+def test_the_command_that_serves_is_one_that_runs(tmp_path: Path) -> None:
     (command,) = [line for line in COMMANDS if line.startswith("python -m pytest_scf ")]
     (tmp_path / "functions" / "worker").mkdir(parents=True)
     (tmp_path / "functions" / "worker" / "index.py").write_text("def main_handler(event, context):\n    return event\n")

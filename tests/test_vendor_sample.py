@@ -7,9 +7,13 @@ It is not part of this project, as it is not ours. To run these tests, write the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pytest_scf import ScfRuntime
 
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "seed" / "samples" / "code"
 
@@ -20,11 +24,11 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(params=["namespaces", "directory"])
-def fn(request, scf_runtime_of):
+def fn(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> Any:
     return scf_runtime_of(request.param).deploy(SAMPLE, handler="index.main_handler", async_run=True)
 
 
-def test_graceful_termination_runs_the_signal_handler_and_finishes(fn):
+def test_graceful_termination_runs_the_signal_handler_and_finishes(fn: Any) -> None:
     event = fn.invoke_async({"job": 7})
     event.wait_for_signal_handler()
     event.terminate(graceful=True)
@@ -37,7 +41,7 @@ def test_graceful_termination_runs_the_signal_handler_and_finishes(fn):
     assert event.logs.platform == ["[PLATFORM] Signal received successfully"]
 
 
-def test_the_kept_instance_serves_the_next_event_and_its_termination(fn):
+def test_the_kept_instance_serves_the_next_event_and_its_termination(fn: Any) -> None:
     for _ in range(2):
         event = fn.invoke_async({})
         event.wait_for_signal_handler()
@@ -46,7 +50,7 @@ def test_the_kept_instance_serves_the_next_event_and_its_termination(fn):
     assert len(fn.instances) == 1
 
 
-def test_forced_termination_repossesses_the_instance(fn):
+def test_forced_termination_repossesses_the_instance(fn: Any) -> None:
     event = fn.invoke_async({})
     event.wait_for_signal_handler()
     event.terminate()

@@ -37,7 +37,7 @@ def call(rt: ScfRuntime) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def create(call) -> Callable[..., None]:
+def create(call: Callable[..., dict[str, Any]]) -> Callable[..., None]:
     """Create the function ``worker``, which returns a text, its environment and its context."""
 
     def create(text: str = "one", **params: Any) -> None:
@@ -48,7 +48,7 @@ def create(call) -> Callable[..., None]:
 
 
 @pytest.fixture
-def run(call) -> Callable[..., Any]:
+def run(call: Callable[..., dict[str, Any]]) -> Callable[..., Any]:
     """Call ``worker``, and give what it returned."""
 
     def run(qualifier: str = "$LATEST", **params: Any) -> Any:
@@ -60,7 +60,9 @@ def run(call) -> Callable[..., Any]:
 
 
 class TestCreating:
-    def test_what_is_created_is_what_runs_and_what_is_told(self, create, call, run):
+    def test_what_is_created_is_what_runs_and_what_is_told(
+        self, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         create(
             Description="works",
             MemorySize=256,
@@ -85,24 +87,30 @@ class TestCreating:
         assert told["CodeSize"] == len(ECHO.format(text="one"))
         assert told["Status"] == "Active"
 
-    def test_a_local_directory_is_used_in_place(self, call, run, tmp_path: Path):
+    def test_a_local_directory_is_used_in_place(
+        self, call: Callable[..., dict[str, Any]], run: Callable[..., Any], tmp_path: Path
+    ) -> None:
         (tmp_path / "app.py").write_text(ECHO.format(text="local").replace("main_handler", "go"))
         call("CreateFunction", FunctionName="worker", Code={"LocalPath": str(tmp_path)}, Handler="app.go")
         assert run()[0] == "local"
 
-    def test_asynchronous_execution_has_its_own_limits_and_is_locked(self, create, call):
+    def test_asynchronous_execution_has_its_own_limits_and_is_locked(
+        self, create: Callable[..., None], call: Callable[..., dict[str, Any]]
+    ) -> None:
         create(AsyncRunEnable="TRUE")
         assert call("GetFunction", FunctionName="worker")["Timeout"] == 86400
         with pytest.raises(api_errors.UnknownParameter, match="AsyncRunEnable"):
             call("UpdateFunctionConfiguration", FunctionName="worker", AsyncRunEnable="FALSE")
 
-    def test_what_deploy_makes_is_told_and_the_other_way_round(self, rt, create, call):
+    def test_what_deploy_makes_is_told_and_the_other_way_round(
+        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
+    ) -> None:
         fn = rt.deploy("def main_handler(event, context):\n    return 7\n", name="deployed", memory=512)
         assert call("GetFunction", FunctionName="deployed")["MemorySize"] == fn.config.memory == 512
         create()
         assert {each["FunctionName"] for each in call("ListFunctions")["Functions"]} == {"deployed", "worker"}
 
-    def test_a_web_function(self, rt, call):
+    def test_a_web_function(self, rt: ScfRuntime, call: Callable[..., dict[str, Any]]) -> None:
         bootstrap = "#!/bin/sh\nexec python3 -m http.server 9000 --bind 0.0.0.0\n"
         code = {"ZipFile": zipped(bootstrap, "scf_bootstrap", 0o755)}
         call("CreateFunction", FunctionName="site", Code=code, Type="HTTP")
@@ -159,19 +167,23 @@ class TestCreating:
             ({"Environment": {"Variables": [{"Key": "X"}]}}, api_errors.MissingParameter, "Variables.0.Value"),
         ],
     )
-    def test_what_cannot_be_is_refused_and_nothing_is_made(self, create, call, params, error, message):
+    def test_what_cannot_be_is_refused_and_nothing_is_made(
+        self, create: Callable[..., None], call: Callable[..., dict[str, Any]], params: Any, error: Any, message: str
+    ) -> None:
         with pytest.raises(error, match=message):
             create(**params)
         assert call("ListFunctions")["TotalCount"] == 0
 
-    def test_a_name_that_is_taken(self, create):
+    def test_a_name_that_is_taken(self, create: Callable[..., None]) -> None:
         create()
         with pytest.raises(api_errors.ResourceInUseFunction):
             create()
 
 
 class TestListing:
-    def test_order_page_and_search(self, rt, call, create):
+    def test_order_page_and_search(
+        self, rt: ScfRuntime, call: Callable[..., dict[str, Any]], create: Callable[..., None]
+    ) -> None:
         for name in ("beta", "alpha", "gamma"):
             create(FunctionName=name, Description=f"does {name}")
             rt.clock.advance(seconds=1)
@@ -191,14 +203,16 @@ class TestListing:
 
 
 class TestUpdating:
-    def test_new_events_get_the_new_code_in_new_instances(self, rt, create, call, run):
+    def test_new_events_get_the_new_code_in_new_instances(
+        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         create()
         assert run()[0] == "one"
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="two")))
         assert run()[0] == "two"
         assert len(rt.instances) == 1
 
-    def test_an_event_that_runs_keeps_the_old_code(self, rt, call):
+    def test_an_event_that_runs_keeps_the_old_code(self, rt: ScfRuntime, call: Callable[..., dict[str, Any]]) -> None:
         code = (
             "import signal\nstop = []\nsignal.signal(signal.SIGTERM, lambda *args: stop.append(1))\n"
             "def main_handler(event, context):\n    while event == 'wait' and not stop:\n        signal.pause()\n"
@@ -215,7 +229,9 @@ class TestUpdating:
         event.terminate()
         assert event.instance != rt.events()[0].function.instances[0]
 
-    def test_configuration_is_changed_field_by_field(self, create, call, run):
+    def test_configuration_is_changed_field_by_field(
+        self, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         create(Environment={"Variables": [{"Key": "A", "Value": "1"}]}, MemorySize=256)
         run()
         call("UpdateFunctionConfiguration", FunctionName="worker", Timeout=9, Description="later")
@@ -227,13 +243,17 @@ class TestUpdating:
             call("UpdateFunctionConfiguration", FunctionName="worker", MemorySize=1)
         assert call("GetFunction", FunctionName="worker")["Description"] == "later"
 
-    def test_a_handler_that_is_not_there_fails_when_it_runs(self, create, call):
+    def test_a_handler_that_is_not_there_fails_when_it_runs(
+        self, create: Callable[..., None], call: Callable[..., dict[str, Any]]
+    ) -> None:
         create()
         code = zipped(ECHO.format(text="x"))
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=code, Handler="index.missing")
         assert call("Invoke", FunctionName="worker")["Result"]["InvokeResult"] == 1
 
-    def test_deleted_is_gone(self, rt, create, call, run):
+    def test_deleted_is_gone(
+        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         create()
         run()
         call("DeleteFunction", FunctionName="worker")
@@ -246,13 +266,15 @@ class TestUpdating:
 
 class TestVersionsAndAliases:
     @pytest.fixture
-    def two_versions(self, create, call):
+    def two_versions(self, create: Callable[..., None], call: Callable[..., dict[str, Any]]) -> None:
         create("first", Description="of the function")
         assert call("PublishVersion", FunctionName="worker", Description="v1")["FunctionVersion"] == "1"
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="second")), Publish="TRUE")
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="latest")))
 
-    def test_a_version_is_frozen(self, two_versions, call, run, rt):
+    def test_a_version_is_frozen(
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any], rt: ScfRuntime
+    ) -> None:
         call("UpdateFunctionConfiguration", FunctionName="worker", Timeout=20)
         assert [run(each)[0] for each in ("1", "2", "$LATEST", "1")] == ["first", "second", "latest", "first"]
         _text, environ, context = run("2")
@@ -260,14 +282,16 @@ class TestVersionsAndAliases:
         assert context["time_limit_in_ms"] == 3000
         assert len(rt.instances) == 3
 
-    def test_the_code_of_a_local_directory_is_frozen_too(self, call, run, tmp_path):
+    def test_the_code_of_a_local_directory_is_frozen_too(
+        self, call: Callable[..., dict[str, Any]], run: Callable[..., Any], tmp_path: Path
+    ) -> None:
         (tmp_path / "index.py").write_text(ECHO.format(text="before"))
         call("CreateFunction", FunctionName="worker", Code={"LocalPath": str(tmp_path)})
         call("PublishVersion", FunctionName="worker")
         (tmp_path / "index.py").write_text(ECHO.format(text="after"))
         assert (run("1")[0], run()[0]) == ("before", "after")
 
-    def test_versions_are_listed_and_told(self, two_versions, call):
+    def test_versions_are_listed_and_told(self, two_versions: Any, call: Callable[..., dict[str, Any]]) -> None:
         listed = call("ListVersionByFunction", FunctionName="worker")
         assert listed["FunctionVersion"] == ["$LATEST", "2", "1"]
         assert listed["TotalCount"] == 3
@@ -275,7 +299,9 @@ class TestVersionsAndAliases:
         told = call("GetFunction", FunctionName="worker", Qualifier="1")
         assert (told["FunctionVersion"], told["Description"]) == ("1", "v1")
 
-    def test_an_alias_leads_to_its_version(self, two_versions, call, run):
+    def test_an_alias_leads_to_its_version(
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="1", Description="for all")
         assert run("live")[0] == "first"
         call("UpdateAlias", FunctionName="worker", Name="live", FunctionVersion="2")
@@ -290,7 +316,9 @@ class TestVersionsAndAliases:
             with pytest.raises(api_errors.ResourceNotFoundAlias):
                 call(action, FunctionName="worker", Name="live")
 
-    def test_calls_are_shared_out_by_weight(self, two_versions, call, run):
+    def test_calls_are_shared_out_by_weight(
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         def weigh(weight):
             routing = {"AdditionalVersionWeights": [{"Version": "2", "Weight": weight}]}
             call("UpdateAlias", FunctionName="worker", Name="live", FunctionVersion="1", RoutingConfig=routing)
@@ -305,7 +333,9 @@ class TestVersionsAndAliases:
         assert set(found) == {"first", "second"}
         assert found == [run("live", RoutingKey=f'{{"user": "{number}"}}')[0] for number in range(32)]
 
-    def test_calls_are_sent_by_their_routing_key(self, two_versions, call, run):
+    def test_calls_are_sent_by_their_routing_key(
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         exact = {"Version": "2", "Key": "invoke.headers.User", "Method": "exact", "Expression": "Bill"}
         within = {"Version": "$LATEST", "Key": "Age", "Method": "range", "Expression": "[18, 65)"}
         routing = {"AddtionVersionMatchs": [exact, within]}
@@ -320,7 +350,9 @@ class TestVersionsAndAliases:
             within,
         ]
 
-    def test_the_alias_default_is_there_and_takes_calls_without_a_qualifier(self, two_versions, call, run, rt):
+    def test_the_alias_default_is_there_and_takes_calls_without_a_qualifier(
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any], rt: ScfRuntime
+    ) -> None:
         told = call("GetAlias", FunctionName="worker", Name="$DEFAULT")
         assert (told["FunctionVersion"], told["RoutingConfig"]["AdditionalVersionWeights"]) == ("$LATEST", [])
         assert call("ListAliases", FunctionName="worker")["Aliases"][0]["Name"] == "$DEFAULT"
@@ -337,7 +369,9 @@ class TestVersionsAndAliases:
         (function,) = {invocation.function for invocation in rt.invocations()}
         assert function.invoke().return_value[0] == "first"
 
-    def test_the_alias_default_can_be_neither_made_nor_deleted(self, two_versions, call):
+    def test_the_alias_default_can_be_neither_made_nor_deleted(
+        self, two_versions: Any, call: Callable[..., dict[str, Any]]
+    ) -> None:
         with pytest.raises(api_errors.ResourceInUseAlias):
             call("CreateAlias", FunctionName="worker", Name="$DEFAULT", FunctionVersion="1")
         with pytest.raises(api_errors.FailedOperationDeleteAlias):
@@ -368,17 +402,21 @@ class TestVersionsAndAliases:
             ),
         ],
     )  # fmt: skip
-    def test_an_alias_that_cannot_be(self, two_versions, call, params, error):
+    def test_an_alias_that_cannot_be(
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], params: Any, error: Any
+    ) -> None:
         with pytest.raises(error):
             call("CreateAlias", **{"FunctionName": "worker", "Name": "live", "FunctionVersion": "1", **params})
 
-    def test_an_alias_that_is_there_already(self, two_versions, call):
+    def test_an_alias_that_is_there_already(self, two_versions: Any, call: Callable[..., dict[str, Any]]) -> None:
         for _ in range(1):
             call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="1")
         with pytest.raises(api_errors.ResourceInUseAlias):
             call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="2")
 
-    def test_a_version_is_deleted_unless_an_alias_leads_to_it(self, two_versions, call, run):
+    def test_a_version_is_deleted_unless_an_alias_leads_to_it(
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="2")
         call("DeleteFunction", FunctionName="worker", Qualifier="1")
         with pytest.raises(api_errors.ResourceNotFoundQualifier):
@@ -392,7 +430,9 @@ class TestVersionsAndAliases:
             call("DeleteFunction", FunctionName="worker", Qualifier="$LATEST")
         assert call("PublishVersion", FunctionName="worker")["FunctionVersion"] == "3"
 
-    def test_events_of_a_version_are_listed_by_it(self, rt, create, call):
+    def test_events_of_a_version_are_listed_by_it(
+        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
+    ) -> None:
         create(AsyncRunEnable="TRUE", TraceEnable="TRUE")
         call("PublishVersion", FunctionName="worker")
         for qualifier in ("1", "$LATEST"):
@@ -404,7 +444,7 @@ class TestVersionsAndAliases:
 
 
 class TestNamespaces:
-    def test_from_beginning_to_end(self, call, create):
+    def test_from_beginning_to_end(self, call: Callable[..., dict[str, Any]], create: Callable[..., None]) -> None:
         call("CreateNamespace", Namespace="staging", Description="for trying")
         call("UpdateNamespace", Namespace="staging", Description="to try things")
         listed = call("ListNamespaces")
@@ -425,7 +465,7 @@ class TestNamespaces:
         with pytest.raises(api_errors.ResourceNotFoundNamespace):
             call("UpdateNamespace", Namespace="staging")
 
-    def test_what_cannot_be(self, call):
+    def test_what_cannot_be(self, call: Callable[..., dict[str, Any]]) -> None:
         with pytest.raises(api_errors.InvalidParameterValueNamespace):
             call("CreateNamespace", Namespace="1st")
         with pytest.raises(api_errors.ResourceInUseNamespace):
@@ -435,7 +475,9 @@ class TestNamespaces:
 
 
 class TestHowItIsInvoked:
-    def test_retries_and_ttl(self, rt, create, call):
+    def test_retries_and_ttl(
+        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
+    ) -> None:
         create()
         assert call("GetFunctionEventInvokeConfig", FunctionName="worker")["AsyncTriggerConfig"] == {
             "RetryConfig": [{"RetryNum": 2}],
@@ -457,12 +499,16 @@ class TestHowItIsInvoked:
             ({"RetryConfig": [{"RetryNum": 1}, {"RetryNum": 2}]}, api_errors.InvalidParameterValueAsyncTriggerConfig),
         ],
     )
-    def test_out_of_range(self, create, call, config, error):
+    def test_out_of_range(
+        self, create: Callable[..., None], call: Callable[..., dict[str, Any]], config: Any, error: Any
+    ) -> None:
         create()
         with pytest.raises(error):
             call("UpdateFunctionEventInvokeConfig", FunctionName="worker", AsyncTriggerConfig=config)
 
-    def test_reserved_concurrency_is_memory_for_instances(self, rt, call):
+    def test_reserved_concurrency_is_memory_for_instances(
+        self, rt: ScfRuntime, call: Callable[..., dict[str, Any]]
+    ) -> None:
         stays = "import time\ndef main_handler(event, context):\n    time.sleep(3600)\n"
         fn = rt.deploy(stays, name="stays", async_run=True, memory=128)
         assert call("GetReservedConcurrencyConfig", FunctionName="stays")["ReservedMem"] is None
@@ -480,7 +526,9 @@ class TestHowItIsInvoked:
         with pytest.raises(api_errors.LimitExceededFunctionReservedConcurrencyMemory):
             fn.invoke_async()
 
-    def test_an_idle_instance_of_another_version_makes_room(self, rt, create, call, run):
+    def test_an_idle_instance_of_another_version_makes_room(
+        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
         create("first")
         call("PublishVersion", FunctionName="worker")
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="second")))

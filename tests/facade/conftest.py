@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from pytest_scf import IsolationUnavailable, ScfRuntime
 
 
 @pytest.fixture(params=["namespaces", "directory"])
-def rt(request, tmp_path) -> Iterator[ScfRuntime]:
+def rt(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ScfRuntime]:
     """A runtime without the plugin, at each level of isolation."""
     try:
         runtime = ScfRuntime(isolation=request.param, base_dirs=[tmp_path])

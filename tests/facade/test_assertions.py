@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ def main_handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def ends():
+def ends() -> Iterator[Any]:
     """One event of each end."""
     with ScfRuntime(isolation="directory") as rt:
         echo = rt.deploy("def main_handler(event, context):\n    return event\n", name="echo", async_run=True)
@@ -38,7 +40,7 @@ def ends():
 
 # The module's runtime is made and closed around these tests, not in each.
 @pytest.fixture(autouse=True)
-def nothing_is_left(ends):
+def nothing_is_left(ends: Any) -> None:
     pass
 
 
@@ -48,7 +50,7 @@ def message(check, *args, **options) -> str:
     return str(caught.value)
 
 
-def test_what_holds_passes(ends):
+def test_what_holds_passes(ends: Any) -> None:
     ends["finished"].assert_finished()
     ends["finished"].assert_finished({"a": 1})
     ends["failed"].assert_failed()
@@ -60,7 +62,7 @@ def test_what_holds_passes(ends):
     assert ends["finished"].assert_logged("END RequestId")
 
 
-def test_another_end(ends):
+def test_another_end(ends: Any) -> None:
     text = message(ends["failed"].assert_finished)
     title = f"event {ends['failed'].request_id} of function raising"
     assert text.startswith(
@@ -76,12 +78,12 @@ def test_another_end(ends):
     assert message(ends["aborted"].assert_failed).startswith("ABORTED 499, not FAILED: the user terminated the event")
 
 
-def test_another_value(ends):
+def test_another_value(ends: Any) -> None:
     text = message(ends["finished"].assert_finished, None)
     assert text.startswith("the return value is {'a': 1}, not None\n")
 
 
-def test_still_running(ends):
+def test_still_running(ends: Any) -> None:
     text = message(ends["running"].assert_finished, timeout=0.01)
     assert text.startswith(
         "RUNNING, not FINISHED 200 after 0.01 s: call event.wait() before, with a longer timeout=\nevent "
@@ -93,26 +95,26 @@ def test_still_running(ends):
         assert "call event.wait()" in message(check, timeout=0)
 
 
-def test_not_logged(ends):
+def test_not_logged(ends: Any) -> None:
     text = message(ends["finished"].assert_logged, "nothing")
     assert text.startswith("'nothing' is not in the log; FINISHED 200: the handler returned\n")
     text = message(ends["running"].assert_logged, re.compile("no.*thing"), timeout=0)
     assert text.startswith("'no.*thing' is not in the log after 0 s; RUNNING\n")
 
 
-def test_not_repossessed(ends):
+def test_not_repossessed(ends: Any) -> None:
     assert re.match(
         r"the instance echo-\d+ is idle, not repossessed; FINISHED 200", message(ends["finished"].assert_repossessed)
     )
 
 
 @pytest.mark.parametrize("code", ["439", True, 4.5])
-def test_codes_that_are_none(ends, code):
+def test_codes_that_are_none(ends: Any, code: bool | float | str) -> None:
     with pytest.raises(UsageError, match="assert_failed takes a status code like 439"):
         ends["failed"].assert_failed(code)
 
 
-def test_tracebacks_end_in_the_test(ends):
+def test_tracebacks_end_in_the_test(ends: Any) -> None:
     with pytest.raises(AssertionError) as caught:
         ends["failed"].assert_finished()
     shown = [entry for entry in caught.traceback if not entry.ishidden(caught)]
@@ -121,30 +123,30 @@ def test_tracebacks_end_in_the_test(ends):
 
 
 class TestExplanations:
-    def test_of_a_status(self, ends):
+    def test_of_a_status(self, ends: Any) -> None:
         lines = explain("==", ends["failed"].status, "FINISHED")
         reason = "FAILED 430: the handler raised ZeroDivisionError: division by zero"
         assert lines == ["'FAILED' == 'FINISHED'", reason]
         assert explain("==", "FINISHED", ends["failed"].status)[0] == "'FINISHED' == 'FAILED'"
         assert explain("in", ends["failed"].status, ["A"])[0] == "'FAILED' in ['A']"
 
-    def test_of_a_status_code(self, ends):
+    def test_of_a_status_code(self, ends: Any) -> None:
         assert explain("==", ends["failed"].status_code, 200)[0] == "430 == 200"
 
-    def test_of_both(self, ends):
+    def test_of_both(self, ends: Any) -> None:
         failed = ends["failed"]
         lines = explain("==", (failed.status, failed.status_code), ("ABORTED", 499))
         assert lines[0] == "('FAILED', 430) == ('ABORTED', 499)"
 
-    def test_of_an_event_that_runs(self, ends):
+    def test_of_an_event_that_runs(self, ends: Any) -> None:
         lines = explain("==", ends["running"].status, "FINISHED")
         assert lines[-1] == "The event was RUNNING when it was compared: call event.wait() first."
 
-    def test_of_other_things(self):
+    def test_of_other_things(self) -> None:
         for left, right in [("a", "b"), (1, 2), ((1, 2), [3]), (None, object())]:
             assert explain("==", left, right) is None
 
-    def test_status_and_code_are_plain_values_otherwise(self, ends):
+    def test_status_and_code_are_plain_values_otherwise(self, ends: Any) -> None:
         status, code = ends["failed"].status, ends["failed"].status_code
         assert {status: 1}["FAILED"] == 1
         assert {code: 1}[430] == 1

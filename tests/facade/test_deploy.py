@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ def add(event, context):
     return event + OFFSET
 
 
-def test_every_form_of_source_runs(rt, tmp_path):
+def test_every_form_of_source_runs(rt: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "index.py").write_text(HANDLER)
     (tmp_path / "single.py").write_text(HANDLER)
@@ -38,12 +40,12 @@ def test_every_form_of_source_runs(rt, tmp_path):
     assert fn.invoke(5).return_value == 15
 
 
-def test_tracebacks_of_a_function_name_its_own_lines(rt):
+def test_tracebacks_of_a_function_name_its_own_lines(rt: ScfRuntime) -> None:
     line = add.__code__.co_firstlineno + 1
     assert f'index.py", line {line}, in add' in rt.deploy(add).invoke("text").error["stackTrace"]
 
 
-def test_settings_reach_the_function(rt):
+def test_settings_reach_the_function(rt: ScfRuntime) -> None:
     fn = rt.deploy(
         "import os\ndef main_handler(event, context):\n    return dict(context, A=os.environ['A'])\n",
         name="settings",
@@ -62,7 +64,7 @@ def test_settings_reach_the_function(rt):
     assert repr(fn) == "<Function settings in namespace other>"
 
 
-def test_defaults(rt):
+def test_defaults(rt: ScfRuntime) -> None:
     plain, asynchronous = rt.deploy(HANDLER).config, rt.deploy(HANDLER, async_run=True).config
     assert (plain.timeout, plain.memory, plain.init_timeout, plain.namespace) == (3, 128, 65, "default")
     assert (plain.async_run, plain.trace, plain.max_instances) == (False, True, None)
@@ -80,13 +82,13 @@ def test_defaults(rt):
         ("a" * 100 + ".py", "a" * 54),
     ],
 )
-def test_default_names_are_made_valid(rt, tmp_path, file, name):
+def test_default_names_are_made_valid(rt: ScfRuntime, tmp_path: Path, file: str, name: str) -> None:
     (tmp_path / file).write_text(HANDLER)
     assert rt.deploy(file).name == name
     assert rt.deploy(file).name == name + "-2"
 
 
-def test_a_name_that_is_taken(rt):
+def test_a_name_that_is_taken(rt: ScfRuntime) -> None:
     rt.deploy(HANDLER, name="worker")
     rt.deploy(HANDLER, name="worker", namespace="other")
     with pytest.raises(UsageError, match="there is a function 'worker' in namespace 'default' already"):
@@ -115,7 +117,7 @@ def test_a_name_that_is_taken(rt):
         ({"max_instances": 0}, "max_instances must be an int of at least 1, not 0"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_made(given, said):
+def test_bad_input_is_refused_before_anything_is_made(given: Any, said: str) -> None:
     with ScfRuntime(isolation="directory") as rt:
         with pytest.raises(UsageError) as caught:
             rt.deploy(HANDLER, **given)
@@ -123,7 +125,7 @@ def test_bad_input_is_refused_before_anything_is_made(given, said):
         assert rt.deploy(HANDLER).name == "function"
 
 
-def test_what_was_staged_goes_with_the_runtime(tmp_path):
+def test_what_was_staged_goes_with_the_runtime(tmp_path: Path) -> None:
     with ScfRuntime(isolation="directory") as rt:
         fn = rt.deploy(HANDLER)
         root = fn.config.code_root
@@ -131,7 +133,7 @@ def test_what_was_staged_goes_with_the_runtime(tmp_path):
     assert not root.exists()
 
 
-def test_a_deployed_directory_is_not_written_to_and_stays(rt, tmp_path):
+def test_a_deployed_directory_is_not_written_to_and_stays(rt: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "index.py").write_text(HANDLER)
     rt.deploy("worker").invoke()
@@ -139,7 +141,7 @@ def test_a_deployed_directory_is_not_written_to_and_stays(rt, tmp_path):
     assert [path.name for path in (tmp_path / "worker").iterdir()] == ["index.py"]
 
 
-def test_base_directories_may_be_set_at_any_time(rt, tmp_path):
+def test_base_directories_may_be_set_at_any_time(rt: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "single.py").write_text(HANDLER)
     with pytest.raises(UsageError, match=f"Looked for:\n  {tmp_path}/single.py"):
@@ -148,7 +150,7 @@ def test_base_directories_may_be_set_at_any_time(rt, tmp_path):
     assert isinstance(rt.deploy("single.py"), Function)
 
 
-def test_settings_that_are_none():
+def test_settings_that_are_none() -> None:
     with pytest.raises(UsageError, match="'isolatoin' is not a setting; the settings are isolation, "):
         ScfRuntime(isolatoin="auto")
     with pytest.raises(UsageError, match="isolation must be one of 'auto', 'namespaces', 'directory', not 'chroot'"):

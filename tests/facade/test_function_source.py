@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from pytest_scf.facade.sources import prepare
 
 
 @pytest.fixture
-def module(tmp_path):
+def module(tmp_path: Path) -> Any:
     """Write a module, import it, and give it out."""
 
     def make(text: str, name: str = "test_written"):
@@ -54,7 +55,7 @@ def refusal(function) -> str:
     return str(caught.value)
 
 
-def test_takes_what_is_needed_and_nothing_else(module):
+def test_takes_what_is_needed_and_nothing_else(module: Any) -> None:
     made = module(
         """\
 import json
@@ -103,7 +104,7 @@ def test_something(unused):
     assert names == ["A", "B", "Base", "LIMIT", "NAMES", "TABLE", "Thing", "decorate", "handler", "helper", "paths"]
 
 
-def test_every_statement_stays_on_its_line(module):
+def test_every_statement_stays_on_its_line(module: Any) -> None:
     text = "import time\n\nX = 1\nY = 2\n\n\ndef handler(event, context):\n    return Y\n"
     extracted = extract(module(text).handler)
     lines = extracted.text.split("\n")
@@ -112,12 +113,12 @@ def test_every_statement_stays_on_its_line(module):
     assert lines[0] == lines[2] == ""
 
 
-def test_statements_that_share_a_line_are_taken_together(module):
+def test_statements_that_share_a_line_are_taken_together(module: Any) -> None:
     made = module("A = 1; B = 2\nC = A; D = (\n    B\n); E = 5\ndef handler(event, context):\n    return D\n")
     assert answer(made.handler) == [2, ["A", "B", "C", "D", "E", "handler"]]
 
 
-def test_conditions_loops_and_tries_are_taken_whole(module):
+def test_conditions_loops_and_tries_are_taken_whole(module: Any) -> None:
     made = module(
         """\
 try:
@@ -141,7 +142,7 @@ while (UNUSED := 0):
     assert names == ["TOTAL", "WHY", "fast", "handler", "number"]
 
 
-def test_future_imports_are_kept_and_count(module):
+def test_future_imports_are_kept_and_count(module: Any) -> None:
     made = module(
         '"""Doc."""\nfrom __future__ import annotations\nimport decimal\n\n'
         "def handler(event: decimal.Decimal, context: Missing):\n    return 1\n"
@@ -149,14 +150,14 @@ def test_future_imports_are_kept_and_count(module):
     assert answer(made.handler) == [1, ["annotations", "handler"]]
 
 
-def test_star_imports_are_kept_where_they_may_be_needed(module):
+def test_star_imports_are_kept_where_they_may_be_needed(module: Any) -> None:
     made = module("from math import *\nimport json\ndef handler(event, context, p=pi):\n    return floor(p)\n")
     value, names = answer(made.handler)
     assert value == 3
     assert "json" not in names
 
 
-def test_what_the_compiler_warns_of_is_not_said_again(module):
+def test_what_the_compiler_warns_of_is_not_said_again(module: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = module("def handler(event, context):\n    return '\\d'\n")
@@ -166,12 +167,12 @@ def test_what_the_compiler_warns_of_is_not_said_again(module):
     assert "'\\d'" in extracted.text
 
 
-def test_globals_that_are_written(module):
+def test_globals_that_are_written(module: Any) -> None:
     made = module("COUNT = 0\ndef handler(event, context):\n    global COUNT\n    COUNT += 1\n    return COUNT\n")
     assert answer(made.handler) == [1, ["COUNT", "handler"]]
 
 
-def test_wrapped_functions_keep_their_decorator(module):
+def test_wrapped_functions_keep_their_decorator(module: Any) -> None:
     made = module(
         "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def inner(*a):\n        return 2 * f(*a)\n"
         "    return inner\n@twice\ndef handler(event, context):\n    return 4\n"
@@ -179,7 +180,7 @@ def test_wrapped_functions_keep_their_decorator(module):
     assert answer(made.handler) == [8, ["functools", "handler", "twice"]]
 
 
-def test_text_in_several_lines_and_carriage_returns(module, tmp_path):
+def test_text_in_several_lines_and_carriage_returns(module: Any, tmp_path: Path) -> None:
     file = tmp_path / "test_crlf.py"
     file.write_bytes(b'T = """a\r\n  b"""\r\n\x0c\r\ndef handler(event, context):\r\n    return T\r\n')
     spec = importlib.util.spec_from_file_location("test_crlf", file)
@@ -233,7 +234,7 @@ def generator(event, context):
     yield None
 
 
-def test_a_nested_function_without_local_names():
+def test_a_nested_function_without_local_names() -> None:
     assert answer(nested_handlers()[0], 1) == ["-\none\n  two", ["PREFIX", "annotations", "plain"]]
 
 
@@ -255,26 +256,26 @@ def test_a_nested_function_without_local_names():
     ],
     ids=lambda value: None if isinstance(value, str) else getattr(value, "__name__", "partial"),
 )
-def test_what_cannot_be_extracted(function, said):
+def test_what_cannot_be_extracted(function: Any, said: str) -> None:
     text = refusal(function)
     assert said in text
     assert "deploy takes a function written with def at the top of its module" in text
 
 
-def test_relative_imports_are_refused(module, tmp_path):
+def test_relative_imports_are_refused(module: Any, tmp_path: Path) -> None:
     made = module("if 0:\n    from . import sibling\ndef handler(event, context):\n    return sibling\n")
     assert "relative import from . (test_written.py:2)" in refusal(made.handler)
     made = module("if 0:\n    from . import sibling\ndef handler(event, context):\n    return 5\n")
     assert answer(made.handler)[0] == 5
 
 
-def test_source_that_is_not_there():
+def test_source_that_is_not_there() -> None:
     space: dict = {}
     exec("def handler(event, context): pass", space)
     assert "the source of handler() cannot be read (<string>)" in refusal(space["handler"])
 
 
-def test_source_that_has_changed(module, tmp_path):
+def test_source_that_has_changed(module: Any, tmp_path: Path) -> None:
     made = module("def handler(event, context):\n    return 1\n")
     Path(made.__file__).write_text("# another first line, and more\ndef handler(event, context):\n    return 1\n")
     assert "was the file changed after it was imported?" in refusal(made.handler)
@@ -286,7 +287,7 @@ def main_handler(event, context):
     return PREFIX
 
 
-def test_deployed(tmp_path):
+def test_deployed(tmp_path: Path) -> None:
     def staging():
         (tmp_path / "staging").mkdir()
         return tmp_path / "staging"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def main_handler(event, context):
 """
 
 
-def test_graceful_termination(rt):
+def test_graceful_termination(rt: ScfRuntime) -> None:
     fn = rt.deploy(GRACEFUL, async_run=True)
     event = fn.invoke_async({"job": 7})
     assert event.wait_for_signal_handler() is event
@@ -88,7 +89,7 @@ def test_graceful_termination(rt):
     event.assert_logged("do something")
 
 
-def test_forced_termination(rt):
+def test_forced_termination(rt: ScfRuntime) -> None:
     fn = rt.deploy(STUCK, async_run=True)
     event = fn.invoke_async({})
     event.wait_for_log("job None waits")
@@ -109,7 +110,7 @@ def test_forced_termination(rt):
     event.assert_repossessed()
 
 
-def test_a_signal_before_the_registration_ran(rt):
+def test_a_signal_before_the_registration_ran(rt: ScfRuntime) -> None:
     event = rt.deploy(LATE, async_run=True).invoke_async()
     event.wait_for_log("started")
     event.terminate(graceful=True)
@@ -128,7 +129,7 @@ def late(event, context):
     signal.signal(signal.SIGTERM, print)
 
 
-def test_a_registration_in_a_test_module_is_named_there(rt):
+def test_a_registration_in_a_test_module_is_named_there(rt: ScfRuntime) -> None:
     event = rt.deploy(late, async_run=True).invoke_async()
     event.wait_for_log("started")
     event.terminate(graceful=True)
@@ -137,7 +138,7 @@ def test_a_registration_in_a_test_module_is_named_there(rt):
     assert f"`print` is registered at test_handles.py:{line}, which had not run yet" in event.diagnosis
 
 
-def test_a_registration_that_python_refused(rt):
+def test_a_registration_that_python_refused(rt: ScfRuntime) -> None:
     event = rt.deploy(
         """
         import signal, threading
@@ -156,7 +157,7 @@ def test_a_registration_that_python_refused(rt):
     assert "`print` is registered at index.py:4, in a thread that is not the main one" in event.diagnosis
 
 
-def test_no_signal_handler_at_all_leaves_the_diagnosis_alone(rt):
+def test_no_signal_handler_at_all_leaves_the_diagnosis_alone(rt: ScfRuntime) -> None:
     event = rt.deploy(STUCK, async_run=True).invoke_async()
     event.wait_for_log("waits")
     event.terminate(graceful=True)
@@ -165,7 +166,7 @@ def test_no_signal_handler_at_all_leaves_the_diagnosis_alone(rt):
     assert "had not run yet" not in event.diagnosis
 
 
-def test_synchronous_calls(rt):
+def test_synchronous_calls(rt: ScfRuntime) -> None:
     fn = rt.deploy("def main_handler(event, context):\n    print('é')\n    return event\n")
     result = fn.invoke({"a": [1, None]})
     assert result.return_value == {"a": [1, None]}
@@ -187,7 +188,7 @@ def test_synchronous_calls(rt):
     assert result.instance.function == fn
 
 
-def test_synchronous_calls_that_fail(rt):
+def test_synchronous_calls_that_fail(rt: ScfRuntime) -> None:
     result = rt.deploy("def main_handler(event, context):\n    return event['x']\n").invoke()
     assert result.status_code == 430
     assert result.return_value is None
@@ -196,7 +197,7 @@ def test_synchronous_calls_that_fail(rt):
     assert result.result["InvokeResult"] == 1
 
 
-def test_events_that_are_not_json(rt):
+def test_events_that_are_not_json(rt: ScfRuntime) -> None:
     fn = rt.deploy(STUCK, async_run=True)
     for call in (fn.invoke, fn.invoke_async):
         with pytest.raises(UsageError, match=r"event is \{1\} of type set"):
@@ -204,7 +205,7 @@ def test_events_that_are_not_json(rt):
     assert rt.invocations() == []
 
 
-def test_lists_of_events(rt):
+def test_lists_of_events(rt: ScfRuntime) -> None:
     fn = rt.deploy("def main_handler(event, context):\n    return event\n", async_run=True)
     first = fn.invoke_async(1).wait()
     result = fn.invoke(2)
@@ -219,7 +220,7 @@ def test_lists_of_events(rt):
     assert listed["TotalCount"] == 2
 
 
-def test_times(rt):
+def test_times(rt: ScfRuntime) -> None:
     event = rt.deploy(STUCK, async_run=True).invoke_async()
     assert event.end_time is None
     assert event.start_time.utcoffset() == timedelta(hours=8)
@@ -234,7 +235,7 @@ def test_times(rt):
     assert {line.source for line in event.logs.lines} == {"Platform", "Custom"}
 
 
-def test_handles_stay_readable_when_the_runtime_is_closed(rt):
+def test_handles_stay_readable_when_the_runtime_is_closed(rt: ScfRuntime) -> None:
     fn = rt.deploy(STUCK, async_run=True)
     event = fn.invoke_async({"job": 1})
     event.wait_for_log("job 1 waits")
@@ -253,7 +254,7 @@ def test_handles_stay_readable_when_the_runtime_is_closed(rt):
         fn.invoke()
 
 
-def test_pytest_is_not_needed():
+def test_pytest_is_not_needed() -> None:
     program = (
         "import sys, pytest_scf; pytest_scf.ScfRuntime; print([m for m in sys.modules if 'pytest' in m.split('.')])"
     )
@@ -261,7 +262,7 @@ def test_pytest_is_not_needed():
     assert done.stdout == "[]\n"
 
 
-def test_leaving_the_block_warns_of_what_still_runs():
+def test_leaving_the_block_warns_of_what_still_runs() -> None:
     with pytest.warns(LeftRunningWarning) as caught:
         with ScfRuntime(isolation="directory") as rt:
             event = rt.deploy(STUCK, name="stuck", async_run=True).invoke_async()
@@ -270,7 +271,7 @@ def test_leaving_the_block_warns_of_what_still_runs():
     assert event.status == "ABORTED"
 
 
-def test_an_error_in_the_block_is_not_hidden():
+def test_an_error_in_the_block_is_not_hidden() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         rt = ScfRuntime(isolation="directory")
@@ -281,7 +282,7 @@ def test_an_error_in_the_block_is_not_hidden():
 
 
 class TestWaiting:
-    def test_for_the_end(self, rt):
+    def test_for_the_end(self, rt: ScfRuntime) -> None:
         event = rt.deploy(STUCK, async_run=True).invoke_async()
         event.wait_for_log("waits")
         with pytest.raises(WaitTimeout) as caught:
@@ -293,7 +294,7 @@ class TestWaiting:
         assert isinstance(caught.value, TimeoutError)
         event.terminate()
 
-    def test_for_a_signal_handler(self, rt):
+    def test_for_a_signal_handler(self, rt: ScfRuntime) -> None:
         event = rt.deploy(STUCK, async_run=True).invoke_async()
         event.wait_for_log("waits")
         with pytest.raises(WaitTimeout, match=r"did not register a signal handler for SIGTERM within 0\.01 s"):
@@ -302,7 +303,7 @@ class TestWaiting:
         with pytest.raises(EventEnded, match="a signal handler"):
             event.wait_for_signal_handler()
 
-    def test_for_a_line_of_the_log(self, rt):
+    def test_for_a_line_of_the_log(self, rt: ScfRuntime) -> None:
         event = rt.deploy(STUCK, async_run=True).invoke_async({"job": 42})
         assert event.wait_for_log(r"job (\d+)")[1] == "42"
         assert event.wait_for_log(re.compile("JOB", re.IGNORECASE))[0] == "job"
@@ -315,14 +316,14 @@ class TestWaiting:
             event.wait_for_log("nothing")
         assert event.wait_for_log("END RequestId")
 
-    def test_a_text_stands_for_itself_first(self, rt):
+    def test_a_text_stands_for_itself_first(self, rt: ScfRuntime) -> None:
         event = rt.deploy("def main_handler(e, c):\n    print('a(b [PLATFORM] c+')\n", async_run=True).invoke_async()
         for pattern in ("a(b", "[PLATFORM] c+"):
             assert event.wait_for_log(pattern)[0] == pattern
         event.wait()
 
     @pytest.mark.parametrize("timeout", [None, -1, "3", True, float("nan")])
-    def test_timeouts_that_are_none(self, timeout):
+    def test_timeouts_that_are_none(self, timeout: Any) -> None:
         with ScfRuntime(isolation="directory") as rt:
             event = rt.deploy(GRACEFUL, async_run=True).invoke_async()
             for wait in (event.wait, event.wait_for_signal_handler, lambda t: event.wait_for_log("x", t)):
@@ -331,7 +332,7 @@ class TestWaiting:
             event.terminate()
 
     @pytest.mark.parametrize("pattern", [None, b"x", 5, re.compile(b"x")])
-    def test_patterns_that_are_none(self, pattern):
+    def test_patterns_that_are_none(self, pattern: Any) -> None:
         with ScfRuntime(isolation="directory") as rt:
             event = rt.deploy(GRACEFUL, async_run=True).invoke_async()
             with pytest.raises(UsageError, match="pattern"):
@@ -339,7 +340,7 @@ class TestWaiting:
             event.terminate()
 
 
-def test_terminating_what_cannot_be(rt):
+def test_terminating_what_cannot_be(rt: ScfRuntime) -> None:
     event = rt.deploy("def main_handler(e, c):\n    pass\n", async_run=True).invoke_async().wait()
     with pytest.raises(ApiError) as caught:
         event.terminate()
@@ -354,7 +355,7 @@ def test_terminating_what_cannot_be(rt):
     event.wait()
 
 
-def test_an_invocation_that_waits_for_an_instance(rt):
+def test_an_invocation_that_waits_for_an_instance(rt: ScfRuntime) -> None:
     fn = rt.deploy(STUCK, max_instances=1, timeout=900)
     busy = fn.invoke_async()
     waiting = fn.invoke_async()
@@ -373,14 +374,14 @@ def test_an_invocation_that_waits_for_an_instance(rt):
         (Logs, "event.logs"),
     ],
 )
-def test_handles_are_received(handle, giver):
+def test_handles_are_received(handle: Any, giver: str) -> None:
     with pytest.raises(TypeError, match=f"^{handle.__name__} is received, not constructed: .*{giver}"):
         handle()
     with pytest.raises(TypeError):
         handle("session", record=1)
 
 
-def test_representations(rt):
+def test_representations(rt: ScfRuntime) -> None:
     fn = rt.deploy(STUCK, name="stuck", async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("waits")
@@ -411,7 +412,7 @@ def refuse_namespaces(monkeypatch):
     monkeypatch.setattr(runtime, "_warned_of", set())
 
 
-def test_weaker_isolation_is_said_once(monkeypatch):
+def test_weaker_isolation_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_namespaces(monkeypatch)
     with pytest.warns(IsolationWarning, match=r"refuses namespaces: unshare: refused for this test\. Not isolated"):
         rt = ScfRuntime()
@@ -423,7 +424,7 @@ def test_weaker_isolation_is_said_once(monkeypatch):
         ScfRuntime(isolation="directory").close()
 
 
-def test_weaker_isolation_as_an_error_leaves_nothing(monkeypatch):
+def test_weaker_isolation_as_an_error_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_namespaces(monkeypatch)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

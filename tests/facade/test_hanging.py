@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,14 +67,16 @@ def main_handler(event, context):
 
 
 @pytest.fixture
-def hangs(scf_runtime_of, tmp_path, level, monkeypatch):
+def hangs(
+    scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path, level: Any, monkeypatch: pytest.MonkeyPatch
+) -> Any:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "index.py").write_text(HANGS)
     return scf_runtime_of(level).deploy(tmp_path, timeout=1, name="hangs")
 
 
 @pytest.fixture(params=["namespaces", "directory"])
-def level(request):
+def level(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
@@ -90,7 +94,7 @@ def line_of(text: str) -> int:
         ("deep", "time.sleep", "wait"),
     ],
 )
-def test_the_stack_when_the_time_was_up(hangs, how, line, function):
+def test_the_stack_when_the_time_was_up(hangs: Any, how: str, line: str, function: str) -> None:
     result = hangs.invoke({"how": how})
     assert result.status_code == 433
     assert result.traceback.startswith("Stack at the end (most recent call last):\n  File ")
@@ -107,13 +111,13 @@ def test_the_stack_when_the_time_was_up(hangs, how, line, function):
 
 
 @pytest.mark.parametrize("how", ["blocked", "own", "closed"])
-def test_what_the_code_does_with_signals_and_descriptors_comes_first(hangs, how):
+def test_what_the_code_does_with_signals_and_descriptors_comes_first(hangs: Any, how: str) -> None:
     result = hangs.invoke({"how": how})
     assert (result.status_code, result.traceback) == (433, "")
     assert result.duration < 10_000
 
 
-def test_a_crash_tells_its_stack_in_the_log(hangs):
+def test_a_crash_tells_its_stack_in_the_log(hangs: Any) -> None:
     for how, error, line in (("segfault", "Segmentation fault", "ctypes.string_at"), ("abort", "Aborted", "os.abort")):
         result = hangs.invoke({"how": how})
         assert result.status_code == 439
@@ -123,12 +127,12 @@ def test_a_crash_tells_its_stack_in_the_log(hangs):
     assert (result.status_code, result.traceback, "Fatal" in result.log) == (439, "", False)
 
 
-def test_the_code_sees_nothing_of_it(hangs):
+def test_the_code_sees_nothing_of_it(hangs: Any) -> None:
     assert hangs.invoke({"how": "no way"}).return_value == [True, [0, 1, 2]]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js")
-def test_other_languages_are_killed_without():
+def test_other_languages_are_killed_without() -> None:
     with ScfRuntime(isolation="directory") as runtime:
         code = "exports.main_handler = async () => {\n  while (true);\n};\n"
         result = runtime.deploy(code, runtime="Nodejs18.15", timeout=1).invoke()

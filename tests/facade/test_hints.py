@@ -6,7 +6,9 @@ import json
 import os
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def runtime(functions: Path):
+def runtime(functions: Path) -> Iterator[Any]:
     with ScfRuntime(isolation="directory") as runtime:
         yield runtime
 
@@ -31,7 +33,7 @@ def called(runtime: ScfRuntime, code: str, event: object = None, **options: obje
     return runtime.deploy("functions/worker", **options).invoke({} if event is None else event)
 
 
-def test_a_handler_that_the_module_lacks(runtime):
+def test_a_handler_that_the_module_lacks(runtime: Any) -> None:
     result = called(runtime, "def handler(event, context): pass\n\ndef helper(): pass\n")
     assert result.status_code == 437
     assert (
@@ -39,24 +41,24 @@ def test_a_handler_that_the_module_lacks(runtime):
     )
 
 
-def test_a_module_without_functions(runtime):
+def test_a_module_without_functions(runtime: Any) -> None:
     assert "functions/worker/index.py defines no function" in called(runtime, "X = 1\n").diagnosis
 
 
-def test_an_asynchronous_handler(runtime):
+def test_an_asynchronous_handler(runtime: Any) -> None:
     result = called(runtime, "async def main_handler(event, context):\n    return 1\n")
     assert "main_handler is an `async def`" in result.diagnosis
     assert "asyncio.run(...)" in result.diagnosis
     assert result.traceback == ""
 
 
-def test_a_return_value_that_is_no_json(runtime):
+def test_a_return_value_that_is_no_json(runtime: Any) -> None:
     result = called(runtime, "def main_handler(event, context):\n    return {1}\n")
     assert result.diagnosis.endswith("what the handler returned is, or holds, a set, which JSON cannot say")
 
 
 @pytest.mark.parametrize("where", ["module", "handler"])
-def test_a_missing_variable(runtime, monkeypatch, where):
+def test_a_missing_variable(runtime: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     code = "import os\n\ndef main_handler(event, context):\n    return os.environ['DATABASE_URL']\n"
     if where == "module":
         code = "import os\n\nURL = os.environ['DATABASE_URL']\n\ndef main_handler(event, context): pass\n"
@@ -69,12 +71,12 @@ def test_a_missing_variable(runtime, monkeypatch, where):
     assert "environment" not in called(runtime, "def main_handler(e, c):\n    return e['DATABASE_URL']\n").diagnosis
 
 
-def test_a_breakpoint(runtime):
+def test_a_breakpoint(runtime: Any) -> None:
     result = called(runtime, "def main_handler(event, context):\n    breakpoint()\n    return 1\n")
     assert "a function has no terminal for the debugger that breakpoint() starts" in result.diagnosis
 
 
-def test_an_event_that_is_json_as_text(runtime):
+def test_an_event_that_is_json_as_text(runtime: Any) -> None:
     code = "def main_handler(event, context):\n    return event['a']\n"
     assert "the event was given as a str that holds JSON" in called(runtime, code, json.dumps({"a": 1})).diagnosis
     assert "as a str" not in called(runtime, code, {"b": 1}).diagnosis
@@ -83,14 +85,14 @@ def test_an_event_that_is_json_as_text(runtime):
     assert "as a str" not in called(runtime, "def main_handler(e, c):\n    return e\n", "{}").diagnosis
 
 
-def test_a_syntax_error_has_its_file_and_line(runtime):
+def test_a_syntax_error_has_its_file_and_line(runtime: Any) -> None:
     result = called(runtime, "def main_handler(event, context):\n    x = (1\n    return 1\n")
     assert "functions/worker/index.py cannot be compiled: '(' was never closed (index.py, line 2)" in result.diagnosis
     worker = os.path.abspath("functions/worker/index.py")
     assert result.traceback.startswith(f'  File "{worker}", line 2\n    x = (1\n        ^\nSyntaxError: ')
 
 
-def test_a_time_limit_that_is_the_default(runtime):
+def test_a_time_limit_that_is_the_default(runtime: Any) -> None:
     code = "import time\n\ndef main_handler(event, context):\n    time.sleep(60)\n"
     assert "deploy(..., timeout=SECONDS) allows more" in called(runtime, code, timeout=1).diagnosis
 
@@ -99,20 +101,20 @@ def test_a_time_limit_that_is_the_default(runtime):
     ("given", "meant"),
     [("functions/wroker", "functions/worker"), ("function/worker", "functions/worker"), ("alone", "alone.py")],
 )
-def test_a_path_that_nearly_exists(runtime, functions, given, meant):
+def test_a_path_that_nearly_exists(runtime: Any, functions: Path, given: str, meant: str) -> None:
     (functions / "worker" / "index.py").write_text("")
     (functions.parent / "alone.py").write_text("")
     with pytest.raises(UsageError, match=rf"there is no file or directory '{given}'. Did you mean \S*/{meant}\?"):
         runtime.deploy(given)
 
 
-def test_a_path_that_is_like_none(runtime):
+def test_a_path_that_is_like_none(runtime: Any) -> None:
     with pytest.raises(UsageError) as caught:
         runtime.deploy("nothing/like/it")
     assert "Did you mean" not in str(caught.value)
 
 
-def test_the_traceback_has_the_paths_and_lines_of_the_users_files(runtime, functions):
+def test_the_traceback_has_the_paths_and_lines_of_the_users_files(runtime: Any, functions: Path) -> None:
     code = "def main_handler(event, context):\n    raise ValueError(event)\n"
     (functions / "worker" / "index.py").write_text(code)
     (functions / "single.py").write_text(code)
@@ -149,7 +151,9 @@ app.run(host="0.0.0.0", port=9000, debug={debug})
 
 
 @pytest.mark.parametrize("path", ["", "other"])
-def test_a_server_without_the_route_for_events(scf_runtime_of, functions, path):
+def test_a_server_without_the_route_for_events(
+    scf_runtime_of: Callable[..., ScfRuntime], functions: Path, path: str
+) -> None:
     pytest.importorskip("flask")
     (functions / "app.py").write_text(APP.format(path=path, debug=False))
     runtime = scf_runtime_of("namespaces")
@@ -159,7 +163,7 @@ def test_a_server_without_the_route_for_events(scf_runtime_of, functions, path):
     assert result.diagnosis.count("Not Found") == 1
 
 
-def test_a_server_in_debug_mode(scf_runtime_of, functions):
+def test_a_server_in_debug_mode(scf_runtime_of: Callable[..., ScfRuntime], functions: Path) -> None:
     pytest.importorskip("flask")
     (functions / "app.py").write_text(APP.format(path="event-invoke", debug=True))
     runtime = scf_runtime_of("namespaces")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,15 +10,15 @@ from pytest_scf.facade.payload import encode
 
 
 @pytest.mark.parametrize("event", [None, True, 0, -1.5, "", "é\n\ud800", [], {}, {"a": [{"b": None}]}])
-def test_json_stays_what_it_is(event):
+def test_json_stays_what_it_is(event: Any) -> None:
     assert json.loads(encode(event)) == event
 
 
-def test_a_text_is_a_json_string():
+def test_a_text_is_a_json_string() -> None:
     assert encode('{"a": 1}') == '"{\\"a\\": 1}"'
 
 
-def test_tuples_are_lists():
+def test_tuples_are_lists() -> None:
     assert encode((1, (2,))) == "[1, [2]]"
 
 
@@ -53,7 +54,7 @@ def deep():
     ],
     ids=["bytes", "set", "nan", "infinity", "key", "object", "circular", "deep"],
 )
-def test_what_json_cannot_say(event, said):
+def test_what_json_cannot_say(event: Any, said: str) -> None:
     with pytest.raises(UsageError) as caught:
         encode(event)
     assert said in str(caught.value)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from pytest_scf.facade import registrations
 
 
 @pytest.fixture
-def found(tmp_path):
+def found(tmp_path: Path) -> Any:
     def found(text, name="index.py", **options):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -53,7 +56,7 @@ class Killer:
         ),
     ],
 )
-def test_found(found, text, said):
+def test_found(found: Any, text: Any, said: str) -> None:
     assert found(text) == [said]
 
 
@@ -75,11 +78,11 @@ def test_found(found, text, said):
         "import signal\n" + "(" * 5000 + ")" * 5000,
     ],
 )
-def test_not_found(found, text):
+def test_not_found(found: Any, text: str) -> None:
     assert found(text) == []
 
 
-def test_in_order_and_not_too_many(found):
+def test_in_order_and_not_too_many(found: Any) -> None:
     line = "signal.signal(signal.SIGTERM, f{})\n"
     found("import signal\n" + line.format(1), "lib/b.py")
     found("import signal\n" + line.format(2), "lib/__pycache__/c.py")
@@ -92,13 +95,13 @@ def test_in_order_and_not_too_many(found):
     assert len(found("import signal\n" + line.format(4) * 20, "a.py")) == 5
 
 
-def test_a_copied_file_is_called_by_its_first_name(found, tmp_path):
+def test_a_copied_file_is_called_by_its_first_name(found: Any, tmp_path: Path) -> None:
     assert found(CLASS, origins={"index.py": tmp_path / "test_worker.py"}) == [
         "`stop` is registered at test_worker.py:6"
     ]
 
 
-def test_what_cannot_be_read(found, tmp_path):
+def test_what_cannot_be_read(found: Any, tmp_path: Path) -> None:
     assert registrations.find(tmp_path / "nothing") == []
     (tmp_path / "index.py").symlink_to("index.py")
     (tmp_path / "b.py").write_bytes(b"import signal\n\xff\xfe")
@@ -108,7 +111,7 @@ def test_what_cannot_be_read(found, tmp_path):
     assert registrations.find(tmp_path) == []
 
 
-def test_a_pipe_is_not_opened(tmp_path):
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "index.py")

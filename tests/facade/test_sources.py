@@ -4,6 +4,7 @@ import stat
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ HANDLER = "def main_handler(event, context):\n    return 1\n"
 
 
 @pytest.fixture
-def staged(tmp_path):
+def staged(tmp_path: Path) -> Any:
     """The staging directories that were asked for."""
     made: list[Path] = []
 
@@ -28,7 +29,7 @@ def staged(tmp_path):
 
 
 @pytest.fixture
-def deploy(tmp_path, staged):
+def deploy(tmp_path: Path, staged: Any) -> Any:
     def deploy(source, **options):
         options.setdefault("base_dirs", [tmp_path])
         return prepare(source, staging=staged, **options)
@@ -43,7 +44,7 @@ def refusal(deploy, source, **options) -> str:
 
 
 @pytest.fixture
-def worker(tmp_path):
+def worker(tmp_path: Path) -> Any:
     directory = tmp_path / "functions" / "worker"
     directory.mkdir(parents=True)
     (directory / "index.py").write_text(HANDLER)
@@ -51,7 +52,7 @@ def worker(tmp_path):
 
 
 class TestDirectories:
-    def test_is_used_in_place(self, deploy, worker, staged):
+    def test_is_used_in_place(self, deploy: Any, worker: Any, staged: Any) -> None:
         for source in (worker, str(worker), "functions/worker", Path("functions/worker"), "functions/worker/"):
             prepared = deploy(source)
             assert prepared.code_root == worker
@@ -60,7 +61,7 @@ class TestDirectories:
             assert prepared.default_name == "worker"
         assert staged.made == []
 
-    def test_the_first_base_directory_that_has_it_wins(self, deploy, tmp_path):
+    def test_the_first_base_directory_that_has_it_wins(self, deploy: Any, tmp_path: Path) -> None:
         for base in ("one", "two"):
             (tmp_path / base / "fn").mkdir(parents=True)
             (tmp_path / base / "fn" / "index.py").write_text(HANDLER)
@@ -68,13 +69,15 @@ class TestDirectories:
             tmp_path / "two" / "fn"
         )
 
-    def test_without_base_directories_the_working_directory_counts(self, deploy, worker, monkeypatch):
+    def test_without_base_directories_the_working_directory_counts(
+        self, deploy: Any, worker: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.chdir(worker)
         prepared = deploy(".", base_dirs=[])
         assert prepared.code_root == worker
         assert prepared.default_name == "worker"
 
-    def test_a_link_to_a_directory_keeps_its_name(self, deploy, worker, tmp_path):
+    def test_a_link_to_a_directory_keeps_its_name(self, deploy: Any, worker: Any, tmp_path: Path) -> None:
         (tmp_path / "alias").symlink_to(worker)
         prepared = deploy("alias")
         assert prepared.code_root == worker
@@ -90,44 +93,46 @@ class TestDirectories:
             ("old.pyc", "old.main"),
         ],
     )
-    def test_modules_are_found_as_the_interpreter_would(self, deploy, worker, file, handler):
+    def test_modules_are_found_as_the_interpreter_would(
+        self, deploy: Any, worker: Any, file: str, handler: str
+    ) -> None:
         (worker / file).parent.mkdir(exist_ok=True)
         (worker / file).write_text("")
         assert deploy(worker, handler=handler).handler == handler
 
-    def test_missing_directory_lists_where_was_looked(self, deploy, tmp_path):
+    def test_missing_directory_lists_where_was_looked(self, deploy: Any, tmp_path: Path) -> None:
         text = refusal(deploy, "functions/nothing", base_dirs=[tmp_path / "a", tmp_path / "b", tmp_path / "a"])
         assert "no file or directory 'functions/nothing'" in text
         assert text.count(f"\n  {tmp_path}/a/functions/nothing") == 1
         assert text.count(f"\n  {tmp_path}/b/functions/nothing") == 1
 
-    def test_missing_module_lists_what_is_there(self, deploy, worker):
+    def test_missing_module_lists_what_is_there(self, deploy: Any, worker: Any) -> None:
         text = refusal(deploy, worker, handler="app.run")
         assert f"'app.run' needs app.py, which directory {worker} does not hold; there is: index.py" in text
         assert "did you mean handler='index.run'?" in text
 
-    def test_missing_module_in_an_empty_directory(self, deploy, tmp_path):
+    def test_missing_module_in_an_empty_directory(self, deploy: Any, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         assert "there is: nothing" in refusal(deploy, "empty")
 
-    def test_missing_module_in_a_full_directory(self, deploy, tmp_path):
+    def test_missing_module_in_a_full_directory(self, deploy: Any, tmp_path: Path) -> None:
         (tmp_path / "full").mkdir()
         for number in range(40):
             (tmp_path / "full" / f"m{number:02}.py").touch()
         assert "m11.py and 28 more" in refusal(deploy, "full")
 
-    def test_module_one_directory_further_down(self, deploy, worker):
+    def test_module_one_directory_further_down(self, deploy: Any, worker: Any) -> None:
         assert "it is below worker/: the code root must be that directory itself" in refusal(deploy, worker.parent)
 
     @pytest.mark.parametrize("handler", ["main_handler", "index.", ".x", 5, "index.not-a-name"])
-    def test_handler_without_a_dot(self, deploy, worker, handler):
+    def test_handler_without_a_dot(self, deploy: Any, worker: Any, handler: int | str) -> None:
         text = refusal(deploy, worker, handler=handler)
         assert text.startswith("handler must ")
         assert repr(handler) in text
 
 
 class TestPythonFiles:
-    def test_is_copied_alone(self, deploy, worker, staged):
+    def test_is_copied_alone(self, deploy: Any, worker: Any, staged: Any) -> None:
         (worker / "other.py").touch()
         prepared = deploy(worker / "index.py")
         assert prepared.code_root == staged.made[0]
@@ -136,32 +141,32 @@ class TestPythonFiles:
         assert prepared.origin == worker / "index.py"
         assert prepared.origins == {"index.py": worker / "index.py"}
 
-    def test_the_handler_follows_the_file(self, deploy, tmp_path):
+    def test_the_handler_follows_the_file(self, deploy: Any, tmp_path: Path) -> None:
         (tmp_path / "app.py").write_text(HANDLER)
         assert deploy("app.py").handler == "app.main_handler"
         assert deploy("app.py", handler="app.other").handler == "app.other"
         assert deploy("app.py").default_name == "app"
 
-    def test_a_handler_in_another_file(self, deploy, worker, staged):
+    def test_a_handler_in_another_file(self, deploy: Any, worker: Any, staged: Any) -> None:
         text = refusal(deploy, worker / "index.py", handler="other.main_handler")
         assert "needs a handler 'index.NAME'; got 'other.main_handler'" in text
         assert str(worker) in text
         assert staged.made == []
 
-    def test_a_file_with_dots_in_its_name(self, deploy, tmp_path):
+    def test_a_file_with_dots_in_its_name(self, deploy: Any, tmp_path: Path) -> None:
         (tmp_path / "a.b.py").touch()
         assert "file name with one dot" in refusal(deploy, "a.b.py")
 
 
 class TestText:
-    def test_becomes_index(self, deploy):
+    def test_becomes_index(self, deploy: Any) -> None:
         prepared = deploy(HANDLER)
         assert (prepared.code_root / "index.py").read_text() == HANDLER
         assert prepared.handler == "index.main_handler"
         assert prepared.origin is None
         assert prepared.default_name == "function"
 
-    def test_indented_with_the_code_around_it(self, deploy):
+    def test_indented_with_the_code_around_it(self, deploy: Any) -> None:
         prepared = deploy(
             """
             def other(event, context):
@@ -171,22 +176,22 @@ class TestText:
         )
         assert (prepared.code_root / "index.py").read_text("utf-8") == '\ndef other(event, context):\n    return "é"\n'
 
-    def test_is_written_in_the_encoding_that_it_declares(self, deploy):
+    def test_is_written_in_the_encoding_that_it_declares(self, deploy: Any) -> None:
         prepared = deploy("# -*- coding: latin-1 -*-\nname = 'é'\n")
         assert (prepared.code_root / "index.py").read_bytes() == b"# -*- coding: latin-1 -*-\nname = '\xe9'\n"
 
-    def test_an_encoding_that_cannot_hold_it(self, deploy):
+    def test_an_encoding_that_cannot_hold_it(self, deploy: Any) -> None:
         assert "cannot be written as" in refusal(deploy, "# coding: ascii\nx = 'é'\n")
         assert "cannot be written as" in refusal(deploy, "x = '\ud800'\n")
 
-    def test_a_mistake_in_it_is_the_functions_own_business(self, deploy):
+    def test_a_mistake_in_it_is_the_functions_own_business(self, deploy: Any) -> None:
         assert deploy("def main_handler(:\n").handler == "index.main_handler"
         assert deploy("# coding: no-such-thing\n").handler == "index.main_handler"
 
-    def test_another_module(self, deploy):
+    def test_another_module(self, deploy: Any) -> None:
         assert "so its handler is 'index.NAME'; got 'app.main'" in refusal(deploy, HANDLER, handler="app.main")
 
-    def test_source_text_in_one_line(self, deploy):
+    def test_source_text_in_one_line(self, deploy: Any) -> None:
         assert "needs a line break" in refusal(deploy, "main_handler = print")
 
 
@@ -205,7 +210,7 @@ class TestZips:
         info.external_attr = mode << 16
         return info
 
-    def test_is_unpacked(self, deploy, tmp_path):
+    def test_is_unpacked(self, deploy: Any, tmp_path: Path) -> None:
         path = self.made(
             tmp_path / "code.zip",
             [
@@ -236,7 +241,7 @@ class TestZips:
             ("..\\evil.py", "has a backslash in its name"),
         ],
     )
-    def test_a_name_that_leads_out(self, deploy, tmp_path, staged, name, said):
+    def test_a_name_that_leads_out(self, deploy: Any, tmp_path: Path, staged: Any, name: str, said: str) -> None:
         path = self.made(tmp_path / "code.zip", [("index.py", HANDLER), (name, "evil")])
         text = refusal(deploy, path)
         assert said in text
@@ -251,19 +256,19 @@ class TestZips:
             (stat.S_IFCHR, "is neither a file nor a directory"),
         ],
     )
-    def test_a_link_or_device(self, deploy, tmp_path, staged, kind, said):
+    def test_a_link_or_device(self, deploy: Any, tmp_path: Path, staged: Any, kind: Any, said: str) -> None:
         path = self.made(tmp_path / "code.zip", [("index.py", HANDLER), (self.entry("x", kind | 0o777), "/etc/passwd")])
         text = refusal(deploy, path)
         assert f"'x', which {said}" in text
         assert staged.made == []
 
-    def test_a_link_on_the_way_to_a_file(self, deploy, tmp_path, staged):
+    def test_a_link_on_the_way_to_a_file(self, deploy: Any, tmp_path: Path, staged: Any) -> None:
         path = self.made(
             tmp_path / "code.zip", [(self.entry("lib", stat.S_IFLNK | 0o777), "/tmp"), ("lib/evil.py", "x")]
         )
         assert "'lib', which is a symbolic link" in refusal(deploy, path)
 
-    def test_an_encrypted_entry(self, deploy, tmp_path):
+    def test_an_encrypted_entry(self, deploy: Any, tmp_path: Path) -> None:
         path = self.made(tmp_path / "code.zip", [("index.py", HANDLER)])
         data = bytearray(path.read_bytes())
         central = data.index(b"PK\x01\x02")
@@ -272,28 +277,30 @@ class TestZips:
         path.write_bytes(data)
         assert "is encrypted" in refusal(deploy, path)
 
-    def test_more_than_code_may_take(self, deploy, tmp_path, staged, monkeypatch):
+    def test_more_than_code_may_take(
+        self, deploy: Any, tmp_path: Path, staged: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(facts, "CODE_BYTES", 1000)
         path = self.made(tmp_path / "code.zip", [("index.py", HANDLER), ("data", b"\0" * 1001)])
         assert "code may take 1000 bytes" in refusal(deploy, path)
         assert staged.made == []
 
-    def test_no_zip_at_all(self, deploy, tmp_path):
+    def test_no_zip_at_all(self, deploy: Any, tmp_path: Path) -> None:
         (tmp_path / "code.zip").write_text("hello")
         assert "is not a zip that can be read" in refusal(deploy, "code.zip")
 
-    def test_damaged_content(self, deploy, tmp_path):
+    def test_damaged_content(self, deploy: Any, tmp_path: Path) -> None:
         path = self.made(tmp_path / "code.zip", [("index.py", HANDLER * 50)])
         data = bytearray(path.read_bytes())
         data[45:60] = b"\xff" * 15
         path.write_bytes(data)
         assert "is not a zip that can be read" in refusal(deploy, path)
 
-    def test_a_file_where_another_needs_a_directory(self, deploy, tmp_path):
+    def test_a_file_where_another_needs_a_directory(self, deploy: Any, tmp_path: Path) -> None:
         path = self.made(tmp_path / "code.zip", [("lib", "x"), ("lib/index.py", HANDLER)])
         assert "cannot be unpacked" in refusal(deploy, path)
 
-    def test_the_directory_was_packed_instead_of_its_content(self, deploy, tmp_path):
+    def test_the_directory_was_packed_instead_of_its_content(self, deploy: Any, tmp_path: Path) -> None:
         path = self.made(tmp_path / "code.zip", [("worker/index.py", HANDLER)])
         text = refusal(deploy, path)
         assert f"zip {path} does not hold; there is: worker/" in text
@@ -301,22 +308,22 @@ class TestZips:
 
 
 @pytest.mark.parametrize("source", [None, 5, b"functions/worker", ["a"], {"a": 1}])
-def test_things_that_are_no_source(deploy, source):
+def test_things_that_are_no_source(deploy: Any, source: Any) -> None:
     text = refusal(deploy, source)
     assert "deploy takes a directory, a .py file, a .zip file, source text" in text
     assert f"{source!r} of type {type(source).__name__}" in text
 
 
 @pytest.mark.parametrize("source", ["", "a\0b"])
-def test_paths_that_are_none(deploy, source):
+def test_paths_that_are_none(deploy: Any, source: str) -> None:
     assert f"got {source!r}" in refusal(deploy, source)
 
 
-def test_files_of_another_kind(deploy, tmp_path):
+def test_files_of_another_kind(deploy: Any, tmp_path: Path) -> None:
     (tmp_path / "code.tar").touch()
     assert f"{tmp_path}/code.tar is not something that can be deployed" in refusal(deploy, "code.tar")
 
 
-def test_a_link_that_leads_to_itself(deploy, tmp_path):
+def test_a_link_that_leads_to_itself(deploy: Any, tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     assert "cannot be deployed" in refusal(deploy, "loop")

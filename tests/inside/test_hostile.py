@@ -8,6 +8,7 @@ import json
 import pickle
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,13 +28,13 @@ _JSON = st.recursive(
 
 
 @given(_JSON)
-def test_any_json_is_a_value_or_refused(data):
+def test_any_json_is_a_value_or_refused(data: Any) -> None:
     with contextlib.suppress(CodecError):
         Codec().decode(json.dumps(data).encode())
 
 
 @given(st.binary())
-def test_any_bytes_are_a_value_or_refused(data):
+def test_any_bytes_are_a_value_or_refused(data: Any) -> None:
     with contextlib.suppress(CodecError):
         Codec().decode(data)
 
@@ -46,7 +47,7 @@ def test_any_bytes_are_a_value_or_refused(data):
         {"$": "exception", "module": "subprocess", "name": "CalledProcessError", "text": "", "args": [], "state": {}},
     ],
 )
-def test_a_name_in_the_data_is_neither_imported_nor_called(form):
+def test_a_name_in_the_data_is_neither_imported_nor_called(form: Any) -> None:
     assert isinstance(Codec().decode(json.dumps(form).encode()), codec.RemoteError)
 
 
@@ -64,12 +65,12 @@ def test_a_name_in_the_data_is_neither_imported_nor_called(form):
         pickle.dumps(ValueError()),
     ],
 )
-def test_broken_data_is_refused(data):
+def test_broken_data_is_refused(data: Any) -> None:
     with pytest.raises(CodecError):
         Codec().decode(data)
 
 
-def test_too_deep_and_too_large_values_are_refused():
+def test_too_deep_and_too_large_values_are_refused() -> None:
     deep: list = []
     for _ in range(200):
         deep = [deep]
@@ -145,7 +146,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ["garbage", "kinds", "huge", "calls", "files", "many", "no descriptor"])
-def test_code_that_speaks_for_the_probe_reaches_nothing(rt: ScfRuntime, attack: str):
+def test_code_that_speaks_for_the_probe_reaches_nothing(rt: ScfRuntime, attack: str) -> None:
     fn = rt.deploy(ATTACK, timeout=120, max_instances=2)
     act = fn.stub("index.act")
     act.return_value = None
@@ -156,7 +157,7 @@ def test_code_that_speaks_for_the_probe_reaches_nothing(rt: ScfRuntime, attack: 
     assert act.called
 
 
-def test_an_instance_that_stops_reading_holds_nobody_up(rt: ScfRuntime):
+def test_an_instance_that_stops_reading_holds_nobody_up(rt: ScfRuntime) -> None:
     fn = rt.deploy(
         "import os, signal\n\ndef act():\n    pass\n\n"
         "def main_handler(event, context):\n    act()\n    os.kill(os.getpid(), signal.SIGSTOP)\n",
@@ -174,5 +175,5 @@ def test_an_instance_that_stops_reading_holds_nobody_up(rt: ScfRuntime):
 
 
 @pytest.mark.parametrize("module", [codec, inside, link, stand_ins, targets], ids=lambda module: module.__name__)
-def test_what_runs_inside_is_python_3_6(module):
+def test_what_runs_inside_is_python_3_6(module: Any) -> None:
     ast.parse(Path(module.__file__).read_text(), feature_version=(3, 6))

@@ -25,7 +25,7 @@ def worker(tmp_path: Path) -> Path:
     return directory
 
 
-def test_the_map_of_a_directory(worker: Path, tmp_path: Path):
+def test_the_map_of_a_directory(worker: Path, tmp_path: Path) -> None:
     ran = command(worker, "--event", tmp_path / "event.json", "--html", tmp_path / "map.html")
     assert ran.returncode == 1
     assert "4 failures" in ran.stdout
@@ -39,7 +39,7 @@ def test_the_map_of_a_directory(worker: Path, tmp_path: Path):
     assert "ABORTED 499" in forced.stdout
 
 
-def test_what_cannot_be_is_said(worker: Path, tmp_path: Path):
+def test_what_cannot_be_is_said(worker: Path, tmp_path: Path) -> None:
     for arguments, said in [
         ((tmp_path / "nowhere",), "there is no file or directory"),
         ((worker, "--event", tmp_path / "no.json"), "--event"),

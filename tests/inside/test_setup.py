@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def fake_module() -> None:
     sys.modules["cloud_only"] = module
 
 
-def test_a_function_of_the_tests_module_is_run_before_the_code(rt: ScfRuntime):
+def test_a_function_of_the_tests_module_is_run_before_the_code(rt: ScfRuntime) -> None:
     fn = rt.deploy(SOURCE, setup=fake_module)
     first = fn.invoke()
     assert first.return_value == 43
@@ -39,13 +40,13 @@ def test_a_function_of_the_tests_module_is_run_before_the_code(rt: ScfRuntime):
     assert fn.invoke().return_value == 44
 
 
-def test_a_file_is_run(rt: ScfRuntime, tmp_path: Path):
+def test_a_file_is_run(rt: ScfRuntime, tmp_path: Path) -> None:
     file = tmp_path / "patches.py"
     file.write_text("import sys, types\nsys.modules['cloud_only'] = types.SimpleNamespace(answer=1)\n")
     assert rt.deploy(SOURCE, setup=file).invoke().return_value == 2
 
 
-def test_it_goes_together_with_stand_ins(rt: ScfRuntime):
+def test_it_goes_together_with_stand_ins(rt: ScfRuntime) -> None:
     fn = rt.deploy("def helper():\n    pass\n" + SOURCE.replace("return ", "return helper(), "), setup=fake_module)
     fn.stub("index.helper").return_value = "stood in"
     assert fn.invoke().return_value == ["stood in", 43]
@@ -55,14 +56,14 @@ def broken() -> None:
     raise LookupError("nothing to patch")
 
 
-def test_one_that_fails_ends_the_event_and_says_why(rt: ScfRuntime):
+def test_one_that_fails_ends_the_event_and_says_why(rt: ScfRuntime) -> None:
     result = rt.deploy(SOURCE, setup=broken).invoke()
     assert result.status_code == 443
     assert "LookupError: nothing to patch" in result.error_message
     assert "in broken" in result._event().error["stackTrace"]
 
 
-def test_what_is_no_set_up_is_refused_at_once(scf_runtime_of, tmp_path: Path):
+def test_what_is_no_set_up_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     rt = scf_runtime_of("directory")
     (tmp_path / "wrong.py").write_text("def (\n")
     (tmp_path / "data.txt").write_text("x")
@@ -81,7 +82,7 @@ def test_what_is_no_set_up_is_refused_at_once(scf_runtime_of, tmp_path: Path):
         rt.deploy(tmp_path, runtime="CustomRuntime", setup=fake_module)
 
 
-def test_with_an_interpreter_that_is_not_the_tests(scf_runtime_of):
+def test_with_an_interpreter_that_is_not_the_tests(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("namespaces")
     try:
         fn = rt.deploy(SOURCE, setup=fake_module, python="3.8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def at(text: str) -> str:
     return f"index.py:{line_of(text)}"
 
 
-def test_an_event_is_held_before_a_line(rt: ScfRuntime, worker: Path):
+def test_an_event_is_held_before_a_line(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True)
     event = fn.invoke_async({"job": 7}, stop_at=at("twice = "))
     stop = event.wait_for_stop()
@@ -80,7 +81,7 @@ def test_an_event_is_held_before_a_line(rt: ScfRuntime, worker: Path):
     event.assert_finished(["whole", 6])
 
 
-def test_a_graceful_termination_acts_exactly_there(rt: ScfRuntime, worker: Path):
+def test_a_graceful_termination_acts_exactly_there(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at("done.append") + "#2")
     stop = event.wait_for_stop()
@@ -92,7 +93,7 @@ def test_a_graceful_termination_acts_exactly_there(rt: ScfRuntime, worker: Path)
     fn.invoke_async().assert_finished(["whole", 6])
 
 
-def test_a_forced_termination_acts_exactly_there(rt: ScfRuntime, worker: Path):
+def test_a_forced_termination_acts_exactly_there(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at("done.append"))
     event.wait_for_stop()
@@ -101,7 +102,7 @@ def test_a_forced_termination_acts_exactly_there(rt: ScfRuntime, worker: Path):
     fn.invoke_async().assert_finished(["whole", 6])
 
 
-def test_module_level_code_is_held_too(rt: ScfRuntime, worker: Path):
+def test_module_level_code_is_held_too(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at("ready = True"))
     stop = event.wait_for_stop()
@@ -111,7 +112,7 @@ def test_module_level_code_is_held_too(rt: ScfRuntime, worker: Path):
     event.assert_failed(439)
 
 
-def test_several_lines_each_once(rt: ScfRuntime, worker: Path):
+def test_several_lines_each_once(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=[at("done.append"), at("twice = ") + "#2", at("return twice")])
     found = []
@@ -125,7 +126,7 @@ def test_several_lines_each_once(rt: ScfRuntime, worker: Path):
         event.wait_for_stop()
 
 
-def test_a_thread_of_the_handler_is_held(rt: ScfRuntime, worker: Path):
+def test_a_thread_of_the_handler_is_held(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True)
     event = fn.invoke_async({"thread": True, "count": 0}, stop_at=at("return twice"))
     stop = event.wait_for_stop()
@@ -135,7 +136,7 @@ def test_a_thread_of_the_handler_is_held(rt: ScfRuntime, worker: Path):
     event.assert_finished(["whole", 0])
 
 
-def test_limits_stand_still_meanwhile(rt: ScfRuntime, worker: Path):
+def test_limits_stand_still_meanwhile(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True, timeout=1)
     event = fn.invoke_async(stop_at=at("done.append"))
     stop = event.wait_for_stop()
@@ -145,7 +146,7 @@ def test_limits_stand_still_meanwhile(rt: ScfRuntime, worker: Path):
     event.assert_finished(["whole", 6])
 
 
-def test_the_limit_goes_on_afterwards(scf_runtime_of):
+def test_the_limit_goes_on_afterwards(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     source = "import time\n\ndef main_handler(event, context):\n    time.sleep(0)\n    time.sleep(3600)\n"
     fn = scf_runtime_of("directory").deploy(source, async_run=True, timeout=1)
     event = fn.invoke_async(stop_at="index.py:4")
@@ -153,7 +154,7 @@ def test_the_limit_goes_on_afterwards(scf_runtime_of):
     event.assert_failed(433)
 
 
-def test_a_line_that_is_not_reached(rt: ScfRuntime, worker: Path):
+def test_a_line_that_is_not_reached(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at('return ["stopped"'))
     with pytest.raises(EventEnded, match=r"ended without coming to index\.py:\d+"):
@@ -185,7 +186,9 @@ def test_a_line_that_is_not_reached(rt: ScfRuntime, worker: Path):
         (["index.py:1", 7], "takes lines such as"),
     ],
 )
-def test_what_cannot_be_stopped_at_is_refused_at_once(scf_runtime_of, worker: Path, given: object, said: str):
+def test_what_cannot_be_stopped_at_is_refused_at_once(
+    scf_runtime_of: Callable[..., ScfRuntime], worker: Path, given: object, said: str
+) -> None:
     rt = scf_runtime_of("directory")
     fn = rt.deploy(worker, async_run=True)
     with pytest.raises(UsageError, match=said):
@@ -198,7 +201,7 @@ def in_the_test(event, context):
     return first + 0
 
 
-def test_a_function_of_the_test_is_stopped_by_its_lines_here(rt: ScfRuntime):
+def test_a_function_of_the_test_is_stopped_by_its_lines_here(rt: ScfRuntime) -> None:
     fn = rt.deploy(in_the_test, async_run=True)
     line = in_the_test.__code__.co_firstlineno + 2
     event = fn.invoke_async({"n": 1}, stop_at=f"test_stops.py:{line}")
@@ -211,7 +214,7 @@ def test_a_function_of_the_test_is_stopped_by_its_lines_here(rt: ScfRuntime):
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9", "3.10", "3.12", "3.13"])
-def test_with_other_pythons(scf_runtime_of, worker: Path, version: str):
+def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], worker: Path, version: str) -> None:
     rt = scf_runtime_of("directory")
     try:
         fn = rt.deploy(worker, python=version, async_run=True)
@@ -230,13 +233,13 @@ def test_with_other_pythons(scf_runtime_of, worker: Path, version: str):
         event.wait_for_stop()  # the instance was there already
 
 
-def test_closing_a_runtime_that_is_stopped(rt: ScfRuntime, worker: Path):
+def test_closing_a_runtime_that_is_stopped(rt: ScfRuntime, worker: Path) -> None:
     fn = rt.deploy(worker, async_run=True)
     fn.invoke_async(stop_at=at("done.append")).wait_for_stop()
     rt.close()
 
 
-def test_a_traceback_shows_the_users_frames_alone(rt: ScfRuntime, worker: Path):
+def test_a_traceback_shows_the_users_frames_alone(rt: ScfRuntime, worker: Path) -> None:
     (worker / "index.py").write_text(WORKER.replace("except Stopped", "except OSError"))
     fn = rt.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at("return twice"))

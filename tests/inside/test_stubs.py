@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -61,7 +62,7 @@ def handler(body: str, before: str = "") -> str:
     return f"{before}\n\ndef main_handler(event, context):\n{lines}\n"
 
 
-def test_a_stand_in_answers_and_knows_its_calls(rt: ScfRuntime, uploader: Path):
+def test_a_stand_in_answers_and_knows_its_calls(rt: ScfRuntime, uploader: Path) -> None:
     fn = rt.deploy(uploader)
     assert "no network" in fn.invoke({"key": "k"}).error_message
     put = fn.stub("index.client.put_object")
@@ -76,7 +77,7 @@ def test_a_stand_in_answers_and_knows_its_calls(rt: ScfRuntime, uploader: Path):
     put.assert_called_with(Bucket="bucket", Key="l")
 
 
-def test_a_module_that_the_function_imports_is_patched_before_it_is_used(rt: ScfRuntime, tmp_path: Path):
+def test_a_module_that_the_function_imports_is_patched_before_it_is_used(rt: ScfRuntime, tmp_path: Path) -> None:
     """``from helpers import upload`` gets the stand-in, as it would with a patch that was there before."""
     (tmp_path / "helpers.py").write_text("def upload(name):\n    raise OSError('no network')\n")
     (tmp_path / "index.py").write_text("from helpers import upload\n" + handler("return [upload('a'), FIRST]"))
@@ -88,13 +89,13 @@ def test_a_module_that_the_function_imports_is_patched_before_it_is_used(rt: Scf
     assert fn.invoke().return_value == ["A", "WHILE LOADING"]
 
 
-def test_a_module_that_is_not_the_functions_is_patched_before_the_function_is_loaded(rt: ScfRuntime):
+def test_a_module_that_is_not_the_functions_is_patched_before_the_function_is_loaded(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("return which('ls')", "from shutil import which"))
     fn.stub("shutil.which").return_value = "/nowhere/ls"
     assert fn.invoke().return_value == "/nowhere/ls"
 
 
-def test_a_module_that_is_imported_by_the_handler_is_patched_then(rt: ScfRuntime, tmp_path: Path):
+def test_a_module_that_is_imported_by_the_handler_is_patched_then(rt: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "late.py").write_text("def value():\n    return 1\n")
     (tmp_path / "index.py").write_text(handler("import late\nreturn late.value()"))
     fn = rt.deploy(tmp_path)
@@ -102,7 +103,7 @@ def test_a_module_that_is_imported_by_the_handler_is_patched_then(rt: ScfRuntime
     assert [fn.invoke().return_value for _ in range(2)] == [2, 2]
 
 
-def test_side_effects(rt: ScfRuntime):
+def test_side_effects(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("return get(event)", "def get(key):\n    return None"), async_run=True)
     get = fn.stub("index.get")
     get.side_effect = [1, KeyError("gone"), "last"]
@@ -148,7 +149,7 @@ VALUES = [
 ]
 
 
-def test_values_travel_as_what_they_are(rt: ScfRuntime):
+def test_values_travel_as_what_they_are(rt: ScfRuntime) -> None:
     """Into the test as arguments, and back as what the stand-in gives."""
     source = handler("return all(same(value) for value in values())", "import index\n")
     source = (
@@ -165,7 +166,7 @@ def test_values_travel_as_what_they_are(rt: ScfRuntime):
     assert [type(each) for each in got] == [type(each) for each in VALUES]
 
 
-def test_an_exception_comes_as_what_it_is(rt: ScfRuntime):
+def test_an_exception_comes_as_what_it_is(rt: ScfRuntime) -> None:
     body = """
 try:
     act(ValueError("from inside", 1))
@@ -181,7 +182,7 @@ except json.JSONDecodeError as error:
     assert error.args == ("from inside", 1)
 
 
-def test_an_exception_whose_class_is_not_known_there(rt: ScfRuntime):
+def test_an_exception_whose_class_is_not_known_there(rt: ScfRuntime) -> None:
     class Mine(Exception):
         pass
 
@@ -193,7 +194,7 @@ def test_an_exception_whose_class_is_not_known_there(rt: ScfRuntime):
     assert "of the test" in result.error_message
 
 
-def test_what_cannot_travel_shows_what_it_is_and_can_be_given_back(rt: ScfRuntime):
+def test_what_cannot_travel_shows_what_it_is_and_can_be_given_back(rt: ScfRuntime) -> None:
     body = "thing = Thing()\nreturn keep(thing) is thing"
     fn = rt.deploy(handler(body, "class Thing:\n    pass\ndef keep(thing):\n    pass"))
     keep = fn.stub("index.keep")
@@ -210,7 +211,7 @@ def test_what_cannot_travel_shows_what_it_is_and_can_be_given_back(rt: ScfRuntim
     assert "within the call that it came with" in result.error_message
 
 
-def test_what_cannot_be_given_is_refused_with_what_can(rt: ScfRuntime):
+def test_what_cannot_be_given_is_refused_with_what_can(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("act()", "def act():\n    pass"))
     act = fn.stub("index.act")
     for value in (object(), threading.Lock(), sys):
@@ -225,7 +226,7 @@ def test_what_cannot_be_given_is_refused_with_what_can(rt: ScfRuntime):
     assert "or holds itself" in fn.invoke().error_message
 
 
-def test_the_signature_of_the_original_is_kept(rt: ScfRuntime):
+def test_the_signature_of_the_original_is_kept(rt: ScfRuntime) -> None:
     source = handler("return act(*event['args'], **event['kwargs'])", "def act(a, b=2, *, c):\n    pass")
     fn = rt.deploy(source)
     act = fn.stub("index.act")
@@ -261,7 +262,7 @@ class Client:
 @pytest.mark.parametrize(
     ("name", "autospec"), [("plain", True), ("plain", False), ("static", True), ("of_class", True)]
 )
-def test_methods_of_a_class(rt: ScfRuntime, name: str, autospec: bool):
+def test_methods_of_a_class(rt: ScfRuntime, name: str, autospec: bool) -> None:
     fn = rt.deploy(handler(f"return Client().{name}(7)", METHODS))
     method = fn.stub(f"index.Client.{name}", autospec=autospec)
     method.return_value = "stood in"
@@ -273,7 +274,7 @@ def test_methods_of_a_class(rt: ScfRuntime, name: str, autospec: bool):
         assert method.call_args == mock.call(7)
 
 
-def test_a_class_and_what_it_makes(rt: ScfRuntime):
+def test_a_class_and_what_it_makes(rt: ScfRuntime) -> None:
     body = """
 with Session("x") as session:
     answer = session.get("http://a", timeout=3)
@@ -296,7 +297,7 @@ with Session("x") as session:
     session.get.assert_called_once_with("http://a", timeout=3)
 
 
-def test_an_object_and_its_methods(rt: ScfRuntime, uploader: Path):
+def test_an_object_and_its_methods(rt: ScfRuntime, uploader: Path) -> None:
     fn = rt.deploy(uploader, async_run=True)
     client = fn.stub("index.client")
     client.put_object.return_value = {"ETag": "abc"}
@@ -313,7 +314,7 @@ def test_an_object_and_its_methods(rt: ScfRuntime, uploader: Path):
     assert "has no attribute 'put'" in other.invoke({"key": "k"}).error_message
 
 
-def test_iterators_and_generators(rt: ScfRuntime):
+def test_iterators_and_generators(rt: ScfRuntime) -> None:
     body = "rows = page()\nfirst = next(iter(rows))\nreturn [first, list(rows)]"
     fn = rt.deploy(handler(body, "def page():\n    yield 1"))
     page = fn.stub("index.page")
@@ -366,7 +367,7 @@ def main_handler(event, context):
 """
 
 
-def test_coroutine_functions_leave_the_loop_running(rt: ScfRuntime):
+def test_coroutine_functions_leave_the_loop_running(rt: ScfRuntime) -> None:
     fn = rt.deploy(COROUTINES, timeout=60)
     fetch = fn.stub("index.fetch")
     barrier = threading.Barrier(3)
@@ -384,7 +385,7 @@ def test_coroutine_functions_leave_the_loop_running(rt: ScfRuntime):
     barrier.reset()
 
 
-def test_threads_call_at_once(rt: ScfRuntime):
+def test_threads_call_at_once(rt: ScfRuntime) -> None:
     body = """
 from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor(8) as pool:
@@ -399,7 +400,7 @@ with ThreadPoolExecutor(8) as pool:
     assert len(act.mock_calls) == 200
 
 
-def test_a_forked_child_of_the_handler_calls(rt: ScfRuntime):
+def test_a_forked_child_of_the_handler_calls(rt: ScfRuntime) -> None:
     body = """
 import os
 before = act(0)
@@ -416,7 +417,7 @@ return [before, os.read(reading, 10).decode(), act(2)]
     assert fn.invoke().return_value == [0, "10", 20]
 
 
-def test_a_call_is_held_while_the_event_is_terminated_gracefully(rt: ScfRuntime, uploader: Path):
+def test_a_call_is_held_while_the_event_is_terminated_gracefully(rt: ScfRuntime, uploader: Path) -> None:
     fn = rt.deploy(uploader, async_run=True)
     put, abort = fn.stub("index.client.put_object"), fn.stub("index.client.abort")
     with put.held() as call:
@@ -432,7 +433,7 @@ def test_a_call_is_held_while_the_event_is_terminated_gracefully(rt: ScfRuntime,
     assert "stopping" in event.logs.user
 
 
-def test_a_call_is_held_and_let_go(rt: ScfRuntime, uploader: Path):
+def test_a_call_is_held_and_let_go(rt: ScfRuntime, uploader: Path) -> None:
     """The signal handler returns, and the call goes on, as a system call that is taken up again does."""
     (uploader / "index.py").write_text(UPLOADER.replace("    raise KeyboardInterrupt\n", ""))
     fn = rt.deploy(uploader, async_run=True)
@@ -448,7 +449,7 @@ def test_a_call_is_held_and_let_go(rt: ScfRuntime, uploader: Path):
     fn.invoke_async({"key": "l"}).assert_finished("whole")
 
 
-def test_a_call_is_held_while_the_event_is_terminated_by_force(rt: ScfRuntime, uploader: Path):
+def test_a_call_is_held_while_the_event_is_terminated_by_force(rt: ScfRuntime, uploader: Path) -> None:
     fn = rt.deploy(uploader, async_run=True)
     put = fn.stub("index.client.put_object")
     with put.held() as call:
@@ -460,7 +461,7 @@ def test_a_call_is_held_while_the_event_is_terminated_by_force(rt: ScfRuntime, u
     fn.invoke_async({"key": "k"}).assert_finished("next")
 
 
-def test_a_call_that_does_not_come(rt: ScfRuntime, uploader: Path):
+def test_a_call_that_does_not_come(rt: ScfRuntime, uploader: Path) -> None:
     fn = rt.deploy(uploader)
     put = fn.stub("index.client.put_object")
     with put.held() as call, pytest.raises(WaitTimeout, match=r"nobody called index\.client\.put_object within 0 s"):
@@ -469,7 +470,7 @@ def test_a_call_that_does_not_come(rt: ScfRuntime, uploader: Path):
     assert fn.invoke({"key": "k"}).return_value == "free"
 
 
-def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(rt: ScfRuntime, uploader: Path):
+def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(rt: ScfRuntime, uploader: Path) -> None:
     fn = rt.deploy(uploader, async_run=True)
     put = fn.stub("index.client.put_object")
     with put.held() as call:
@@ -490,7 +491,9 @@ def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(rt: ScfRunt
         ("datetime.datetime.now", r"datetime\.now cannot be replaced .* use a stand-in for a function of yours"),
     ],
 )
-def test_a_target_that_cannot_be_had_says_what_there_is(scf_runtime_of, uploader: Path, target: str, said: str):
+def test_a_target_that_cannot_be_had_says_what_there_is(
+    scf_runtime_of: Callable[..., ScfRuntime], uploader: Path, target: str, said: str
+) -> None:
     fn = scf_runtime_of("directory").deploy(uploader)
     fn.stub(target)
     result = fn.invoke({"key": "k"})
@@ -500,13 +503,15 @@ def test_a_target_that_cannot_be_had_says_what_there_is(scf_runtime_of, uploader
 
 
 @pytest.mark.parametrize("target", ["index", "", "index..x", "index.put-object", ".x", 7, None, b"a.b"])
-def test_what_is_no_target_is_refused_at_once(scf_runtime_of, uploader: Path, target: object):
+def test_what_is_no_target_is_refused_at_once(
+    scf_runtime_of: Callable[..., ScfRuntime], uploader: Path, target: object
+) -> None:
     fn = scf_runtime_of("directory").deploy(uploader)
     with pytest.raises(UsageError, match="a dotted name such as"):
         fn.stub(target)  # type: ignore[arg-type]
 
 
-def test_other_refusals(scf_runtime_of, uploader: Path, tmp_path: Path):
+def test_other_refusals(scf_runtime_of: Callable[..., ScfRuntime], uploader: Path, tmp_path: Path) -> None:
     rt = scf_runtime_of("directory")
     fn = rt.deploy(uploader)
     fn.stub("index.client")
@@ -521,7 +526,7 @@ def test_other_refusals(scf_runtime_of, uploader: Path, tmp_path: Path):
         image.stub("index.x")
 
 
-def test_the_mock_itself_is_out_of_reach_for_the_function(rt: ScfRuntime):
+def test_the_mock_itself_is_out_of_reach_for_the_function(rt: ScfRuntime) -> None:
     """What hostile code tries with a stand-in changes nothing in the test."""
     body = """
 found = []
@@ -539,7 +544,7 @@ return found
     assert isinstance(stub, Stub)
 
 
-def test_a_published_version_has_its_stand_ins_too(rt: ScfRuntime, uploader: Path):
+def test_a_published_version_has_its_stand_ins_too(rt: ScfRuntime, uploader: Path) -> None:
     fn = rt.deploy(uploader)
     rt.api.call("PublishVersion", {"FunctionName": fn.name})
     fn.stub("index.client.put_object").return_value = {"ETag": "v"}
@@ -548,7 +553,7 @@ def test_a_published_version_has_its_stand_ins_too(rt: ScfRuntime, uploader: Pat
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9", "3.10", "3.12", "3.13"])
-def test_with_other_pythons(scf_runtime_of, uploader: Path, version: str):
+def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], uploader: Path, version: str) -> None:
     rt = scf_runtime_of("directory")
     try:
         fn = rt.deploy(uploader, python=version, async_run=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def line_of(source: str, text: str) -> int:
     return next(number for number, line in enumerate(source.splitlines(), 1) if text in line)
 
 
-def test_it_finds_the_moments_that_nobody_saw(rt: ScfRuntime):
+def test_it_finds_the_moments_that_nobody_saw(rt: ScfRuntime) -> None:
     fn = rt.deploy(FAULTY, async_run=True)
     found = fn.termination_map({"count": 3})
     wrong = {moment.name: moment.outcome for moment in found.failures}
@@ -53,7 +54,7 @@ def test_it_finds_the_moments_that_nobody_saw(rt: ScfRuntime):
         found.assert_finished(strict=True)
 
 
-def test_a_function_that_is_ready_at_every_moment(rt: ScfRuntime):
+def test_a_function_that_is_ready_at_every_moment(rt: ScfRuntime) -> None:
     fn = rt.deploy(MENDED, async_run=True)
     found = fn.termination_map({"count": 3})
     found.assert_finished()
@@ -86,7 +87,7 @@ CHECKPOINTS = textwrap.dedent(
 STORE = "def load():\n    pass\n\ndef save(text):\n    pass\n\ndef process(n):\n    pass\n"
 
 
-def test_by_force_what_is_invoked_again_is_compared(rt: ScfRuntime, tmp_path: Path):
+def test_by_force_what_is_invoked_again_is_compared(rt: ScfRuntime, tmp_path: Path) -> None:
     """Each item is processed once, wherever the first run was killed: which it is not, between two of its lines."""
     (tmp_path / "index.py").write_text(CHECKPOINTS)
     (tmp_path / "store.py").write_text(STORE)
@@ -143,7 +144,7 @@ SLEEPER = textwrap.dedent(
 )
 
 
-def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(rt: ScfRuntime):
+def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(rt: ScfRuntime) -> None:
     fn = rt.deploy(SLEEPER, async_run=True)
     found = fn.termination_map({}, record_for=0.7, occurrences="ends", timeout=3)
     blocked = [moment for moment in found.moments if moment.blocked]
@@ -158,7 +159,7 @@ def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(rt: Sc
     assert [moment.outcome for moment in again.moments] == ["FINISHED 200"]
 
 
-def test_instances_that_served_one_moment_change_nothing_for_the_next(rt: ScfRuntime):
+def test_instances_that_served_one_moment_change_nothing_for_the_next(rt: ScfRuntime) -> None:
     """What an earlier event left behind, a registration and a flag, must not make a moment pass."""
     source = textwrap.dedent(
         """\
@@ -186,7 +187,7 @@ def test_instances_that_served_one_moment_change_nothing_for_the_next(rt: ScfRun
     assert dict(outcomes[0])["index.py:9"] == "FINISHED 200"
 
 
-def test_a_moment_that_is_not_reached_again_is_no_success(rt: ScfRuntime):
+def test_a_moment_that_is_not_reached_again_is_no_success(rt: ScfRuntime) -> None:
     fn = rt.deploy(CHOOSER, async_run=True)
     choose = fn.stub("index.choose")
     first = [1]
@@ -199,7 +200,7 @@ def test_a_moment_that_is_not_reached_again_is_no_success(rt: ScfRuntime):
         found.assert_all()
 
 
-def test_occurrences_and_limit_bound_the_moments(scf_runtime_of):
+def test_occurrences_and_limit_bound_the_moments(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     fn = scf_runtime_of("namespaces").deploy(MENDED, async_run=True)
     ends = fn.termination_map({"count": 20}, occurrences="ends")
     line = line_of(MENDED, "done.append")
@@ -230,7 +231,7 @@ def main_handler(event, context):
 """
 
 
-def test_it_can_be_by_log_lines(rt: ScfRuntime):
+def test_it_can_be_by_log_lines(rt: ScfRuntime) -> None:
     fn = rt.deploy(STEPS, async_run=True)
     found = fn.termination_map({}, moments="log")
     assert [moment.source for moment in found.moments] == ["step 0", "step 1", "step 2"]
@@ -238,7 +239,7 @@ def test_it_can_be_by_log_lines(rt: ScfRuntime):
     assert "log:" in str(found)
 
 
-def test_other_functions_by_their_log(scf_runtime_of, tmp_path: Path):
+def test_other_functions_by_their_log(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     rt = scf_runtime_of("namespaces")
     (tmp_path / "app.py").write_text(
         textwrap.dedent(
@@ -269,7 +270,7 @@ def test_other_functions_by_their_log(scf_runtime_of, tmp_path: Path):
     assert found.moments[0].outcome == "ABORTED 499"
 
 
-def test_what_prepare_raises_is_the_moments_failure(scf_runtime_of):
+def test_what_prepare_raises_is_the_moments_failure(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     fn = scf_runtime_of("directory").deploy(MENDED, async_run=True)
 
     def prepare(moment):
@@ -283,7 +284,7 @@ def test_what_prepare_raises_is_the_moments_failure(scf_runtime_of):
     assert isinstance(failure.error, LookupError)
 
 
-def test_a_page_shows_it(scf_runtime_of, tmp_path: Path):
+def test_a_page_shows_it(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     fn = scf_runtime_of("namespaces").deploy(FAULTY.replace('"saved"', '"<saved>"'), async_run=True)
     found = fn.termination_map({"count": 2})
     text = found.write_html(tmp_path / "map.html").read_text()
@@ -294,7 +295,7 @@ def test_a_page_shows_it(scf_runtime_of, tmp_path: Path):
     assert "http" not in text.replace("http-equiv", "")
 
 
-def test_bad_input_is_refused_at_once(scf_runtime_of):
+def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("directory")
     fn = rt.deploy(MENDED, async_run=True)
     for arguments, said in [
@@ -317,7 +318,7 @@ def test_bad_input_is_refused_at_once(scf_runtime_of):
 
 
 @pytest.mark.parametrize("version", ["3.6", "3.8", "3.12", "3.13"])
-def test_with_other_pythons(scf_runtime_of, version: str):
+def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], version: str) -> None:
     rt = scf_runtime_of("namespaces")
     try:
         fn = rt.deploy(FAULTY, python=version, async_run=True)
@@ -330,7 +331,7 @@ def test_with_other_pythons(scf_runtime_of, version: str):
     assert {moment.outcome for moment in found.by_line["index.py", line_of(FAULTY, "done.append")]} == {"FINISHED 200"}
 
 
-def test_what_ends_the_process_at_once_is_recorded_too(rt: ScfRuntime):
+def test_what_ends_the_process_at_once_is_recorded_too(rt: ScfRuntime) -> None:
     source = "import os\n\ndef main_handler(event, context):\n    a = 1\n    b = 2\n    os._exit(3)\n"
     fn = rt.deploy(source, async_run=True)
     found = fn.termination_map({}, graceful=False)

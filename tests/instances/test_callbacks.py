@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from kinds import only
 
+from pytest_scf import ScfRuntime
 from pytest_scf.instances.host import current
 from pytest_scf.instances.process import InstanceProcess
 from pytest_scf.instances.reactor import Reactor
@@ -47,7 +48,12 @@ class Broken:
 
 @only(pidfd=True, start_method="fork")
 @pytest.mark.parametrize("callback", ["on_message", "on_output"])
-def test_a_callback_that_raises_ends_its_instance_and_no_other(open_runtime, monkeypatch, reported, callback):
+def test_a_callback_that_raises_ends_its_instance_and_no_other(
+    open_runtime: Callable[..., ScfRuntime],
+    monkeypatch: pytest.MonkeyPatch,
+    reported: list[BaseException],
+    callback: str,
+) -> None:
     rt = open_runtime()
     other = rt.deploy(HANDLER, async_run=True, timeout=60).invoke_async()
     other.wait_for_log("runs")
@@ -68,7 +74,7 @@ def test_a_callback_that_raises_ends_its_instance_and_no_other(open_runtime, mon
     other.terminate()
 
 
-def test_a_callback_is_not_called_for_a_descriptor_that_another_has_unregistered_meanwhile():
+def test_a_callback_is_not_called_for_a_descriptor_that_another_has_unregistered_meanwhile() -> None:
     import os
     import threading
 

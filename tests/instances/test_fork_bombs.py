@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psutil
 import pytest
 from kinds import only
+
+from pytest_scf import ScfRuntime
 
 BOMBS = """
 import os
@@ -44,7 +48,7 @@ def main_handler(event, context):
 
 @only(level="directory", start_method="fork")
 @pytest.mark.parametrize("bomb", [(1, 0), (8, 0), (0, 50), (4, 20)], ids=str)
-def test_all_processes_of_a_fork_bomb_end(rt, bomb):
+def test_all_processes_of_a_fork_bomb_end(rt: ScfRuntime, bomb: Any) -> None:
     chains, workers = bomb
     fn = rt.deploy(BOMBS, async_run=True, memory=3072, timeout=600)
     event = fn.invoke_async({"chains": chains, "workers": workers})
@@ -56,7 +60,7 @@ def test_all_processes_of_a_fork_bomb_end(rt, bomb):
 
 
 @only(level="directory", start_method="fork", pidfd=True)
-def test_a_fork_bomb_ends_when_its_init_is_killed(rt):
+def test_a_fork_bomb_ends_when_its_init_is_killed(rt: ScfRuntime) -> None:
     fn = rt.deploy(BOMBS, async_run=True, memory=3072, timeout=600)
     event = fn.invoke_async({"chains": 4, "workers": 20})
     other = fn.invoke_async({"chains": 0, "workers": 0})

@@ -7,12 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from kinds import LEVELS, only
 
+from pytest_scf import ScfRuntime
 from pytest_scf.instances.forkserver.zygote import SPARE_NAME
 from pytest_scf.instances.host import current
 
@@ -77,7 +80,9 @@ print(json.dumps(said))
 
 @pytest.mark.parametrize("whom", ["supervisor", "zygote", "both"])
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_fork_server_that_was_killed_takes_all_along_and_is_replaced_at_the_next_launch(tmp_path, need, level, whom):
+def test_a_fork_server_that_was_killed_takes_all_along_and_is_replaced_at_the_next_launch(
+    tmp_path: Path, need: Callable[[str], None], level: Any, whom: str
+) -> None:
     need(level)
     cwd, temporary = tmp_path / "cwd", tmp_path / "tmp"
     cwd.mkdir()
@@ -107,7 +112,7 @@ def test_a_fork_server_that_was_killed_takes_all_along_and_is_replaced_at_the_ne
 
 
 @only(start_method="fork")
-def test_an_init_that_was_killed_takes_its_instance_along_and_no_other(rt):
+def test_an_init_that_was_killed_takes_its_instance_along_and_no_other(rt: ScfRuntime) -> None:
     fn = rt.deploy(DESCENDANTS_AND_ALL, async_run=True)
     event, other = fn.invoke_async({}), fn.invoke_async({})
     for each in (event, other):
@@ -128,7 +133,7 @@ def test_an_init_that_was_killed_takes_its_instance_along_and_no_other(rt):
 
 
 @only(level="directory")
-def test_code_that_kills_its_init_ends_its_own_event_only(rt):
+def test_code_that_kills_its_init_ends_its_own_event_only(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import signal
@@ -149,7 +154,7 @@ def test_code_that_kills_its_init_ends_its_own_event_only(rt):
 
 
 @only(level="directory")
-def test_code_that_stops_its_init_is_terminated_all_the_same(rt):
+def test_code_that_stops_its_init_is_terminated_all_the_same(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import signal
@@ -165,7 +170,7 @@ def test_code_that_stops_its_init_is_terminated_all_the_same(rt):
     event.assert_aborted()
 
 
-def test_code_that_asks_its_init_to_leave_is_not_heard(rt):
+def test_code_that_asks_its_init_to_leave_is_not_heard(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import signal
@@ -180,7 +185,7 @@ def test_code_that_asks_its_init_to_leave_is_not_heard(rt):
     assert len(fn.instances) == 1
 
 
-def test_many_launched_at_once_each_see_their_own_end(rt):
+def test_many_launched_at_once_each_see_their_own_end(rt: ScfRuntime) -> None:
     """What is handed to one must not stay open in another that was launched at the same moment."""
 
     def handler(event, context):
@@ -212,7 +217,7 @@ def new_spare(rt) -> tuple[psutil.Process, psutil.Process]:
 
 
 @only(start_method="fork", pidfd=True)
-def test_an_instance_is_the_spare_and_is_not_called_so_any_more(rt):
+def test_an_instance_is_the_spare_and_is_not_called_so_any_more(rt: ScfRuntime) -> None:
     def handler(event, context):
         with open("/proc/self/comm", encoding="ascii") as comm:
             return comm.read().strip()
@@ -225,7 +230,7 @@ def test_an_instance_is_the_spare_and_is_not_called_so_any_more(rt):
 
 
 @only(start_method="fork", pidfd=True)
-def test_a_spare_whose_init_was_killed_is_replaced(rt):
+def test_a_spare_whose_init_was_killed_is_replaced(rt: ScfRuntime) -> None:
     init, _process = new_spare(rt)
     init.kill()
     init.wait(60)
@@ -234,7 +239,7 @@ def test_a_spare_whose_init_was_killed_is_replaced(rt):
 
 
 @only(start_method="fork", pidfd=True)
-def test_an_event_whose_spare_process_was_killed_says_so_and_the_next_has_another(rt):
+def test_an_event_whose_spare_process_was_killed_says_so_and_the_next_has_another(rt: ScfRuntime) -> None:
     _init, process = new_spare(rt)
     process.kill()
     fn = rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60)
@@ -243,7 +248,7 @@ def test_an_event_whose_spare_process_was_killed_says_so_and_the_next_has_anothe
     assert fn.invoke().return_value == 47
 
 
-def test_the_fork_server_ignores_what_asks_it_to_leave(rt):
+def test_the_fork_server_ignores_what_asks_it_to_leave(rt: ScfRuntime) -> None:
     """As it comes to every process when a job is cancelled: it leaves when the test process does, and not before."""
     host = current()
     assert host is not None
@@ -253,7 +258,7 @@ def test_the_fork_server_ignores_what_asks_it_to_leave(rt):
     assert rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60).invoke().return_value == 47
 
 
-def test_an_interpreter_that_does_not_start_says_why(monkeypatch, tmp_path):
+def test_an_interpreter_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from pytest_scf.errors import ForkServerError
     from pytest_scf.instances.host import Host
 

@@ -8,16 +8,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kinds import only
+
+from pytest_scf import ScfRuntime
 
 # -- processes -----------------------------------------------------------------------------------------------------
 
 
 @only(level="namespaces")
-def test_pids_are_numbered_anew_and_no_process_of_the_host_is_seen(call):
+def test_pids_are_numbered_anew_and_no_process_of_the_host_is_seen(call: Callable[..., Any]) -> None:
     def handler(event, context):
         import os
 
@@ -29,7 +33,7 @@ def test_pids_are_numbered_anew_and_no_process_of_the_host_is_seen(call):
     assert sorted(found["seen"]) == ["1", "2"]
 
 
-def test_the_instance_knows_the_pid_that_its_process_has_for_the_test(rt, call):
+def test_the_instance_knows_the_pid_that_its_process_has_for_the_test(rt: ScfRuntime, call: Callable[..., Any]) -> None:
     def handler(event, context):
         import os
 
@@ -44,7 +48,7 @@ def test_the_instance_knows_the_pid_that_its_process_has_for_the_test(rt, call):
         assert instance.pid == inside
 
 
-def test_the_process_leads_a_session_of_its_own_without_a_terminal(call):
+def test_the_process_leads_a_session_of_its_own_without_a_terminal(call: Callable[..., Any]) -> None:
     def handler(event, context):
         import os
 
@@ -58,7 +62,7 @@ def test_the_process_leads_a_session_of_its_own_without_a_terminal(call):
     assert call(handler) == [True, True, False]
 
 
-def test_orphans_go_to_the_init_which_reaps_them(call):
+def test_orphans_go_to_the_init_which_reaps_them(call: Callable[..., Any]) -> None:
     def handler(event, context):
         import os
 
@@ -84,7 +88,7 @@ def test_orphans_go_to_the_init_which_reaps_them(call):
     assert call(handler) == [True, True]
 
 
-def test_sigterm_ends_the_process_by_default_as_it_is_no_pid_1(rt):
+def test_sigterm_ends_the_process_by_default_as_it_is_no_pid_1(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import signal
@@ -97,7 +101,7 @@ def test_sigterm_ends_the_process_by_default_as_it_is_no_pid_1(rt):
     assert "SIGTERM" in result.diagnosis
 
 
-def test_one_thread_runs_and_it_is_the_main_thread(call):
+def test_one_thread_runs_and_it_is_the_main_thread(call: Callable[..., Any]) -> None:
     def handler(event, context):
         import os
         import threading
@@ -107,7 +111,7 @@ def test_one_thread_runs_and_it_is_the_main_thread(call):
     assert call(handler) == [1, True]
 
 
-def test_no_new_privileges_can_be_had(call):
+def test_no_new_privileges_can_be_had(call: Callable[..., Any]) -> None:
     def handler(event, context):
         return [line.split()[1] for line in open("/proc/self/status") if line.startswith("NoNewPrivs")]
 
@@ -115,7 +119,9 @@ def test_no_new_privileges_can_be_had(call):
 
 
 @only(level="namespaces")
-def test_of_roots_capabilities_only_those_of_a_container_are_left_and_nobody_else_has_any(call):
+def test_of_roots_capabilities_only_those_of_a_container_are_left_and_nobody_else_has_any(
+    call: Callable[..., Any],
+) -> None:
     def handler(event, context):
         import ctypes
 
@@ -137,7 +143,7 @@ def test_of_roots_capabilities_only_those_of_a_container_are_left_and_nobody_els
 
 
 @only(level="namespaces")
-def test_tmp_is_its_own_and_the_test_can_read_it(rt):
+def test_tmp_is_its_own_and_the_test_can_read_it(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
 
@@ -156,7 +162,7 @@ def test_tmp_is_its_own_and_the_test_can_read_it(rt):
     assert not os.path.exists("/tmp/note")
 
 
-def test_tmp_goes_with_the_instance(rt):
+def test_tmp_goes_with_the_instance(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import tempfile
@@ -175,7 +181,7 @@ def test_tmp_goes_with_the_instance(rt):
 
 
 @only(level="namespaces")
-def test_tmp_is_full_at_its_bound(open_runtime):
+def test_tmp_is_full_at_its_bound(open_runtime: Callable[..., ScfRuntime]) -> None:
     def handler(event, context):
         import os
 
@@ -192,7 +198,9 @@ def test_tmp_is_full_at_its_bound(open_runtime):
 
 
 @only(level="directory")
-def test_where_there_are_no_namespaces_the_usual_names_lead_to_a_directory_of_its_own(rt, call):
+def test_where_there_are_no_namespaces_the_usual_names_lead_to_a_directory_of_its_own(
+    rt: ScfRuntime, call: Callable[..., Any]
+) -> None:
     def handler(event, context):
         import os
         import tempfile
@@ -208,7 +216,7 @@ def test_where_there_are_no_namespaces_the_usual_names_lead_to_a_directory_of_it
 
 
 @only(level="directory")
-def test_where_there_are_no_namespaces_a_look_into_the_shared_tmp_is_reported(rt):
+def test_where_there_are_no_namespaces_a_look_into_the_shared_tmp_is_reported(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
 
@@ -220,7 +228,7 @@ def test_where_there_are_no_namespaces_a_look_into_the_shared_tmp_is_reported(rt
 
 
 @only(level="namespaces")
-def test_nothing_but_tmp_can_be_written(rt, call):
+def test_nothing_but_tmp_can_be_written(rt: ScfRuntime, call: Callable[..., Any]) -> None:
     def handler(event, context):
         import os
 
@@ -243,7 +251,7 @@ def test_nothing_but_tmp_can_be_written(rt, call):
 
 
 @only(level="namespaces")
-def test_the_systems_settings_cannot_be_written(call):
+def test_the_systems_settings_cannot_be_written(call: Callable[..., Any]) -> None:
     def handler(event, context):
         try:
             with open("/proc/sys/kernel/core_pattern", "w"):
@@ -254,7 +262,9 @@ def test_the_systems_settings_cannot_be_written(call):
     assert call(handler) in (errno.EROFS, errno.EACCES)
 
 
-def test_code_lies_at_its_place_which_is_the_working_directory_and_first_on_the_search_path(rt, tmp_path):
+def test_code_lies_at_its_place_which_is_the_working_directory_and_first_on_the_search_path(
+    rt: ScfRuntime, tmp_path: Path
+) -> None:
     code = tmp_path / "worker"
     code.mkdir()
     (code / "demo.html").write_text("<p>hello</p>")
@@ -300,7 +310,9 @@ INTERPRETER_BELOW_TMP = """
 
 @pytest.mark.parametrize("by", ["its own name", "a link"])
 @only(pidfd=True)
-def test_interpreter_and_packages_below_tmp_are_still_there(rt, kind, script, by):
+def test_interpreter_and_packages_below_tmp_are_still_there(
+    rt: ScfRuntime, kind: Any, script: Callable[..., Any], by: str
+) -> None:
     """An environment of its own, which finds the packages of the one that runs this."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="environment-") as directory:
         environment = Path(directory, "real")
@@ -364,7 +376,7 @@ WITH_A_SECRET = """
 
 
 @only(pidfd=True)
-def test_nothing_of_the_tests_environment_is_there(rt, kind, script):
+def test_nothing_of_the_tests_environment_is_there(rt: ScfRuntime, kind: Any, script: Callable[..., Any]) -> None:
     names, everything = script(
         WITH_A_SECRET, kind.level, kind.start_method, SECRET_OF_THE_TEST="hush-hush", PYTHONSTARTUP="hush-hush"
     )
@@ -376,7 +388,7 @@ def test_nothing_of_the_tests_environment_is_there(rt, kind, script):
     assert "hush" not in everything
 
 
-def test_standard_streams_are_ordinary(rt):
+def test_standard_streams_are_ordinary(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import subprocess
@@ -407,7 +419,7 @@ def test_standard_streams_are_ordinary(rt):
     ]
 
 
-def test_only_the_runtimes_socket_is_open_beside_the_standard_streams(call):
+def test_only_the_runtimes_socket_is_open_beside_the_standard_streams(call: Callable[..., Any]) -> None:
     def handler(event, context):
         import contextlib
         import os
@@ -424,7 +436,7 @@ def test_only_the_runtimes_socket_is_open_beside_the_standard_streams(call):
     assert list(found.values()) == ["socket"]
 
 
-def test_children_of_a_handler_inherit_the_standard_streams_only(call):
+def test_children_of_a_handler_inherit_the_standard_streams_only(call: Callable[..., Any]) -> None:
     def handler(event, context):
         import subprocess
 
@@ -434,7 +446,7 @@ def test_children_of_a_handler_inherit_the_standard_streams_only(call):
     assert call(handler) == ["0", "1", "2", "3"], "3 is what ls reads the directory by"
 
 
-def test_none_of_our_modules_is_loaded_and_main_is_no_module_of_ours(call, kind):
+def test_none_of_our_modules_is_loaded_and_main_is_no_module_of_ours(call: Callable[..., Any], kind: Any) -> None:
     def handler(event, context):
         import sys
 
@@ -448,7 +460,7 @@ def test_none_of_our_modules_is_loaded_and_main_is_no_module_of_ours(call, kind)
         assert main == []
 
 
-def test_modules_of_our_names_are_the_users_own(rt, tmp_path):
+def test_modules_of_our_names_are_the_users_own(rt: ScfRuntime, tmp_path: Path) -> None:
     code = tmp_path / "worker"
     code.mkdir()
     for name in ("wire", "init", "python", "pytest_scf"):
@@ -511,7 +523,9 @@ print(json.dumps(handler(None, None)))
 
 @pytest.mark.parametrize("started", ["ordinarily", "with signals ignored and blocked"])
 @only(pidfd=True)
-def test_signals_are_those_of_a_fresh_interpreter_however_the_test_was(rt, kind, script, started):
+def test_signals_are_those_of_a_fresh_interpreter_however_the_test_was(
+    rt: ScfRuntime, kind: Any, script: Callable[..., Any], started: str
+) -> None:
     program = FRESH if started == "ordinarily" else HOSTILE
     found = script(IN_AN_INSTANCE, kind.level, kind.start_method, command=(sys.executable, "-c", program))
     fresh = script(IN_A_FRESH_INTERPRETER, command=(sys.executable, "-c", FRESH))

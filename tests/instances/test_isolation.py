@@ -7,13 +7,14 @@ import errno
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psutil
 import pytest
 from kinds import only
 
-from pytest_scf import ApiError
+from pytest_scf import ApiError, ScfRuntime
 from pytest_scf.instances.forkserver.zygote import SPARE_NAME
 
 #: goes on in a child after each of: leaving the session, ignoring SIGTERM, both by way of two forks, being stopped
@@ -91,7 +92,7 @@ def filled(rt, event: object):
 # -- termination ---------------------------------------------------------------------------------------------------
 
 
-def test_a_forced_end_leaves_no_descendant_when_it_returns(rt):
+def test_a_forced_end_leaves_no_descendant_when_it_returns(rt: ScfRuntime) -> None:
     event = filled(rt, "stay")
     processes = below(event)
     assert len(processes) == 8
@@ -102,7 +103,9 @@ def test_a_forced_end_leaves_no_descendant_when_it_returns(rt):
     assert not os.path.lexists(tmp)
 
 
-def test_a_graceful_end_tells_the_users_process_alone_and_the_instance_lives_on_with_what_it_forked(rt):
+def test_a_graceful_end_tells_the_users_process_alone_and_the_instance_lives_on_with_what_it_forked(
+    rt: ScfRuntime,
+) -> None:
     event = filled(rt, "stay")
     processes = below(event)
     event.terminate(graceful=True)
@@ -113,7 +116,7 @@ def test_a_graceful_end_tells_the_users_process_alone_and_the_instance_lives_on_
     assert running(processes) == []
 
 
-def test_an_exceptional_end_after_the_signal_leaves_no_descendant(rt):
+def test_an_exceptional_end_after_the_signal_leaves_no_descendant(rt: ScfRuntime) -> None:
     event = filled(rt, "raise")
     processes = below(event)
     tmp = event.instance.tmp
@@ -125,7 +128,7 @@ def test_an_exceptional_end_after_the_signal_leaves_no_descendant(rt):
     assert not os.path.lexists(tmp)
 
 
-def test_a_process_that_exits_leaves_no_descendant(rt):
+def test_a_process_that_exits_leaves_no_descendant(rt: ScfRuntime) -> None:
     fn = rt.deploy(DESCENDANTS, async_run=True)
     event = fn.invoke_async("exit").wait()
     event.assert_failed(439)
@@ -133,7 +136,7 @@ def test_a_process_that_exits_leaves_no_descendant(rt):
     assert fn.instances == []
 
 
-def test_a_forced_end_catches_up_with_processes_that_keep_forking(rt):
+def test_a_forced_end_catches_up_with_processes_that_keep_forking(rt: ScfRuntime) -> None:
     """Each lives for a moment only, in a session of its own, so no list of them is ever true."""
 
     def handler(event, context):
@@ -160,7 +163,7 @@ def test_a_forced_end_catches_up_with_processes_that_keep_forking(rt):
     assert [child for child in zygote.children(recursive=True) if child.name() != SPARE_NAME] == []
 
 
-def test_terminated_twice_is_refused_and_the_next_event_has_an_instance_of_its_own(rt):
+def test_terminated_twice_is_refused_and_the_next_event_has_an_instance_of_its_own(rt: ScfRuntime) -> None:
     fn = rt.deploy(DESCENDANTS, async_run=True)
     event = fn.invoke_async("stay")
     event.wait_for_log("filled")
@@ -185,7 +188,7 @@ def outside() -> Iterator[str]:
         yield directory
 
 
-def test_links_that_lead_out_of_tmp_are_not_followed_when_it_is_removed(rt, outside):
+def test_links_that_lead_out_of_tmp_are_not_followed_when_it_is_removed(rt: ScfRuntime, outside: str) -> None:
     def handler(event, context):
         import os
         import tempfile
@@ -202,7 +205,7 @@ def test_links_that_lead_out_of_tmp_are_not_followed_when_it_is_removed(rt, outs
     assert os.listdir(outside) == ["kept"]
 
 
-def test_a_tree_deeper_than_a_path_may_be_long_is_removed(rt):
+def test_a_tree_deeper_than_a_path_may_be_long_is_removed(rt: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import tempfile
@@ -222,7 +225,7 @@ def test_a_tree_deeper_than_a_path_may_be_long_is_removed(rt):
 
 
 @only(level="namespaces")
-def test_a_full_tmp_is_full_for_its_own_instance_only(open_runtime):
+def test_a_full_tmp_is_full_for_its_own_instance_only(open_runtime: Callable[..., ScfRuntime]) -> None:
     def handler(event, context):
         try:
             with open("/tmp/file", "wb", buffering=0) as file:
@@ -239,7 +242,7 @@ def test_a_full_tmp_is_full_for_its_own_instance_only(open_runtime):
 
 
 @only(level="namespaces")
-def test_files_of_the_shared_tmp_are_not_there(call, outside):
+def test_files_of_the_shared_tmp_are_not_there(call: Callable[..., Any], outside: str) -> None:
     def handler(event, context):
         import os
 
@@ -263,7 +266,7 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_environment_signals_and_session_are_the_instances_own(hostile, call):
+def test_environment_signals_and_session_are_the_instances_own(hostile: None, call: Callable[..., Any]) -> None:
     def handler(event, context):
         import os
 

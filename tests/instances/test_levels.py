@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +76,9 @@ def lesser(how: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(("how", "reason"), REFUSALS)
-def test_refused_namespaces_are_warned_of_once_and_instances_run_in_directories(script, how, reason):
+def test_refused_namespaces_are_warned_of_once_and_instances_run_in_directories(
+    script: Callable[..., Any], how: Any, reason: Any
+) -> None:
     said = script(SAYS, command=lesser(how))
     assert said["levels"] == ["directory", "directory"]
     ((category, message),) = said["warnings"]
@@ -86,7 +90,9 @@ def test_refused_namespaces_are_warned_of_once_and_instances_run_in_directories(
 
 
 @pytest.mark.parametrize(("how", "reason"), REFUSALS)
-def test_a_test_that_requires_namespaces_is_skipped_with_the_reason(pytester, how, reason):
+def test_a_test_that_requires_namespaces_is_skipped_with_the_reason(
+    pytester: pytest.Pytester, how: Any, reason: Any
+) -> None:
     pytester.makepyfile(TESTS)
     result = pytester.run(*lesser(how), "-m", "pytest", "-p", "no:cacheprovider", "-rs", timeout=120)
     result.assert_outcomes(passed=2, skipped=1, warnings=1)
@@ -94,7 +100,7 @@ def test_a_test_that_requires_namespaces_is_skipped_with_the_reason(pytester, ho
     assert result.stdout.str().count("IsolationWarning: ") == 1
 
 
-def test_root_without_the_capability_gets_namespaces_by_way_of_a_user_namespace(script):
+def test_root_without_the_capability_gets_namespaces_by_way_of_a_user_namespace(script: Callable[..., Any]) -> None:
     if os.geteuid() != 0:
         pytest.skip("it takes root, without capabilities; this is an ordinary user, for whom it is always so")
     said = script(SAYS, command=lesser("root_without_admin"))
@@ -114,7 +120,7 @@ def can_unshare() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_where_the_system_allows_namespaces_they_are_used():
+def test_where_the_system_allows_namespaces_they_are_used() -> None:
     """So that a mistake of ours does not pass for a refusal, and skips half of these tests."""
     if not can_unshare():
         pytest.skip("namespaces are refused here, whoever asks")
@@ -122,12 +128,14 @@ def test_where_the_system_allows_namespaces_they_are_used():
         assert rt.isolation == "namespaces"
 
 
-def test_capabilities_that_are_kept_are_few():
+def test_capabilities_that_are_kept_are_few() -> None:
     assert 21 not in linux.KEPT_CAPABILITIES, "CAP_SYS_ADMIN would allow everything"
     assert 19 not in linux.KEPT_CAPABILITIES, "CAP_SYS_PTRACE reaches into the init"
 
 
-def test_an_interpreter_that_is_called_by_a_roundabout_path_is_found_inside_too(script, tmp_path):
+def test_an_interpreter_that_is_called_by_a_roundabout_path_is_found_inside_too(
+    script: Callable[..., Any], tmp_path: Path
+) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     (tmp_path / "deep").mkdir()  # which an instance does not have below its /tmp
     program = """

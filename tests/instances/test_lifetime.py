@@ -132,31 +132,33 @@ BLOCKED = (
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
-def test_nothing_outlives_a_pytest_ended_by(outlives, level, number):
+def test_nothing_outlives_a_pytest_ended_by(outlives: Callable[..., Seen], level: str, number: Any) -> None:
     seen = outlives(BLOCKED, *pytest_command(level), told="told", signal=number)
     assert seen["status"] == -number
 
 
-def test_nothing_outlives_a_pytest_ended_by_ctrl_c(outlives, level):
+def test_nothing_outlives_a_pytest_ended_by_ctrl_c(outlives: Callable[..., Seen], level: str) -> None:
     seen = outlives(BLOCKED, *pytest_command(level), told="told", signal=signal.SIGINT)
     assert seen["status"] == pytest.ExitCode.INTERRUPTED
     assert seen["output"].count("begun in") == 0
     assert "events left RUNNING" in seen["output"]
 
 
-def test_nothing_outlives_a_worker_that_was_killed_nor_the_one_in_its_place(outlives, level):
+def test_nothing_outlives_a_worker_that_was_killed_nor_the_one_in_its_place(
+    outlives: Callable[..., Seen], level: str
+) -> None:
     seen = outlives(BLOCKED, *pytest_command(level, "-n", "1"), told="told", signal=signal.SIGKILL, to="told")
     assert seen["status"] == pytest.ExitCode.TESTS_FAILED
     assert "worker 'gw0' crashed" in seen["output"]
 
 
-def test_nothing_outlives_a_controller_that_was_killed(outlives, level):
+def test_nothing_outlives_a_controller_that_was_killed(outlives: Callable[..., Seen], level: str) -> None:
     seen = outlives(BLOCKED, *pytest_command(level, "-n", "1"), told="told", signal=signal.SIGKILL)
     assert seen["status"] == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("method", ["signal", "thread"])
-def test_nothing_outlives_a_timeout_by(outlives, level, method):
+def test_nothing_outlives_a_timeout_by(outlives: Callable[..., Seen], level: str, method: str) -> None:
     program = (
         IN_EVERY_STATE
         + f"""
@@ -174,7 +176,7 @@ def test_nothing_outlives_a_timeout_by(outlives, level, method):
     assert "Timeout" in seen["output"]
 
 
-def test_nothing_outlives_an_error_in_a_later_fixtures_setup(outlives, level):
+def test_nothing_outlives_an_error_in_a_later_fixtures_setup(outlives: Callable[..., Seen], level: str) -> None:
     program = (
         IN_EVERY_STATE
         + """
@@ -195,7 +197,7 @@ def test_nothing_outlives_an_error_in_a_later_fixtures_setup(outlives, level):
     assert "1 error" in seen["output"]
 
 
-def test_nothing_outlives_a_process_that_leaves_without_any_clean_up(outlives, level):
+def test_nothing_outlives_a_process_that_leaves_without_any_clean_up(outlives: Callable[..., Seen], level: str) -> None:
     program = (
         IN_EVERY_STATE
         + """
@@ -207,7 +209,9 @@ def test_nothing_outlives_a_process_that_leaves_without_any_clean_up(outlives, l
     assert outlives(program, *pytest_command(level))["status"] == 47
 
 
-def test_a_forked_child_of_the_test_process_does_not_keep_instances_alive(outlives, level):
+def test_a_forked_child_of_the_test_process_does_not_keep_instances_alive(
+    outlives: Callable[..., Seen], level: str
+) -> None:
     program = (
         IN_EVERY_STATE
         + """
@@ -226,7 +230,7 @@ def test_a_forked_child_of_the_test_process_does_not_keep_instances_alive(outliv
     assert seen["status"] == -signal.SIGKILL
 
 
-def test_a_forked_child_that_goes_through_the_tests_end_does_no_harm(outlives, level):
+def test_a_forked_child_that_goes_through_the_tests_end_does_no_harm(outlives: Callable[..., Seen], level: str) -> None:
     program = (
         IN_EVERY_STATE
         + """
@@ -295,7 +299,9 @@ OPENS_AND_CLOSES = """
     [(STARTS_UP, 0.25), (LAUNCHES, 0.4), (OPENS_AND_CLOSES, 1.0)],
     ids=["starts the fork server", "launches instances", "opens and closes runtimes"],
 )
-def test_nothing_outlives_a_process_ended_at_any_moment_while_it(outlives, level, program, span, number, seed):
+def test_nothing_outlives_a_process_ended_at_any_moment_while_it(
+    outlives: Callable[..., Seen], level: str, program: Any, span: float, number: Any, seed: Any
+) -> None:
     delay = random.Random(f"{seed} {number}").uniform(0, span)
     seen = outlives(program, "test_it.py", level, told="told", signal=number, delay=delay)
     assert seen["status"] == -number, seen["output"]
@@ -303,7 +309,9 @@ def test_nothing_outlives_a_process_ended_at_any_moment_while_it(outlives, level
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
-def test_nothing_outlives_a_pytest_ended_at_any_moment_after_its_own_start(outlives, level, number, seed):
+def test_nothing_outlives_a_pytest_ended_at_any_moment_after_its_own_start(
+    outlives: Callable[..., Seen], level: str, number: Any, seed: Any
+) -> None:
     delay = random.Random(f"{seed} {number}").uniform(0, 1.5)
     seen = outlives(BLOCKED, *pytest_command(level), delay=delay, signal=number, environ={})
     assert seen["status"] == -number, seen["output"]

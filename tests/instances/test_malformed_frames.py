@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import resource
+from typing import Any
 
 import pytest
 from kinds import only
 
+from pytest_scf import ScfRuntime
 from pytest_scf.instances.host import current
 from pytest_scf.instances.messages import FrameError, check
 from pytest_scf.runtimes import wire
@@ -57,7 +59,7 @@ MALFORMED = {
 
 @only(level="namespaces", pidfd=True, start_method="fork")
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_frame_ends_its_event_and_is_no_error_of_ours(rt, data):
+def test_a_malformed_frame_ends_its_event_and_is_no_error_of_ours(rt: ScfRuntime, data: Any) -> None:
     fn = rt.deploy(WRITES, async_run=True, timeout=60)
     event = fn.invoke_async({"data": data.hex()}).wait(30)
     assert (event.status, event.status_code) == ("FAILED", 500)
@@ -69,7 +71,7 @@ def test_a_malformed_frame_ends_its_event_and_is_no_error_of_ours(rt, data):
 
 
 @only(pidfd=True, start_method="fork")
-def test_a_frame_of_four_gigabytes_is_refused_with_its_header(rt):
+def test_a_frame_of_four_gigabytes_is_refused_with_its_header(rt: ScfRuntime) -> None:
     header = wire.HEADER.pack(0xFFFFFFFF, wire.RETURNED)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     event = rt.deploy(WRITES, async_run=True, timeout=60).invoke_async({"data": header.hex(), "more": 4000}).wait(30)
@@ -80,7 +82,7 @@ def test_a_frame_of_four_gigabytes_is_refused_with_its_header(rt):
 
 
 @only(pidfd=True, start_method="fork")
-def test_an_answer_that_was_not_asked_for_is_not_taken_for_that_of_a_later_event(rt):
+def test_an_answer_that_was_not_asked_for_is_not_taken_for_that_of_a_later_event(rt: ScfRuntime) -> None:
     forged = wire.frame(wire.RETURNED, MEASURE + b'"forged"') * 2
     fn = rt.deploy(WRITES, async_run=True, timeout=60)
     event = fn.invoke_async({"data": forged.hex()}).wait(30)
@@ -90,7 +92,7 @@ def test_an_answer_that_was_not_asked_for_is_not_taken_for_that_of_a_later_event
     assert fn.invoke_async(None).wait(30).return_value == "answer"
 
 
-def test_what_the_runtimes_send_is_let_pass():
+def test_what_the_runtimes_send_is_let_pass() -> None:
     facts = b'{"type": "E", "message": "", "stack": "", "reason": "handler"}'
     response = wire.pack_message({"status": 200, "reason": "OK", "headers": [["A", "b"]]}, b"\0")
     for kind, body in {
@@ -109,7 +111,7 @@ def test_what_the_runtimes_send_is_let_pass():
     check(wire.SHARED_TMP, b'{"path": "/tmp/a", "operation": "open"}')
 
 
-def test_a_reader_with_limits_takes_what_is_within_them_however_it_comes():
+def test_a_reader_with_limits_takes_what_is_within_them_however_it_comes() -> None:
     limits = {1: 3, 2: 0}
     stream = wire.frame(1, b"abc") + wire.frame(2) + wire.frame(1)
     reader = wire.Reader(limits)

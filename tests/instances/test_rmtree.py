@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +15,7 @@ from pytest_scf.instances.forkserver.rmtree import remove_tree
 
 
 @pytest.fixture
-def tree():
+def tree() -> Iterator[Any]:
     path = tempfile.mkdtemp()
     yield path
     # rm, since nothing of the interpreter's own takes away what is this deep
@@ -20,7 +23,7 @@ def tree():
     subprocess.run(["rm", "-rf", path], check=True)
 
 
-def test_a_tree_deeper_than_recursion_and_than_a_path_may_be_is_removed(tree):
+def test_a_tree_deeper_than_recursion_and_than_a_path_may_be_is_removed(tree: Any) -> None:
     below = os.open(tree, os.O_RDONLY)
     for _ in range(3000):
         os.mkdir("down", dir_fd=below)
@@ -34,7 +37,7 @@ def test_a_tree_deeper_than_recursion_and_than_a_path_may_be_is_removed(tree):
     assert not os.path.lexists(tree)
 
 
-def test_what_its_owner_made_unreadable_is_removed(tree):
+def test_what_its_owner_made_unreadable_is_removed(tree: Any) -> None:
     os.makedirs(f"{tree}/a/b")
     with open(f"{tree}/a/b/file", "w") as file:
         file.write("x")
@@ -44,7 +47,7 @@ def test_what_its_owner_made_unreadable_is_removed(tree):
     assert not os.path.lexists(tree)
 
 
-def test_a_link_is_removed_and_what_it_leads_to_is_not(tree, tmp_path):
+def test_a_link_is_removed_and_what_it_leads_to_is_not(tree: Any, tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("x")
     tmp_path.chmod(0o750)
     os.mkdir(f"{tree}/a")
@@ -58,5 +61,5 @@ def test_a_link_is_removed_and_what_it_leads_to_is_not(tree, tmp_path):
     assert (tmp_path / "kept").exists()
 
 
-def test_a_tree_that_is_not_there_is_no_error(tree):
+def test_a_tree_that_is_not_there_is_no_error(tree: Any) -> None:
     remove_tree(f"{tree}/nowhere")

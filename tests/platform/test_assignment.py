@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
-from pytest_scf import ApiError, ScfError
+from pytest_scf import ApiError, ScfError, ScfRuntime
 
 #: says which of its process's events this is, and by which process; leaves a file behind
 COUNTING = (
@@ -37,7 +38,7 @@ ENDING = (
 # -- reuse -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_idle_instance_is_reused_with_its_globals_and_its_tmp(rt):
+def test_an_idle_instance_is_reused_with_its_globals_and_its_tmp(rt: ScfRuntime) -> None:
     fn = rt.deploy(COUNTING)
     results = [fn.invoke() for _ in range(4)]
     assert [result.return_value[1:] for result in results] == [[1, False], [2, True], [3, True], [4, True]]
@@ -46,19 +47,19 @@ def test_an_idle_instance_is_reused_with_its_globals_and_its_tmp(rt):
     assert (results[0].instance.tmp / "mark").exists()
 
 
-def test_module_level_code_runs_once_per_instance(rt):
+def test_module_level_code_runs_once_per_instance(rt: ScfRuntime) -> None:
     fn = rt.deploy(COUNTING)
     assert ["module level" in fn.invoke().log for _ in range(3)] == [True, False, False]
 
 
-def test_instances_share_neither_globals_nor_tmp(rt):
+def test_instances_share_neither_globals_nor_tmp(rt: ScfRuntime) -> None:
     fn = rt.deploy(COUNTING)
     other = rt.deploy(COUNTING)
     assert fn.invoke().return_value[1:] == other.invoke().return_value[1:] == [1, False]
     assert fn.instances != other.instances
 
 
-def test_while_all_are_busy_an_event_gets_a_new_instance(rt):
+def test_while_all_are_busy_an_event_gets_a_new_instance(rt: ScfRuntime) -> None:
     fn = rt.deploy(ENDING, async_run=True)
     events = [fn.invoke_async("sleep") for _ in range(3)]
     for event in events:
@@ -70,7 +71,7 @@ def test_while_all_are_busy_an_event_gets_a_new_instance(rt):
     assert fn.instances == []
 
 
-def test_an_instance_works_on_one_event_at_a_time(rt):
+def test_an_instance_works_on_one_event_at_a_time(rt: ScfRuntime) -> None:
     source = (
         "import time\n"
         "working = []\n"
@@ -87,7 +88,7 @@ def test_an_instance_works_on_one_event_at_a_time(rt):
         event.assert_finished(True)
 
 
-def test_the_most_recently_used_instance_is_taken_first(scf_runtime):
+def test_the_most_recently_used_instance_is_taken_first(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(ENDING, async_run=True)
     first, second = fn.invoke_async("sleep"), fn.invoke_async("x")
     second.wait()
@@ -96,7 +97,7 @@ def test_the_most_recently_used_instance_is_taken_first(scf_runtime):
     first.terminate()
 
 
-def test_fifty_threads_invoke_at_once_and_each_gets_its_own_answer(rt):
+def test_fifty_threads_invoke_at_once_and_each_gets_its_own_answer(rt: ScfRuntime) -> None:
     fn = rt.deploy(ENDING, timeout=60)
     wrong = []
 
@@ -122,7 +123,7 @@ def test_fifty_threads_invoke_at_once_and_each_gets_its_own_answer(rt):
 
 
 @pytest.mark.parametrize("how", ["raise", "exit", "too much"])
-def test_any_exceptional_end_of_an_asynchronous_execution_repossesses(rt, how):
+def test_any_exceptional_end_of_an_asynchronous_execution_repossesses(rt: ScfRuntime, how: str) -> None:
     fn = rt.deploy(ENDING, async_run=True, memory=256)
     event = fn.invoke_async(how).wait()
     event.assert_repossessed()
@@ -134,14 +135,14 @@ def test_any_exceptional_end_of_an_asynchronous_execution_repossesses(rt, how):
 
 
 @pytest.mark.parametrize(("how", "kept"), [("raise", True), ("too much", True), ("exit", False)])
-def test_a_synchronous_call_keeps_the_instance_unless_the_process_is_gone(rt, how, kept):
+def test_a_synchronous_call_keeps_the_instance_unless_the_process_is_gone(rt: ScfRuntime, how: str, kept: bool) -> None:
     fn = rt.deploy(ENDING, memory=256)
     failed = fn.invoke(how)
     assert failed.return_value is None
     assert (fn.invoke("next").instance == failed.instance) is kept
 
 
-def test_an_idle_instance_that_dies_on_its_own_is_replaced(rt):
+def test_an_idle_instance_that_dies_on_its_own_is_replaced(rt: ScfRuntime) -> None:
     source = (
         "import os, threading, tempfile\n"
         "here = tempfile.gettempdir()\n"
@@ -164,7 +165,7 @@ def test_an_idle_instance_that_dies_on_its_own_is_replaced(rt):
 # -- idle time -------------------------------------------------------------------------------------------------------
 
 
-def test_an_instance_idle_for_long_enough_is_gone_when_the_clock_has_moved(rt):
+def test_an_instance_idle_for_long_enough_is_gone_when_the_clock_has_moved(rt: ScfRuntime) -> None:
     fn = rt.deploy(COUNTING)
     instance = fn.invoke().instance
     tmp = instance.tmp
@@ -179,7 +180,7 @@ def test_an_instance_idle_for_long_enough_is_gone_when_the_clock_has_moved(rt):
     assert fn.invoke().return_value[1:] == [1, False]
 
 
-def test_each_instance_grows_old_on_its_own(scf_runtime_of):
+def test_each_instance_grows_old_on_its_own(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", idle_seconds=100)
     fn = rt.deploy(ENDING, async_run=True)
     long, short = fn.invoke_async("sleep"), fn.invoke_async("x").wait()
@@ -199,7 +200,7 @@ def test_each_instance_grows_old_on_its_own(scf_runtime_of):
         event.terminate()
 
 
-def test_a_busy_instance_is_not_idle_however_far_the_clock_moves(scf_runtime):
+def test_a_busy_instance_is_not_idle_however_far_the_clock_moves(scf_runtime: ScfRuntime) -> None:
     event = scf_runtime.deploy(ENDING, async_run=True).invoke_async("sleep")
     event.wait_for_log("working")
     scf_runtime.clock.advance(days=30)
@@ -208,7 +209,7 @@ def test_a_busy_instance_is_not_idle_however_far_the_clock_moves(scf_runtime):
     event.terminate()
 
 
-def test_without_idle_time_no_instance_is_kept(scf_runtime_of):
+def test_without_idle_time_no_instance_is_kept(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", idle_seconds=0)
     fn = rt.deploy(ENDING)
     for _ in range(20):
@@ -218,7 +219,9 @@ def test_without_idle_time_no_instance_is_kept(scf_runtime_of):
     assert fn.instances == []
 
 
-def test_idle_instances_race_with_invocations_and_no_invocation_is_lost(scf_runtime_of):
+def test_idle_instances_race_with_invocations_and_no_invocation_is_lost(
+    scf_runtime_of: Callable[..., ScfRuntime],
+) -> None:
     rt = scf_runtime_of("auto", idle_seconds=0.002)
     fn = rt.deploy(ENDING, timeout=60)
     assert [fn.invoke(number).return_value for number in range(200)] == list(range(200))
@@ -228,7 +231,9 @@ def test_idle_instances_race_with_invocations_and_no_invocation_is_lost(scf_runt
 
 
 @pytest.mark.parametrize("of_the_function", [True, False])
-def test_beyond_the_most_instances_an_invocation_is_refused_with_432(scf_runtime_of, of_the_function):
+def test_beyond_the_most_instances_an_invocation_is_refused_with_432(
+    scf_runtime_of: Callable[..., ScfRuntime], of_the_function: bool
+) -> None:
     rt = scf_runtime_of("auto", max_instances=100 if of_the_function else 2)
     fn = rt.deploy(ENDING, name="crowded", async_run=True, memory=256, max_instances=2 if of_the_function else None)
     events = [fn.invoke_async("sleep") for _ in range(2)]
@@ -246,7 +251,7 @@ def test_beyond_the_most_instances_an_invocation_is_refused_with_432(scf_runtime
 # -- the queue of asynchronous invocations of functions without asynchronous execution -------------------------------
 
 
-def test_an_asynchronous_invocation_of_an_ordinary_function_waits_for_an_instance(rt):
+def test_an_asynchronous_invocation_of_an_ordinary_function_waits_for_an_instance(rt: ScfRuntime) -> None:
     fn = rt.deploy(COUNTING, max_instances=1)
     events = [fn.invoke_async(number) for number in range(10)]
     values = [event.wait().return_value for event in events]
@@ -257,7 +262,7 @@ def test_an_asynchronous_invocation_of_an_ordinary_function_waits_for_an_instanc
     assert len(rt.invocations()) == 10
 
 
-def test_the_queue_goes_on_when_instances_die(rt):
+def test_the_queue_goes_on_when_instances_die(rt: ScfRuntime) -> None:
     fn = rt.deploy(ENDING, max_instances=2, retry_num=0)
     events = [fn.invoke_async("exit" if number % 2 else number) for number in range(12)]
     codes = [int(event.wait().status_code) for event in events]
@@ -265,7 +270,7 @@ def test_the_queue_goes_on_when_instances_die(rt):
     assert len(fn.instances) <= 2
 
 
-def test_a_synchronous_call_is_refused_while_the_queue_waits(scf_runtime):
+def test_a_synchronous_call_is_refused_while_the_queue_waits(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(ENDING, max_instances=1, timeout=60)
     events = [fn.invoke_async("sleep"), fn.invoke_async("waits")]
     events[0].wait_for_log("working")
@@ -280,7 +285,7 @@ def test_a_synchronous_call_is_refused_while_the_queue_waits(scf_runtime):
 # -- closing ---------------------------------------------------------------------------------------------------------
 
 
-def test_closing_ends_what_runs_and_what_waits(scf_runtime_of):
+def test_closing_ends_what_runs_and_what_waits(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto")
     fn = rt.deploy(ENDING, max_instances=1, timeout=60)
     running, queued = fn.invoke_async("sleep"), fn.invoke_async("waits")
@@ -295,7 +300,7 @@ def test_closing_ends_what_runs_and_what_waits(scf_runtime_of):
         fn.invoke()
 
 
-def test_closing_while_instances_start_leaves_nothing(scf_runtime_of):
+def test_closing_while_instances_start_leaves_nothing(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     for _ in range(10):
         rt = scf_runtime_of("auto")
         fn = rt.deploy(ENDING, async_run=True)
@@ -305,7 +310,7 @@ def test_closing_while_instances_start_leaves_nothing(scf_runtime_of):
         assert not any(event.instance.alive for event in events)
 
 
-def test_a_runtime_closed_by_another_thread_ends_the_call_that_waits(scf_runtime_of):
+def test_a_runtime_closed_by_another_thread_ends_the_call_that_waits(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto")
     fn = rt.deploy(ENDING, timeout=60)
     results = []
@@ -320,7 +325,7 @@ def test_a_runtime_closed_by_another_thread_ends_the_call_that_waits(scf_runtime
     assert results[0].return_value is None
 
 
-def test_two_threads_close_at_once(scf_runtime_of):
+def test_two_threads_close_at_once(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto")
     rt.deploy(ENDING, async_run=True).invoke_async("sleep")
     found = []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from pytest_scf import ApiError, UsageError
+from pytest_scf import ApiError, ScfRuntime, UsageError
 
 RETURNS = "def main_handler(event, context):\n    return event\n"
 SLEEPS = "import time\ndef main_handler(event, context):\n    print('working')\n    time.sleep(600)\n"
@@ -30,7 +31,7 @@ def listed(rt, fn) -> list[str]:
     return [each["InvokeRequestId"] for each in answer["EventList"]]
 
 
-def test_a_status_can_be_asked_for_until_72_hours_after_the_end(scf_runtime):
+def test_a_status_can_be_asked_for_until_72_hours_after_the_end(scf_runtime: ScfRuntime) -> None:
     event = scf_runtime.deploy(RETURNS, async_run=True).invoke_async().wait()
     scf_runtime.clock.advance(hours=71, minutes=59)
     assert known(scf_runtime, event)
@@ -40,7 +41,7 @@ def test_a_status_can_be_asked_for_until_72_hours_after_the_end(scf_runtime):
     event.assert_finished({})
 
 
-def test_retention_counts_from_the_end_not_from_the_start(scf_runtime):
+def test_retention_counts_from_the_end_not_from_the_start(scf_runtime: ScfRuntime) -> None:
     event = scf_runtime.deploy(SLEEPS, async_run=True).invoke_async()
     scf_runtime.clock.advance(hours=100)
     event.terminate()
@@ -50,7 +51,7 @@ def test_retention_counts_from_the_end_not_from_the_start(scf_runtime):
     assert not known(scf_runtime, event)
 
 
-def test_an_event_that_is_running_never_expires(scf_runtime):
+def test_an_event_that_is_running_never_expires(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(SLEEPS, async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("working")
@@ -62,7 +63,7 @@ def test_an_event_that_is_running_never_expires(scf_runtime):
     assert event.end_time - event.start_time >= timedelta(days=300)
 
 
-def test_the_list_reaches_back_three_days(scf_runtime):
+def test_the_list_reaches_back_three_days(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(RETURNS, async_run=True)
     old = fn.invoke_async().wait()
     scf_runtime.clock.advance(hours=48)
@@ -74,7 +75,7 @@ def test_the_list_reaches_back_three_days(scf_runtime):
     assert listed(scf_runtime, fn) == []
 
 
-def test_retention_and_window_are_settings(scf_runtime_of):
+def test_retention_and_window_are_settings(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", retention_hours=2, window_hours=1)
     fn = rt.deploy(RETURNS, async_run=True)
     event = fn.invoke_async().wait()
@@ -86,7 +87,9 @@ def test_retention_and_window_are_settings(scf_runtime_of):
 
 
 @pytest.mark.parametrize("async_run", [True, False])
-def test_without_retention_a_test_still_holds_what_it_invoked(scf_runtime_of, async_run):
+def test_without_retention_a_test_still_holds_what_it_invoked(
+    scf_runtime_of: Callable[..., ScfRuntime], async_run: bool
+) -> None:
     rt = scf_runtime_of("auto", retention_hours=0)
     fn = rt.deploy(RETURNS, async_run=async_run)
     for _ in range(20):
@@ -96,7 +99,7 @@ def test_without_retention_a_test_still_holds_what_it_invoked(scf_runtime_of, as
         assert not known(rt, event)
 
 
-def test_an_expired_event_cannot_be_terminated(scf_runtime):
+def test_an_expired_event_cannot_be_terminated(scf_runtime: ScfRuntime) -> None:
     event = scf_runtime.deploy(RETURNS, async_run=True).invoke_async().wait()
     scf_runtime.clock.advance(hours=72)
     with pytest.raises(ApiError) as refused:
@@ -104,7 +107,7 @@ def test_an_expired_event_cannot_be_terminated(scf_runtime):
     assert refused.value.code == "ResourceNotFound.AsyncEvent"
 
 
-def test_due_work_is_done_in_order_each_at_its_moment_before_advance_returns(scf_runtime):
+def test_due_work_is_done_in_order_each_at_its_moment_before_advance_returns(scf_runtime: ScfRuntime) -> None:
     clock = scf_runtime.clock
     began = clock.now()
     done: list[tuple[str, float]] = []
@@ -123,13 +126,13 @@ def test_due_work_is_done_in_order_each_at_its_moment_before_advance_returns(scf
     assert round(clock.now() - began) == 3600
 
 
-def test_work_falls_due_in_real_time_too(scf_runtime):
+def test_work_falls_due_in_real_time_too(scf_runtime: ScfRuntime) -> None:
     fired = threading.Event()
     scf_runtime.clock.call_at(scf_runtime.clock.now() + 0.02, fired.set)
     assert fired.wait(30)
 
 
-def test_instances_of_many_functions_are_repossessed_in_the_order_they_fell_idle(scf_runtime):
+def test_instances_of_many_functions_are_repossessed_in_the_order_they_fell_idle(scf_runtime: ScfRuntime) -> None:
     functions = [scf_runtime.deploy(RETURNS) for _ in range(3)]
     for fn in reversed(functions):
         fn.invoke()
@@ -143,7 +146,7 @@ def test_instances_of_many_functions_are_repossessed_in_the_order_they_fell_idle
     assert left == [[1, 1, 0], [1, 0, 0], [0, 0, 0]]
 
 
-def test_the_clock_never_touches_the_handlers_own_time(rt):
+def test_the_clock_never_touches_the_handlers_own_time(rt: ScfRuntime) -> None:
     source = (
         "import time\n"
         "def main_handler(event, context):\n"
@@ -165,7 +168,7 @@ def test_the_clock_never_touches_the_handlers_own_time(rt):
     assert event.end_time - event.start_time >= timedelta(days=10)
 
 
-def test_a_timeout_is_the_handlers_own_time(scf_runtime):
+def test_a_timeout_is_the_handlers_own_time(scf_runtime: ScfRuntime) -> None:
     event = scf_runtime.deploy(SLEEPS, async_run=True, timeout=3000).invoke_async()
     event.wait_for_log("working")
     scf_runtime.clock.advance(hours=5)
@@ -173,7 +176,7 @@ def test_a_timeout_is_the_handlers_own_time(scf_runtime):
     event.terminate()
 
 
-def test_the_clock_only_goes_ahead(scf_runtime):
+def test_the_clock_only_goes_ahead(scf_runtime: ScfRuntime) -> None:
     for amount in (-1, float("nan")):
         with pytest.raises(UsageError):
             scf_runtime.clock.advance(seconds=amount)
@@ -183,7 +186,7 @@ def test_the_clock_only_goes_ahead(scf_runtime):
     assert "UTC" in repr(scf_runtime.clock)
 
 
-def test_many_threads_advance_at_once_and_each_piece_of_work_is_done_once(scf_runtime):
+def test_many_threads_advance_at_once_and_each_piece_of_work_is_done_once(scf_runtime: ScfRuntime) -> None:
     clock = scf_runtime.clock
     began = clock.now()
     done: list[int] = []

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +32,7 @@ def ended(rt, body: str, before: str = "", event: object = None, **config):
 # -- 200 -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_handler_that_returns_finishes_with_200_and_keeps_its_instance(rt):
+def test_a_handler_that_returns_finishes_with_200_and_keeps_its_instance(rt: ScfRuntime) -> None:
     event, result = ended(rt, "return {'got': event}", event={"a": [1, None, True]})
     event.assert_finished({"got": {"a": [1, None, True]}})
     assert result.return_value == event.return_value
@@ -41,16 +44,18 @@ def test_a_handler_that_returns_finishes_with_200_and_keeps_its_instance(rt):
 
 
 @pytest.mark.parametrize("value", [None, True, 0, -1.5, "", "END", "ünï 漢字 \U0001f600", [], {}, [[{"a": None}]]])
-def test_every_value_that_json_knows_comes_back(scf_runtime, value):
+def test_every_value_that_json_knows_comes_back(scf_runtime: ScfRuntime, value: Any) -> None:
     fn = scf_runtime.deploy(handler("return event"))
     assert fn.invoke(value).return_value == value
 
 
-def test_a_string_is_encoded_once_more_in_the_message(scf_runtime):
+def test_a_string_is_encoded_once_more_in_the_message(scf_runtime: ScfRuntime) -> None:
     assert scf_runtime.deploy(handler("return 'END'")).invoke().result["RetMsg"] == '"END"'
 
 
-def test_half_a_surrogate_pair_and_numbers_that_json_has_not_come_back_as_python_writes_them(scf_runtime):
+def test_half_a_surrogate_pair_and_numbers_that_json_has_not_come_back_as_python_writes_them(
+    scf_runtime: ScfRuntime,
+) -> None:
     fn = scf_runtime.deploy(handler("return ['\\ud800', float('nan'), float('inf')]"))
     half, nan, infinite = fn.invoke().return_value
     assert half == "\ud800"
@@ -58,7 +63,7 @@ def test_half_a_surrogate_pair_and_numbers_that_json_has_not_come_back_as_python
     assert infinite == math.inf
 
 
-def test_an_event_of_six_megabytes_reaches_a_cold_and_a_warm_instance(rt):
+def test_an_event_of_six_megabytes_reaches_a_cold_and_a_warm_instance(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("return [len(event), event[-3:]]"))
     event = "x" * (6 * MIB - 5) + "end"
     for _ in range(2):
@@ -66,12 +71,12 @@ def test_an_event_of_six_megabytes_reaches_a_cold_and_a_warm_instance(rt):
     assert len(fn.instances) == 1
 
 
-def test_a_response_of_just_six_megabytes_comes_back(rt):
+def test_a_response_of_just_six_megabytes_comes_back(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("return 'x' * event"), memory=256)
     assert len(fn.invoke(6 * MIB - 2).return_value) == 6 * MIB - 2
 
 
-def test_a_thread_that_outlives_the_handler_does_not_hold_up_the_answer(rt):
+def test_a_thread_that_outlives_the_handler_does_not_hold_up_the_answer(rt: ScfRuntime) -> None:
     body = "threading.Thread(target=time.sleep, args=(600,)).start()\nreturn 'answered'"
     fn = rt.deploy(handler(body))
     assert fn.invoke().return_value == "answered"
@@ -82,7 +87,7 @@ def test_a_thread_that_outlives_the_handler_does_not_hold_up_the_answer(rt):
 
 
 @pytest.mark.parametrize("kind", ["RequestResponse", "Event"])
-def test_an_event_that_is_not_json_is_refused(scf_runtime, kind):
+def test_an_event_that_is_not_json_is_refused(scf_runtime: ScfRuntime, kind: str) -> None:
     fn = scf_runtime.deploy(handler("return 1"), async_run=True)
     with pytest.raises(ApiError) as refused:
         scf_runtime.api.call("Invoke", {"FunctionName": fn.name, "InvocationType": kind, "ClientContext": "{no"})
@@ -92,7 +97,7 @@ def test_an_event_that_is_not_json_is_refused(scf_runtime, kind):
 
 
 @pytest.mark.parametrize(("kind", "limit"), [("RequestResponse", 6 * MIB), ("Event", 128 * 1024)])
-def test_an_event_over_its_limit_is_refused(scf_runtime, kind, limit):
+def test_an_event_over_its_limit_is_refused(scf_runtime: ScfRuntime, kind: str, limit: int) -> None:
     fn = scf_runtime.deploy(handler("return len(event)"), async_run=True)
     call = {"FunctionName": fn.name, "InvocationType": kind}
     with pytest.raises(ApiError) as refused:
@@ -109,7 +114,7 @@ def test_an_event_over_its_limit_is_refused(scf_runtime, kind, limit):
 # -- 407, 430: the handler's own ---------------------------------------------------------------------------------------
 
 
-def test_a_response_over_six_megabytes_fails_with_407(rt):
+def test_a_response_over_six_megabytes_fails_with_407(rt: ScfRuntime) -> None:
     event, result = ended(rt, "return 'x' * (6 * 1024 * 1024 - 1)", memory=256)
     event.assert_failed(407)
     event.assert_repossessed()
@@ -117,7 +122,7 @@ def test_a_response_over_six_megabytes_fails_with_407(rt):
     assert result.instance.alive
 
 
-def test_an_exception_fails_with_430_and_says_where(rt):
+def test_an_exception_fails_with_430_and_says_where(rt: ScfRuntime) -> None:
     event, result = ended(rt, "raise ValueError('I failed!')")
     event.assert_failed(430)
     event.assert_repossessed()
@@ -157,7 +162,9 @@ def test_an_exception_fails_with_430_and_says_where(rt):
         ),
     ],
 )
-def test_whatever_the_handler_raises_or_returns_that_json_cannot_hold_is_430(scf_runtime, body, message):
+def test_whatever_the_handler_raises_or_returns_that_json_cannot_hold_is_430(
+    scf_runtime: ScfRuntime, body: str, message: str
+) -> None:
     if "ExceptionGroup" in body:
         body = f"if sys.version_info < (3, 11): raise ValueError('many')\n{body}"
     event, result = ended(scf_runtime, body)
@@ -174,13 +181,15 @@ def test_whatever_the_handler_raises_or_returns_that_json_cannot_hold_is_430(scf
         ("def main_handler(event, context):\n    yield 1\n", "generator"),
     ],
 )
-def test_a_handler_that_is_a_coroutine_or_a_generator_is_430_for_its_value_is_no_json(scf_runtime, source, kind):
+def test_a_handler_that_is_a_coroutine_or_a_generator_is_430_for_its_value_is_no_json(
+    scf_runtime: ScfRuntime, source: str, kind: str
+) -> None:
     event = scf_runtime.deploy(source, async_run=True).invoke_async()
     event.assert_failed(430)
     assert f"Object of type {kind} is not JSON serializable" in event.error_message
 
 
-def test_an_exception_of_a_chain_shows_the_whole_chain(scf_runtime):
+def test_an_exception_of_a_chain_shows_the_whole_chain(scf_runtime: ScfRuntime) -> None:
     body = "try:\n    {}['key']\nexcept KeyError as error:\n    raise RuntimeError('outer') from error"
     result = scf_runtime.deploy(handler(body)).invoke()
     assert "KeyError: 'key'" in result.error["stackTrace"]
@@ -191,7 +200,7 @@ def test_an_exception_of_a_chain_shows_the_whole_chain(scf_runtime):
 
 
 @pytest.mark.parametrize("body", ["time.sleep(600)", "while True: pass", "os.kill(os.getpid(), signal.SIGSTOP)"])
-def test_a_handler_over_its_timeout_fails_with_433_and_its_instance_goes(rt, body):
+def test_a_handler_over_its_timeout_fails_with_433_and_its_instance_goes(rt: ScfRuntime, body: str) -> None:
     event, result = ended(rt, f"print('began')\n{body}", timeout=1)
     event.assert_failed(433)
     event.assert_repossessed()
@@ -202,7 +211,7 @@ def test_a_handler_over_its_timeout_fails_with_433_and_its_instance_goes(rt, bod
     assert 1000 <= event.duration < 60000
 
 
-def test_a_timeout_counts_anew_for_each_event(scf_runtime):
+def test_a_timeout_counts_anew_for_each_event(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(handler("time.sleep(event)\nreturn event"), timeout=1)
     for _ in range(3):
         assert fn.invoke(0.45).return_value == 0.45
@@ -221,7 +230,7 @@ def test_a_timeout_counts_anew_for_each_event(scf_runtime):
         ),
     ],
 )
-def test_a_handler_over_its_memory_fails_with_434_and_its_instance_goes(rt, body):
+def test_a_handler_over_its_memory_fails_with_434_and_its_instance_goes(rt: ScfRuntime, body: str) -> None:
     event, result = ended(rt, body, memory=128, timeout=60)
     event.assert_failed(434)
     event.assert_repossessed()
@@ -230,14 +239,14 @@ def test_a_handler_over_its_memory_fails_with_434_and_its_instance_goes(rt, body
     assert result.memory > 128 * MIB
 
 
-def test_memory_over_the_limit_while_the_instance_starts_is_434(scf_runtime):
+def test_memory_over_the_limit_while_the_instance_starts_is_434(scf_runtime: ScfRuntime) -> None:
     before = "held = bytearray(200 * 1024 * 1024)"
     event, _ = ended(scf_runtime, "return 'started'", before, memory=128)
     event.assert_failed(434)
     event.assert_repossessed()
 
 
-def test_memory_under_the_limit_is_no_matter(rt):
+def test_memory_under_the_limit_is_no_matter(rt: ScfRuntime) -> None:
     event, _ = ended(rt, "return len(bytearray(90 * 1024 * 1024))", memory=128)
     event.assert_finished(90 * MIB)
 
@@ -262,7 +271,9 @@ def call(rt: ScfRuntime, files: dict[str, str], name: str, directory):
         ("x = '\\0'\n\0", "index.main_handler", "cannot be compiled"),
     ],
 )
-def test_code_without_a_handler_that_can_be_called_fails_with_437(rt, tmp_path, source, name, message):
+def test_code_without_a_handler_that_can_be_called_fails_with_437(
+    rt: ScfRuntime, tmp_path: Path, source: str, name: str, message: str
+) -> None:
     event = call(rt, {"index.py": source}, name, tmp_path / "code")
     event.assert_failed(437)
     event.assert_repossessed()
@@ -270,7 +281,7 @@ def test_code_without_a_handler_that_can_be_called_fails_with_437(rt, tmp_path, 
     assert "Init Report" not in event.logs.text
 
 
-def test_a_module_that_goes_after_it_was_deployed_is_437(scf_runtime, tmp_path):
+def test_a_module_that_goes_after_it_was_deployed_is_437(scf_runtime: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "index.py").write_text(handler("return 1"))
     fn = scf_runtime.deploy(tmp_path, async_run=True)
     (tmp_path / "index.py").unlink()
@@ -288,7 +299,9 @@ def test_a_module_that_goes_after_it_was_deployed_is_437(scf_runtime, tmp_path):
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     ],
 )
-def test_code_that_fails_outside_the_handler_is_443_and_its_instance_goes(rt, before, message):
+def test_code_that_fails_outside_the_handler_is_443_and_its_instance_goes(
+    rt: ScfRuntime, before: str, message: str
+) -> None:
     event, result = ended(rt, "return 1", before)
     event.assert_failed(443)
     event.assert_repossessed()
@@ -297,7 +310,7 @@ def test_code_that_fails_outside_the_handler_is_443_and_its_instance_goes(rt, be
     assert 'index.py", line 2' in event.error["stackTrace"]
 
 
-def test_the_next_invocation_tries_to_load_the_code_again(scf_runtime, tmp_path):
+def test_the_next_invocation_tries_to_load_the_code_again(scf_runtime: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "index.py").write_text("1 / 0\n")
     fn = scf_runtime.deploy(tmp_path)
     assert int(fn.invoke().status_code) == 443
@@ -325,7 +338,9 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("body", "how"), ENDS)
-def test_a_process_that_ends_in_the_handler_is_439_and_the_diagnosis_tells_how(rt, body, how):
+def test_a_process_that_ends_in_the_handler_is_439_and_the_diagnosis_tells_how(
+    rt: ScfRuntime, body: Any, how: Any
+) -> None:
     event, result = ended(rt, f"print('last words')\n{body}")
     event.assert_failed(439)
     event.assert_repossessed()
@@ -335,11 +350,11 @@ def test_a_process_that_ends_in_the_handler_is_439_and_the_diagnosis_tells_how(r
     assert "last words" in event.logs.user
 
 
-def test_a_text_given_to_exit_stands_in_the_log(scf_runtime):
+def test_a_text_given_to_exit_stands_in_the_log(scf_runtime: ScfRuntime) -> None:
     assert "told why" in scf_runtime.deploy(handler("sys.exit('told why')")).invoke().log
 
 
-def test_exit_functions_run_and_threads_are_waited_for_as_any_interpreter_does(rt):
+def test_exit_functions_run_and_threads_are_waited_for_as_any_interpreter_does(rt: ScfRuntime) -> None:
     body = (
         "import atexit\n"
         "atexit.register(print, 'exit function')\n"
@@ -352,7 +367,7 @@ def test_exit_functions_run_and_threads_are_waited_for_as_any_interpreter_does(r
 
 
 @pytest.mark.parametrize(("leave", "how"), [("sys.exit(9)", "status 9"), ("os.abort()", "signal SIGABRT")])
-def test_a_process_that_ends_while_the_instance_starts_is_439(rt, leave, how):
+def test_a_process_that_ends_while_the_instance_starts_is_439(rt: ScfRuntime, leave: str, how: str) -> None:
     event, _ = ended(rt, "return 1", f"print('starting')\n{leave}")
     event.assert_failed(439)
     event.assert_repossessed()
@@ -362,7 +377,9 @@ def test_a_process_that_ends_while_the_instance_starts_is_439(rt, leave, how):
 
 
 @pytest.mark.parametrize(("settings", "code"), [({}, 450), ({"init_timeout_code": 443}, 443)])
-def test_an_instance_that_is_not_ready_in_time_fails_with_the_code_that_is_set(scf_runtime_of, settings, code):
+def test_an_instance_that_is_not_ready_in_time_fails_with_the_code_that_is_set(
+    scf_runtime_of: Callable[..., ScfRuntime], settings: Any, code: int
+) -> None:
     rt = scf_runtime_of("auto", **settings)
     event, result = ended(rt, "return 1", "print('starting')\ntime.sleep(600)", init_timeout=1)
     event.assert_failed(code)
@@ -372,7 +389,7 @@ def test_an_instance_that_is_not_ready_in_time_fails_with_the_code_that_is_set(s
     assert "starting" in event.logs.user
 
 
-def test_the_init_phase_is_no_part_of_the_timeout(scf_runtime):
+def test_the_init_phase_is_no_part_of_the_timeout(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(handler("return 'in time'", "time.sleep(1.1)"), timeout=1)
     assert fn.invoke().return_value == "in time"
 
@@ -380,7 +397,7 @@ def test_the_init_phase_is_no_part_of_the_timeout(scf_runtime):
 # -- forks -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_child_that_comes_back_out_of_the_handler_answers_nothing(rt):
+def test_a_child_that_comes_back_out_of_the_handler_answers_nothing(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("pid = os.fork()\nif pid: os.waitpid(pid, 0)\nreturn 'child' if pid == 0 else 'parent'"))
     for _ in range(5):
         assert fn.invoke().return_value == "parent"
@@ -390,19 +407,19 @@ def test_a_child_that_comes_back_out_of_the_handler_answers_nothing(rt):
 @pytest.mark.parametrize(
     ("leave", "status"), [("return", 0), ("sys.exit(3)", 3), ("raise ValueError('child')", 1), ("os._exit(4)", 4)]
 )
-def test_a_child_that_leaves_the_handler_exits_as_it_would_anywhere(rt, leave, status):
+def test_a_child_that_leaves_the_handler_exits_as_it_would_anywhere(rt: ScfRuntime, leave: str, status: int) -> None:
     body = f"pid = os.fork()\nif pid == 0:\n    {leave}\nreturn os.WEXITSTATUS(os.waitpid(pid, 0)[1])"
     result = rt.deploy(handler(body)).invoke()
     assert result.return_value == status
     assert ("ValueError: child" in result.log) == ("ValueError" in leave)
 
 
-def test_a_child_forked_at_module_level_does_not_take_the_events(rt):
+def test_a_child_forked_at_module_level_does_not_take_the_events(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("return pid > 0", "pid = os.fork()"))
     assert [fn.invoke().return_value for _ in range(5)] == [True] * 5
 
 
-def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(rt):
+def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(rt: ScfRuntime) -> None:
     # Not its queues and locks: they need /dev/shm, and only /tmp can be written to.
     body = (
         "import multiprocessing, subprocess\n"
@@ -416,6 +433,6 @@ def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(rt):
     assert rt.deploy(handler(body)).invoke().return_value == ["from the child", 0, "ran\n"]
 
 
-def test_the_end_of_a_child_does_not_end_the_event(rt):
+def test_the_end_of_a_child_does_not_end_the_event(rt: ScfRuntime) -> None:
     body = "if os.fork() == 0: os.kill(os.getpid(), signal.SIGKILL)\nos.wait()\nreturn 'goes on'"
     assert rt.deploy(handler(body)).invoke().return_value == "goes on"

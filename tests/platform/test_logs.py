@@ -7,10 +7,11 @@ import errno
 import os
 import re
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from pytest_scf import errors
+from pytest_scf import ScfRuntime, errors
 from pytest_scf.platform import log_blocks, logs
 from pytest_scf.platform.logs import EventLog, Frame
 
@@ -26,7 +27,7 @@ def handler(body: str, before: str = "") -> str:
 # -- the platform's lines --------------------------------------------------------------------------------------------
 
 
-def test_the_log_of_a_cold_request_has_every_line_in_its_place(rt):
+def test_the_log_of_a_cold_request_has_every_line_in_its_place(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("print('working')\nreturn 'END'", "print('starting')"), async_run=True)
     event = fn.invoke_async().wait()
     rid = event.request_id
@@ -46,7 +47,7 @@ def test_the_log_of_a_cold_request_has_every_line_in_its_place(rt):
     ]
 
 
-def test_a_warm_request_has_no_init_in_its_log(rt):
+def test_a_warm_request_has_no_init_in_its_log(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("print('working')", "print('starting')"))
     fn.invoke()
     log = fn.invoke().log
@@ -61,14 +62,14 @@ def test_a_warm_request_has_no_init_in_its_log(rt):
     ]
 
 
-def test_a_failure_has_an_error_line_before_the_response(scf_runtime):
+def test_a_failure_has_an_error_line_before_the_response(scf_runtime: ScfRuntime) -> None:
     result = scf_runtime.deploy(handler("raise ValueError('no')")).invoke()
     lines = result.log.splitlines()
     assert [line.split(" ")[0] for line in lines] == ["START", "Init", "ERROR", "Response", "END", "Report"]
     assert lines[2].startswith(f'ERROR RequestId:{result.request_id} Result:{{"errorCode":1,"errorMessage":"')
 
 
-def test_times_of_the_lines_never_go_back(scf_runtime):
+def test_times_of_the_lines_never_go_back(scf_runtime: ScfRuntime) -> None:
     event = scf_runtime.deploy(handler("for n in range(50): print(n)", "print('starting')"), async_run=True)
     event = event.invoke_async().wait()
     times = [line.time for line in event.logs.lines]
@@ -77,7 +78,7 @@ def test_times_of_the_lines_never_go_back(scf_runtime):
     assert times[-1] <= event.end_time
 
 
-def test_the_tail_is_the_last_four_kilobytes(scf_runtime):
+def test_the_tail_is_the_last_four_kilobytes(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(handler("print('x' * 10000)"))
     for kind, length in (("Tail", 4096), ("None", 0)):
         answer = scf_runtime.api.call("Invoke", {"FunctionName": fn.name, "LogType": kind})
@@ -87,7 +88,7 @@ def test_the_tail_is_the_last_four_kilobytes(scf_runtime):
     assert whole.logs.text.endswith(result["Log"])
 
 
-def test_lines_that_threads_print_at_once_stay_whole(rt):
+def test_lines_that_threads_print_at_once_stay_whole(rt: ScfRuntime) -> None:
     body = (
         "def talk(name):\n"
         "    for count in range(300):\n"
@@ -116,7 +117,7 @@ def test_lines_that_threads_print_at_once_stay_whole(rt):
         ("try: print('a', sep=1)\nexcept TypeError as error: print(error)", "sep must be None or a string, not int\n"),
     ],
 )
-def test_print_is_as_it_always_is(scf_runtime, body, printed):
+def test_print_is_as_it_always_is(scf_runtime: ScfRuntime, body: str, printed: str) -> None:
     event = scf_runtime.deploy(handler(body), async_run=True).invoke_async().wait()
     assert event.logs.user == printed
 
@@ -124,7 +125,7 @@ def test_print_is_as_it_always_is(scf_runtime, body, printed):
 # -- while the event runs --------------------------------------------------------------------------------------------
 
 
-def test_the_log_can_be_read_while_the_event_runs(rt):
+def test_the_log_can_be_read_while_the_event_runs(rt: ScfRuntime) -> None:
     event = rt.deploy(handler("print('begun')\ntime.sleep(600)"), async_run=True).invoke_async()
     event.wait_for_log("begun")
     assert event.status == "RUNNING"
@@ -135,7 +136,7 @@ def test_the_log_can_be_read_while_the_event_runs(rt):
     assert "END RequestId" in event.logs.text
 
 
-def test_the_init_phase_can_be_read_while_it_lasts(rt):
+def test_the_init_phase_can_be_read_while_it_lasts(rt: ScfRuntime) -> None:
     event = rt.deploy(handler("pass", "print('starting')\ntime.sleep(600)"), async_run=True).invoke_async()
     event.wait_for_log("starting")
     assert "Init Report" not in event.logs.text
@@ -143,7 +144,7 @@ def test_the_init_phase_can_be_read_while_it_lasts(rt):
 
 
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)", "time.sleep(600)"])
-def test_half_a_line_is_kept_when_the_process_is_killed(rt, end):
+def test_half_a_line_is_kept_when_the_process_is_killed(rt: ScfRuntime, end: str) -> None:
     body = f"print('whole')\nprint('half', end='')\n{end}"
     event = rt.deploy(handler(body), async_run=True).invoke_async()
     event.wait_for_log("half") if "sleep" in end else event.wait()
@@ -153,7 +154,7 @@ def test_half_a_line_is_kept_when_the_process_is_killed(rt, end):
     assert "half\nERROR RequestId" in event.logs.text
 
 
-def test_a_process_that_never_stops_writing_can_be_terminated(rt):
+def test_a_process_that_never_stops_writing_can_be_terminated(rt: ScfRuntime) -> None:
     event = rt.deploy(handler("while True: os.write(1, b'x' * 65536)"), async_run=True).invoke_async()
     event.wait_for_log("xxx")
     event.terminate(graceful=True)
@@ -167,7 +168,7 @@ def test_a_process_that_never_stops_writing_can_be_terminated(rt):
 # -- much ------------------------------------------------------------------------------------------------------------
 
 
-def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(rt):
+def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(rt: ScfRuntime) -> None:
     fn = rt.deploy(handler("print(''.join(chr(97 + n % 26) for n in range(10 * 1024 * 1024)))"), timeout=60, memory=512)
     result = fn.invoke()
     wanted = "".join(map(chr, range(97, 123))) * (10 * MIB // 26 + 1)
@@ -176,7 +177,7 @@ def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(rt):
     assert same
 
 
-def test_ten_megabytes_in_many_lines_are_kept_byte_for_byte(rt):
+def test_ten_megabytes_in_many_lines_are_kept_byte_for_byte(rt: ScfRuntime) -> None:
     event = rt.deploy(
         handler("for n in range(200000): print(f'line {n:06} ' + 'x' * 40)"), async_run=True, timeout=120
     ).invoke_async()
@@ -186,14 +187,16 @@ def test_ten_megabytes_in_many_lines_are_kept_byte_for_byte(rt):
     assert len(event.logs.lines) == 200000 + 5
 
 
-def test_a_waiter_reads_along_with_much_output(rt):
+def test_a_waiter_reads_along_with_much_output(rt: ScfRuntime) -> None:
     body = "for n in range(20000): print('noise ' * 20)\nprint('needle')\ntime.sleep(600)"
     event = rt.deploy(handler(body), async_run=True).invoke_async()
     event.wait_for_log("needle", timeout=60)
     event.terminate()
 
 
-def test_big_logs_share_one_descriptor_and_stay_readable_after_the_runtime_is_closed(scf_runtime_of):
+def test_big_logs_share_one_descriptor_and_stay_readable_after_the_runtime_is_closed(
+    scf_runtime_of: Callable[..., ScfRuntime],
+) -> None:
     rt = scf_runtime_of("auto")
     fn = rt.deploy(handler("print(event * 300000)"))
     fn.invoke("0")
@@ -205,7 +208,7 @@ def test_big_logs_share_one_descriptor_and_stay_readable_after_the_runtime_is_cl
     assert [result.log.count(str(digit) * 300000) for digit, result in enumerate(results)] == [1] * 10
 
 
-def test_a_thousand_logs_hold_no_descriptors(scf_runtime):
+def test_a_thousand_logs_hold_no_descriptors(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(handler("print('x' * 1000)"), async_run=True)
     fn.invoke_async().wait()
     before = len(os.listdir("/proc/self/fd"))
@@ -217,7 +220,7 @@ def test_a_thousand_logs_hold_no_descriptors(scf_runtime):
     assert all(event.logs.user == "x" * 1000 + "\n" for event in events)
 
 
-def test_blocks_of_logs_that_nobody_holds_are_used_anew():
+def test_blocks_of_logs_that_nobody_holds_are_used_anew() -> None:
     store = log_blocks.LogBlocks()
     data = [bytes([n]) * log_blocks.BLOCK for n in range(3)]
     blocks = [store.put(each) for each in data]
@@ -232,7 +235,7 @@ def test_blocks_of_logs_that_nobody_holds_are_used_anew():
 # -- whose output, and what bytes ------------------------------------------------------------------------------------
 
 
-def test_output_of_python_c_children_and_descriptors_stands_in_the_order_it_was_written(rt):
+def test_output_of_python_c_children_and_descriptors_stands_in_the_order_it_was_written(rt: ScfRuntime) -> None:
     body = (
         "import ctypes, subprocess\n"
         "libc = ctypes.CDLL(None)\n"
@@ -250,39 +253,39 @@ def test_output_of_python_c_children_and_descriptors_stands_in_the_order_it_was_
     assert result.log.splitlines()[2:-3] == [f"{kind} {n}" for n in range(5) for kind in kinds]
 
 
-def test_a_traceback_and_the_logging_module_write_to_the_log(rt):
+def test_a_traceback_and_the_logging_module_write_to_the_log(rt: ScfRuntime) -> None:
     body = "import logging, traceback\nlogging.warning('warned')\ntry: 1 / 0\nexcept Exception: traceback.print_exc()"
     log = rt.deploy(handler(body)).invoke().log
     assert "\nwarned\nTraceback (most recent call last):\n" in log
     assert "ZeroDivisionError: division by zero\n" in log
 
 
-def test_bytes_that_are_not_utf8_stay_readable(rt):
+def test_bytes_that_are_not_utf8_stay_readable(rt: ScfRuntime) -> None:
     body = "os.write(1, b'before \\xff\\xfe\\x80 after\\n')\nos.write(1, 'ü 漢 \U0001f600\\n'.encode())"
     event = rt.deploy(handler(body), async_run=True).invoke_async().wait()
     assert event.logs.user == "before \\xff\\xfe\\x80 after\nü 漢 \U0001f600\n"
     assert "before \\xff\\xfe\\x80 after" in [line.text for line in event.logs.lines]
 
 
-def test_a_character_cut_in_two_by_the_writer_is_whole_in_the_log(rt):
+def test_a_character_cut_in_two_by_the_writer_is_whole_in_the_log(rt: ScfRuntime) -> None:
     body = "data = '漢'.encode()\nos.write(1, data[:1])\ntime.sleep(0.05)\nos.write(1, data[1:] + b'\\n')"
     event = rt.deploy(handler(body), async_run=True).invoke_async().wait()
     assert event.logs.user == "漢\n"
 
 
-def test_carriage_returns_and_empty_lines_are_kept(rt):
+def test_carriage_returns_and_empty_lines_are_kept(rt: ScfRuntime) -> None:
     event = rt.deploy(handler("print('a\\r\\n\\nb\\rc')"), async_run=True).invoke_async().wait()
     assert event.logs.user == "a\r\n\nb\rc\n"
     assert [line.text for line in event.logs.lines if line.source == "Custom"] == ["a\r", "", "b\rc"]
 
 
-def test_half_a_surrogate_pair_cannot_be_printed_as_anywhere(scf_runtime):
+def test_half_a_surrogate_pair_cannot_be_printed_as_anywhere(scf_runtime: ScfRuntime) -> None:
     result = scf_runtime.deploy(handler("print('\\ud800')")).invoke()
     assert int(result.status_code) == 430
     assert "UnicodeEncodeError" in result.error_message
 
 
-def test_what_a_background_process_writes_between_two_requests_shows_in_the_next_ones_log(rt):
+def test_what_a_background_process_writes_between_two_requests_shows_in_the_next_ones_log(rt: ScfRuntime) -> None:
     body = (
         "if event == 'second':\n"
         "    os.wait()\n"
@@ -312,7 +315,7 @@ def test_what_a_background_process_writes_between_two_requests_shows_in_the_next
 # -- signals ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(rt):
+def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(rt: ScfRuntime) -> None:
     body = (
         "signal.signal(signal.SIGTERM, lambda *args: print('signal handler', flush=True))\n"
         "signal.signal(signal.SIGALRM, lambda *args: print('alarm', flush=True))\n"
@@ -337,7 +340,7 @@ def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(rt):
     assert same
 
 
-def test_the_platforms_line_stands_between_what_was_written_before_the_signal_and_after_it(rt):
+def test_the_platforms_line_stands_between_what_was_written_before_the_signal_and_after_it(rt: ScfRuntime) -> None:
     body = (
         "told = []\n"
         "signal.signal(signal.SIGTERM, lambda *args: told.append(1))\n"
@@ -355,7 +358,7 @@ def test_the_platforms_line_stands_between_what_was_written_before_the_signal_an
     assert event.logs.user == "before\nafter\n"
 
 
-def test_a_line_cut_in_two_by_the_platforms_shows_as_two():
+def test_a_line_cut_in_two_by_the_platforms_shows_as_two() -> None:
     log = EventLog(lambda: Frame(0.0, [], 0.0, [], 0.0, []))
     log.write(b"one\ntw", 1.0)
     log.write_platform("[PLATFORM] here", 2.0)
@@ -368,7 +371,7 @@ def test_a_line_cut_in_two_by_the_platforms_shows_as_two():
     assert log.user_text() == "one\ntwo\nthree\n\nfour"
 
 
-def test_many_threads_read_a_log_as_it_grows(scf_runtime):
+def test_many_threads_read_a_log_as_it_grows(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(handler("for n in range(20000): print('line', n)"), async_run=True, timeout=60)
     event = fn.invoke_async()
     wrong: list[str] = []
@@ -416,7 +419,7 @@ def empty_frame():
     return Frame(0.0, ["START"], 0.0, [], 9.0, ["END"])
 
 
-def test_the_last_lines_of_a_big_log_cost_what_they_are():
+def test_the_last_lines_of_a_big_log_cost_what_they_are() -> None:
     store = CountingBlocks()
     log = EventLog(empty_frame, store)
     log.end_init()
@@ -434,7 +437,7 @@ def test_the_last_lines_of_a_big_log_cost_what_they_are():
     assert store.read <= 8 * log_blocks.BLOCK
 
 
-def test_the_last_lines_of_a_small_log_are_all_of_it():
+def test_the_last_lines_of_a_small_log_are_all_of_it() -> None:
     log = EventLog(empty_frame)
     log.write(b"one\ntwo\n", 1.0)
     assert log.last_lines(20) == (False, log.lines())
@@ -442,7 +445,7 @@ def test_the_last_lines_of_a_small_log_are_all_of_it():
     assert (more, [line.text for line in lines]) == (True, ["two", "END"])
 
 
-def test_a_log_that_cannot_be_kept_is_cut_with_a_note_and_takes_the_platforms_lines_still():
+def test_a_log_that_cannot_be_kept_is_cut_with_a_note_and_takes_the_platforms_lines_still() -> None:
     store = CountingBlocks(room=2 * log_blocks.BLOCK)
     log = EventLog(empty_frame, store)
     for number in range(10):
@@ -463,7 +466,7 @@ def test_a_log_that_cannot_be_kept_is_cut_with_a_note_and_takes_the_platforms_li
     assert "lost\n" not in log.user_text()
 
 
-def test_an_event_ends_where_the_disk_is_full(scf_runtime, monkeypatch):
+def test_an_event_ends_where_the_disk_is_full(scf_runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -475,7 +478,7 @@ def test_an_event_ends_where_the_disk_is_full(scf_runtime, monkeypatch):
     assert "[PLATFORM] The log is cut here" in event.logs.text
 
 
-def test_a_wait_reads_each_part_of_a_big_log_once(scf_runtime):
+def test_a_wait_reads_each_part_of_a_big_log_once(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(
         handler(
             "for n in range(100): os.write(1, b'y' * 999 + b'\\n' + b'z' * 98_999 + b'\\n')\n"
@@ -499,7 +502,7 @@ def test_a_wait_reads_each_part_of_a_big_log_once(scf_runtime):
     event.terminate()
 
 
-def test_a_slow_pattern_holds_up_nobody_but_who_waits(scf_runtime):
+def test_a_slow_pattern_holds_up_nobody_but_who_waits(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(handler("print('a' * 5)\ntime.sleep(600)"), async_run=True)
     limited = scf_runtime.deploy(handler("time.sleep(600)"), timeout=1, async_run=True)
     event = fn.invoke_async()

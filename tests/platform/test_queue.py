@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from pytest_scf import ApiError, EventEnded, UsageError, WaitTimeout
+from pytest_scf import ApiError, EventEnded, ScfRuntime, UsageError, WaitTimeout
 
 #: fails as often as its event says, which it counts in its /tmp
 FLAKY = (
@@ -46,7 +48,7 @@ def status_of(rt, event) -> list[dict]:
 # -- retries -------------------------------------------------------------------------------------------------------
 
 
-def test_what_fails_is_tried_again_a_minute_later_by_the_clock(rt):
+def test_what_fails_is_tried_again_a_minute_later_by_the_clock(rt: ScfRuntime) -> None:
     fn = rt.deploy(FLAKY, name="flaky")
     event = fn.invoke_async({"fails": 1})
     first = event.wait_for_attempt(1)
@@ -64,7 +66,7 @@ def test_what_fails_is_tried_again_a_minute_later_by_the_clock(rt):
     assert (event.end_time - event.start_time).total_seconds() >= 60
 
 
-def test_it_is_tried_three_times_in_all(rt):
+def test_it_is_tried_three_times_in_all(rt: ScfRuntime) -> None:
     event = rt.deploy(FLAKY).invoke_async({"fails": 9})
     for number in (1, 2, 3):
         assert "number" in event.wait_for_attempt(number).error_message
@@ -78,14 +80,14 @@ def test_it_is_tried_three_times_in_all(rt):
 
 
 @pytest.mark.parametrize(("how", "code"), [("raise", 430), ("exit", 439), ("too much", 407)])
-def test_every_failure_is_one(scf_runtime_of, how, code):
+def test_every_failure_is_one(scf_runtime_of: Callable[..., ScfRuntime], how: str, code: int) -> None:
     rt = scf_runtime_of("auto", retry_seconds=0)
     event = rt.deploy(FAILING, memory=256).invoke_async(how).wait()
     assert [int(each.status_code) for each in event.attempts] == [code] * 3
     assert [each.status for each in event.attempts] == ["FAILED"] * 3
 
 
-def test_a_timeout_is_one(scf_runtime_of):
+def test_a_timeout_is_one(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", retry_seconds=0)
     fn = rt.deploy(FAILING, timeout=1, retry_num=1)
     event = fn.invoke_async("sleep").wait()
@@ -93,7 +95,7 @@ def test_a_timeout_is_one(scf_runtime_of):
     assert event.attempts[0].instance != event.instance
 
 
-def test_each_attempt_has_its_log_and_the_event_has_all(scf_runtime_of):
+def test_each_attempt_has_its_log_and_the_event_has_all(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", retry_seconds=0)
     event = rt.deploy(FLAKY).invoke_async({"fails": 1}).wait()
     rid = event.request_id
@@ -110,14 +112,14 @@ def test_each_attempt_has_its_log_and_the_event_has_all(scf_runtime_of):
     assert [line.text for line in event.logs.lines] == event.logs.text.splitlines()
 
 
-def test_a_wait_for_a_log_sees_the_next_attempt(scf_runtime_of):
+def test_a_wait_for_a_log_sees_the_next_attempt(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", retry_seconds=0)
     event = rt.deploy(FLAKY).invoke_async({"fails": 2})
     event.wait_for_log(r"attempt 2")
     event.assert_finished()
 
 
-def test_the_attempts_are_told_by_the_api(rt):
+def test_the_attempts_are_told_by_the_api(rt: ScfRuntime) -> None:
     event = rt.deploy(FLAKY, name="flaky").invoke_async({"fails": 1})
     event.wait_for_attempt(1)
     before = status_of(rt, event)
@@ -134,7 +136,7 @@ def test_the_attempts_are_told_by_the_api(rt):
     assert ["attempt 1" in each["Log"] for each in logs["Data"]] == [False, True]
 
 
-def test_what_waits_says_for_what(rt):
+def test_what_waits_says_for_what(rt: ScfRuntime) -> None:
     event = rt.deploy(FAILING).invoke_async("raise")
     event.wait_for_attempt(1)
     assert "waits for attempt 2 of 3, 60 s of the clock (retry_seconds) after attempt 1 failed" in event.diagnosis
@@ -147,14 +149,14 @@ def test_what_waits_says_for_what(rt):
     assert [step.status for step in event.transitions] == ["RUNNING", "RUNNING"]
 
 
-def test_without_retries_the_first_attempt_is_the_outcome(scf_runtime):
+def test_without_retries_the_first_attempt_is_the_outcome(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(FAILING, retry_num=0)
     event = fn.invoke_async("raise").wait()
     event.assert_failed(430)
     assert event.attempts == [event]
 
 
-def test_no_attempt_is_begun_after_the_message_has_expired(scf_runtime):
+def test_no_attempt_is_begun_after_the_message_has_expired(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(FAILING, msg_ttl=90)
     event = fn.invoke_async("raise")
     event.wait_for_attempt(1)
@@ -163,7 +165,7 @@ def test_no_attempt_is_begun_after_the_message_has_expired(scf_runtime):
     assert event.retries == 1
 
 
-def test_synchronous_calls_and_asynchronous_executions_are_not_tried_again(rt):
+def test_synchronous_calls_and_asynchronous_executions_are_not_tried_again(rt: ScfRuntime) -> None:
     assert rt.deploy(FAILING).invoke("raise").status_code == 430
     event = rt.deploy(FAILING, async_run=True).invoke_async("raise").wait()
     rt.clock.advance(hours=7)
@@ -171,7 +173,7 @@ def test_synchronous_calls_and_asynchronous_executions_are_not_tried_again(rt):
     assert (event.retries, event.attempts) == (0, [event])
 
 
-def test_it_cannot_be_terminated(rt):
+def test_it_cannot_be_terminated(rt: ScfRuntime) -> None:
     event = rt.deploy(FAILING).invoke_async("raise")
     event.wait_for_attempt(1)
     with pytest.raises(ApiError) as refused:
@@ -179,7 +181,7 @@ def test_it_cannot_be_terminated(rt):
     assert refused.value.code == "UnsupportedOperation.AsyncRunEnable"
 
 
-def test_attempts_are_numbered_from_one(scf_runtime):
+def test_attempts_are_numbered_from_one(scf_runtime: ScfRuntime) -> None:
     event = scf_runtime.deploy(FAILING).invoke_async("x")
     for wrong in (0, -1, True, "1"):
         with pytest.raises(UsageError, match="number must be"):
@@ -189,7 +191,7 @@ def test_attempts_are_numbered_from_one(scf_runtime):
 @pytest.mark.parametrize(
     "wrong", [{"retry_num": 3}, {"retry_num": -1}, {"retry_num": True}, {"msg_ttl": 59}, {"msg_ttl": 21601.0}]
 )
-def test_values_that_are_refused(scf_runtime, wrong):
+def test_values_that_are_refused(scf_runtime: ScfRuntime, wrong: Any) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         scf_runtime.deploy(FAILING, **wrong)
 
@@ -197,7 +199,7 @@ def test_values_that_are_refused(scf_runtime, wrong):
 # -- waiting for an instance -----------------------------------------------------------------------------------------
 
 
-def test_what_waits_for_an_instance_is_no_retry(scf_runtime):
+def test_what_waits_for_an_instance_is_no_retry(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(FAILING, max_instances=1, timeout=600)
     busy, waiting = fn.invoke_async("sleep"), fn.invoke_async("x")
     busy.wait_for_log("working")
@@ -214,7 +216,7 @@ def test_what_waits_for_an_instance_is_no_retry(scf_runtime):
     assert waiting.retries == 0
 
 
-def test_after_six_hours_a_message_that_waits_is_given_up(scf_runtime):
+def test_after_six_hours_a_message_that_waits_is_given_up(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(FAILING, name="crowded", max_instances=1, timeout=600)
     busy, waiting = fn.invoke_async("sleep"), fn.invoke_async("x")
     busy.wait_for_log("working")
@@ -224,7 +226,7 @@ def test_after_six_hours_a_message_that_waits_is_given_up(scf_runtime):
     assert busy.status == "RUNNING"
 
 
-def test_a_retry_waits_for_an_instance_as_well(scf_runtime):
+def test_a_retry_waits_for_an_instance_as_well(scf_runtime: ScfRuntime) -> None:
     fn = scf_runtime.deploy(FAILING, max_instances=1, timeout=600)
     event = fn.invoke_async("exit")
     event.wait_for_attempt(1)
@@ -237,7 +239,7 @@ def test_a_retry_waits_for_an_instance_as_well(scf_runtime):
     event.wait_for_attempt(2)
 
 
-def test_more_messages_than_the_queue_holds_are_refused(scf_runtime_of):
+def test_more_messages_than_the_queue_holds_are_refused(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", queue_messages=2)
     fn = rt.deploy(FAILING, name="crowded", max_instances=1, timeout=600)
     busy = fn.invoke_async("sleep")
@@ -251,7 +253,7 @@ def test_more_messages_than_the_queue_holds_are_refused(scf_runtime_of):
     assert [event.wait().return_value for event in waiting] == [0, 1]
 
 
-def test_many_messages_through_few_instances_each_once(scf_runtime_of):
+def test_many_messages_through_few_instances_each_once(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", retry_seconds=0)
     fn = rt.deploy(FAILING, max_instances=2, timeout=60)
     events = []
@@ -277,7 +279,7 @@ def test_many_messages_through_few_instances_each_once(scf_runtime_of):
     assert len(fn.instances) <= 2
 
 
-def test_closing_ends_what_waits_for_its_next_attempt(scf_runtime_of):
+def test_closing_ends_what_waits_for_its_next_attempt(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto")
     event = rt.deploy(FAILING).invoke_async("raise")
     event.wait_for_attempt(1)

@@ -281,7 +281,9 @@ TestMachine = Machine.TestCase
 
 @pytest.mark.parametrize("how", ["return", "raise", "exit", "crash"])
 @pytest.mark.parametrize("graceful", [True, False])
-def test_an_end_races_with_a_termination_and_the_event_tells_the_truth(scf_runtime, how, graceful):
+def test_an_end_races_with_a_termination_and_the_event_tells_the_truth(
+    scf_runtime: ScfRuntime, how: str, graceful: bool
+) -> None:
     """Told to end and terminated in the same moment, again and again, on instances that are warm where they can be."""
     fn = scf_runtime.deploy(SOURCE, async_run=True)
     seen = set()
@@ -304,7 +306,7 @@ def test_an_end_races_with_a_termination_and_the_event_tells_the_truth(scf_runti
     assert seen
 
 
-def test_a_timeout_races_with_terminations_and_returns(scf_runtime):
+def test_a_timeout_races_with_terminations_and_returns(scf_runtime: ScfRuntime) -> None:
     source = (
         "import signal, time\n"
         "def main_handler(event, context):\n"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import psutil
 import pytest
 
-from pytest_scf import ApiError, EventEnded, WaitTimeout
+from pytest_scf import ApiError, EventEnded, ScfRuntime, WaitTimeout
 
 RECEIVED = "[PLATFORM] Signal received successfully"
 
 
 @pytest.fixture(params=["namespaces", "directory", "namespaces without pidfd", "directory without pidfd"])
-def rt(request, scf_runtime_of):
+def rt(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> Any:
     level = request.param.split()[0]
     return scf_runtime_of(level, pidfd="without" not in request.param)
 
@@ -43,7 +45,7 @@ def signalled(rt, source: str):
     return event
 
 
-def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(rt):
+def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(rt: Any) -> None:
     event = signalled(rt, waiting("done.append('saved')"))
     event.assert_finished("saved")
     assert event.logs.platform == [RECEIVED]
@@ -52,7 +54,7 @@ def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(rt):
     assert "index.py:7" in event.diagnosis
 
 
-def test_a_signal_handler_that_raises_fails_the_event_with_430(rt):
+def test_a_signal_handler_that_raises_fails_the_event_with_430(rt: Any) -> None:
     event = signalled(rt, waiting("raise ValueError('in the signal handler')"))
     event.assert_failed(430)
     assert "ValueError: in the signal handler" in event.error_message
@@ -62,7 +64,7 @@ def test_a_signal_handler_that_raises_fails_the_event_with_430(rt):
 @pytest.mark.parametrize(
     ("leave", "status"), [("sys.exit(0)", 0), ("sys.exit(143)", 143), ("sys.exit('why')", 1), ("os._exit(47)", 47)]
 )
-def test_a_signal_handler_that_exits_fails_the_event_with_439(rt, leave, status):
+def test_a_signal_handler_that_exits_fails_the_event_with_439(rt: Any, leave: str, status: int) -> None:
     event = signalled(rt, waiting(leave))
     event.assert_failed(439)
     assert "User process exit when running" in event.error_message
@@ -70,7 +72,7 @@ def test_a_signal_handler_that_exits_fails_the_event_with_439(rt, leave, status)
     event.assert_repossessed()
 
 
-def test_without_a_signal_handler_the_process_dies_of_the_signal(rt):
+def test_without_a_signal_handler_the_process_dies_of_the_signal(rt: Any) -> None:
     source = "import time\ndef main_handler(event, context):\n    print('ready')\n    time.sleep(600)\n"
     event = rt.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
@@ -81,7 +83,7 @@ def test_without_a_signal_handler_the_process_dies_of_the_signal(rt):
     assert event.logs.platform == [RECEIVED]
 
 
-def test_an_event_that_goes_on_stays_running_for_a_second_signal_and_a_forced_end(rt):
+def test_an_event_that_goes_on_stays_running_for_a_second_signal_and_a_forced_end(rt: Any) -> None:
     event = signalled(rt, waiting("pass"))
     event.wait_for_log("signal handler")
     assert event.status == "RUNNING"
@@ -101,7 +103,9 @@ def test_an_event_that_goes_on_stays_running_for_a_second_signal_and_a_forced_en
         ("signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])", "blocked"),
     ],
 )
-def test_a_signal_that_is_ignored_or_blocked_changes_nothing_and_the_diagnosis_says_so(rt, prepare, word):
+def test_a_signal_that_is_ignored_or_blocked_changes_nothing_and_the_diagnosis_says_so(
+    rt: Any, prepare: str, word: str
+) -> None:
     source = (
         "import signal, time\n"
         "def main_handler(event, context):\n"
@@ -119,7 +123,7 @@ def test_a_signal_that_is_ignored_or_blocked_changes_nothing_and_the_diagnosis_s
     event.assert_aborted()
 
 
-def test_a_signal_while_the_instance_starts_ends_the_process(rt):
+def test_a_signal_while_the_instance_starts_ends_the_process(rt: Any) -> None:
     source = "import time\nprint('starting')\ntime.sleep(600)\ndef main_handler(event, context):\n    pass\n"
     event = rt.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("starting")
@@ -127,7 +131,7 @@ def test_a_signal_while_the_instance_starts_ends_the_process(rt):
     event.assert_failed(439)
 
 
-def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(rt):
+def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(rt: Any) -> None:
     source = (
         "import signal, threading, time\n"
         "def register():\n"
@@ -146,7 +150,7 @@ def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(rt
     event.assert_failed(439)
 
 
-def test_a_signal_handler_of_asyncio_runs(rt):
+def test_a_signal_handler_of_asyncio_runs(rt: Any) -> None:
     source = (
         "import asyncio, signal\n"
         "async def work():\n"
@@ -160,7 +164,7 @@ def test_a_signal_handler_of_asyncio_runs(rt):
     signalled(rt, source).assert_finished("stopped")
 
 
-def test_a_signal_handler_registered_in_c_is_seen(rt):
+def test_a_signal_handler_registered_in_c_is_seen(rt: Any) -> None:
     source = (
         "import ctypes, signal, time\n"
         "libc = ctypes.CDLL(None)\n"
@@ -175,7 +179,7 @@ def test_a_signal_handler_registered_in_c_is_seen(rt):
     signalled(rt, source).assert_finished(15)
 
 
-def test_the_signal_goes_to_the_users_process_alone(rt):
+def test_the_signal_goes_to_the_users_process_alone(rt: Any) -> None:
     source = (
         "import os, signal, time\n"
         "def main_handler(event, context):\n"
@@ -194,7 +198,7 @@ def test_the_signal_goes_to_the_users_process_alone(rt):
     assert "child was signalled" not in event.logs.text
 
 
-def test_a_forced_end_takes_every_descendant_along_before_it_returns(rt):
+def test_a_forced_end_takes_every_descendant_along_before_it_returns(rt: Any) -> None:
     source = (
         "import os, signal, time\n"
         "def main_handler(event, context):\n"
@@ -222,7 +226,7 @@ def test_a_forced_end_takes_every_descendant_along_before_it_returns(rt):
     assert [process for process in inside if process.is_running()] == []
 
 
-def test_what_is_not_running_unknown_or_not_asynchronous_is_refused_with_the_contracts_codes(rt):
+def test_what_is_not_running_unknown_or_not_asynchronous_is_refused_with_the_contracts_codes(rt: Any) -> None:
     fn = rt.deploy("def main_handler(event, context):\n    return 1\n", async_run=True)
     event = fn.invoke_async().wait()
     for graceful in (True, False):
@@ -243,7 +247,7 @@ def test_what_is_not_running_unknown_or_not_asynchronous_is_refused_with_the_con
     assert synchronous.value.code == "UnsupportedOperation.AsyncRunEnable"
 
 
-def test_of_many_who_terminate_at_once_one_wins_and_the_others_are_told(rt):
+def test_of_many_who_terminate_at_once_one_wins_and_the_others_are_told(rt: Any) -> None:
     event = rt.deploy(waiting("pass"), async_run=True).invoke_async()
     event.wait_for_signal_handler()
     codes = []
@@ -264,7 +268,7 @@ def test_of_many_who_terminate_at_once_one_wins_and_the_others_are_told(rt):
     event.assert_aborted()
 
 
-def test_a_signal_sent_as_the_event_ends_is_told_or_refused_and_never_harms_the_next_event(rt):
+def test_a_signal_sent_as_the_event_ends_is_told_or_refused_and_never_harms_the_next_event(rt: Any) -> None:
     fn = rt.deploy("import os\ndef main_handler(event, context):\n    return os.getpid()\n", async_run=True)
     for _ in range(20):
         event = fn.invoke_async()
@@ -277,7 +281,7 @@ def test_a_signal_sent_as_the_event_ends_is_told_or_refused_and_never_harms_the_
         fn.invoke_async().assert_finished()
 
 
-def test_a_wait_for_a_signal_handler_ends_with_the_event_or_in_time(rt):
+def test_a_wait_for_a_signal_handler_ends_with_the_event_or_in_time(rt: Any) -> None:
     done = rt.deploy("def main_handler(event, context):\n    return 1\n", async_run=True).invoke_async()
     with pytest.raises(EventEnded):
         done.wait_for_signal_handler()
@@ -288,14 +292,14 @@ def test_a_wait_for_a_signal_handler_ends_with_the_event_or_in_time(rt):
     never.terminate()
 
 
-def test_the_signal_deadline_ends_by_force_what_goes_on(scf_runtime_of):
+def test_the_signal_deadline_ends_by_force_what_goes_on(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("directory", signal_deadline=0.1)
     event = signalled(rt, waiting("pass"))
     event.assert_aborted()
     assert "signal_deadline" in event.diagnosis
 
 
-def test_signals_are_fresh_in_the_handler(rt):
+def test_signals_are_fresh_in_the_handler(rt: Any) -> None:
     source = (
         "def main_handler(event, context):\n"
         "    lines = open('/proc/self/status').read().splitlines()\n"
@@ -307,7 +311,7 @@ def test_signals_are_fresh_in_the_handler(rt):
     assert {name: int(mask, 16) for name, mask in masks.items()} == {"SigBlk": 0, "SigIgn": ignored, "SigCgt": 2}
 
 
-def test_the_diagnosis_names_the_code_behind_a_signal_handler_of_asyncio(scf_runtime):
+def test_the_diagnosis_names_the_code_behind_a_signal_handler_of_asyncio(scf_runtime: ScfRuntime) -> None:
     source = (
         "import asyncio, signal\n"
         "async def work():\n"
@@ -322,7 +326,7 @@ def test_the_diagnosis_names_the_code_behind_a_signal_handler_of_asyncio(scf_run
     assert "the signal handler was Event.set, registered at index.py:4" in event.diagnosis
 
 
-def test_exit_143_and_death_by_sigterm_are_told_apart(scf_runtime):
+def test_exit_143_and_death_by_sigterm_are_told_apart(scf_runtime: ScfRuntime) -> None:
     exited = signalled(scf_runtime, waiting("sys.exit(143)"))
     died = signalled(scf_runtime, waiting("signal.signal(signal.SIGTERM, signal.SIG_DFL); os.kill(os.getpid(), 15)"))
     for event, how in ((exited, "exited with status 143"), (died, "ended by signal SIGTERM")):
@@ -331,7 +335,7 @@ def test_exit_143_and_death_by_sigterm_are_told_apart(scf_runtime):
     assert "SIGTERM was caught when it was sent" in died.diagnosis
 
 
-def test_a_signal_handler_may_stop_being_one(rt):
+def test_a_signal_handler_may_stop_being_one(rt: Any) -> None:
     source = (
         "import signal, time\n"
         "def main_handler(event, context):\n"
@@ -348,7 +352,7 @@ def test_a_signal_handler_may_stop_being_one(rt):
     assert "ended by signal SIGTERM" in event.diagnosis
 
 
-def test_a_signal_handler_registered_while_the_instance_starts_serves_every_event(rt):
+def test_a_signal_handler_registered_while_the_instance_starts_serves_every_event(rt: Any) -> None:
     source = (
         "import signal, time\n"
         "told = []\n"
@@ -369,7 +373,7 @@ def test_a_signal_handler_registered_while_the_instance_starts_serves_every_even
     assert len(fn.instances) == 1
 
 
-def test_on_a_warm_instance_the_wait_is_for_the_signal_handler_of_this_event(rt):
+def test_on_a_warm_instance_the_wait_is_for_the_signal_handler_of_this_event(rt: Any) -> None:
     source = (
         "import signal, time\n"
         "def main_handler(event, context):\n"
@@ -392,7 +396,7 @@ def test_on_a_warm_instance_the_wait_is_for_the_signal_handler_of_this_event(rt)
 
 
 @pytest.mark.parametrize("work", ["time.sleep(0.01)", "pass"])
-def test_code_that_registers_once_for_all_is_not_waited_for_without_end(scf_runtime, work):
+def test_code_that_registers_once_for_all_is_not_waited_for_without_end(scf_runtime: ScfRuntime, work: str) -> None:
     source = (
         "import signal, time\n"
         "told, registered = [], []\n"
@@ -413,7 +417,7 @@ def test_code_that_registers_once_for_all_is_not_waited_for_without_end(scf_runt
 
 
 @pytest.mark.parametrize("act", ["raise ValueError('late')", "sys.exit(3)", "os._exit(4)", "pass"])
-def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(rt, act):
+def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(rt: Any, act: str) -> None:
     """The signal handler stays registered, and may run when the event it was sent for is over."""
     source = (
         "import os, signal, sys\n"
@@ -438,7 +442,7 @@ def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(r
     assert codes <= {200, 430, 439, 443}
 
 
-def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(rt):
+def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(rt: Any) -> None:
     source = (
         "import os, signal, time\n"
         "told = []\n"
@@ -461,7 +465,7 @@ def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(rt):
     event.assert_finished("told")
 
 
-def test_a_forced_end_while_the_instance_starts_returns_when_it_is_gone(rt):
+def test_a_forced_end_while_the_instance_starts_returns_when_it_is_gone(rt: Any) -> None:
     source = "import time\nprint('starting')\ntime.sleep(600)\ndef main_handler(event, context):\n    pass\n"
     fn = rt.deploy(source, async_run=True)
     event = fn.invoke_async()
@@ -472,7 +476,7 @@ def test_a_forced_end_while_the_instance_starts_returns_when_it_is_gone(rt):
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-def test_an_event_can_be_terminated_the_moment_it_is_invoked(rt, graceful):
+def test_an_event_can_be_terminated_the_moment_it_is_invoked(rt: Any, graceful: bool) -> None:
     fn = rt.deploy(waiting("pass"), async_run=True)
     for _ in range(15):
         event = fn.invoke_async()
@@ -489,7 +493,7 @@ def test_an_event_can_be_terminated_the_moment_it_is_invoked(rt, graceful):
         event.assert_repossessed()
 
 
-def test_of_many_signals_sent_at_once_each_is_told(rt):
+def test_of_many_signals_sent_at_once_each_is_told(rt: Any) -> None:
     event = rt.deploy(waiting("pass"), async_run=True).invoke_async()
     event.wait_for_signal_handler()
     threads = [threading.Thread(target=event.terminate, kwargs={"graceful": True}) for _ in range(8)]
@@ -504,7 +508,7 @@ def test_of_many_signals_sent_at_once_each_is_told(rt):
     event.assert_aborted()
 
 
-def test_who_is_refused_a_termination_finds_the_event_ended(rt):
+def test_who_is_refused_a_termination_finds_the_event_ended(rt: Any) -> None:
     fn = rt.deploy(waiting("pass"), async_run=True)
     for _ in range(10):
         event = fn.invoke_async()
@@ -524,7 +528,9 @@ def test_who_is_refused_a_termination_finds_the_event_ended(rt):
         assert statuses == ["ABORTED"] * 4
 
 
-def test_a_process_that_gives_no_sign_of_life_after_a_signal_and_the_return_is_repossessed(scf_runtime, monkeypatch):
+def test_a_process_that_gives_no_sign_of_life_after_a_signal_and_the_return_is_repossessed(
+    scf_runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pytest_scf.platform.scheduler.SETTLE_DEADLINE", 0.05)
     source = (
         "import signal, sys, time\n"

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pytest_scf import ScfRuntime
 
 WRITES = """
 import os
@@ -40,7 +45,7 @@ def test_failing(scf_runtime):
 
 
 @pytest.fixture
-def artifacts(run, pytester, worker):
+def artifacts(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, worker: Path) -> Any:
     """Runs the tests with the option, and gives the directories that are left."""
     writes = pytester.path / "functions" / "writes"
     writes.mkdir()
@@ -54,7 +59,9 @@ def artifacts(run, pytester, worker):
     return artifacts
 
 
-def test_logs_events_and_tmp_of_a_failed_test_are_kept(artifacts, scf_runtime_of):
+def test_logs_events_and_tmp_of_a_failed_test_are_kept(
+    artifacts: Any, scf_runtime_of: Callable[..., ScfRuntime]
+) -> None:
     scf_runtime_of("namespaces")  # the machine has what the inner run needs
     result, kept = artifacts("--scf-artifacts=failed", "--scf-isolation=namespaces")
     result.assert_outcomes(passed=1, failed=1)
@@ -72,13 +79,13 @@ def test_logs_events_and_tmp_of_a_failed_test_are_kept(artifacts, scf_runtime_of
     assert not list(directory.parent.glob("scf-pending*/*"))
 
 
-def test_nothing_is_kept_unless_asked_for(artifacts):
+def test_nothing_is_kept_unless_asked_for(artifacts: Any) -> None:
     result, kept = artifacts("--scf-isolation=directory")
     result.assert_outcomes(passed=1, failed=1)
     assert kept == []
 
 
-def test_what_pytest_is_told_of_tmp_path_is_so_for_this_too(artifacts):
+def test_what_pytest_is_told_of_tmp_path_is_so_for_this_too(artifacts: Any) -> None:
     _, kept = artifacts("--scf-artifacts=failed", "--scf-isolation=directory", "-n", "1")
     assert len(kept) == 1
     assert "popen-gw0" in str(kept[0])

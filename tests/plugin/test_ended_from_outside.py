@@ -7,6 +7,9 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +57,15 @@ def told(fifo, pid):
     ],
     ids=["ctrl-c", "sigterm", "sigkill", "sigkill-above-a-worker"],
 )
-def test_nothing_is_left_when_pytest_is_ended_by(worker, pytester, arguments, wait_until_gone, number, status, workers):
+def test_nothing_is_left_when_pytest_is_ended_by(
+    worker: Path,
+    pytester: pytest.Pytester,
+    arguments: tuple[str, ...],
+    wait_until_gone: Callable[[Iterable[int]], None],
+    number: Any,
+    status: Any,
+    workers: Any,
+) -> None:
     pytester.makepyfile(BLOCKED)
     fifo = pytester.path / "pids"
     os.mkfifo(fifo)

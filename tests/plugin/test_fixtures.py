@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 
-def test_a_passing_test_prints_nothing_of_ours(run, pytester):
+import pytest
+
+
+def test_a_passing_test_prints_nothing_of_ours(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_passing(scf_runtime):
@@ -16,7 +20,9 @@ def test_a_passing_test_prints_nothing_of_ours(run, pytester):
     result.stdout.no_fnmatch_line("*RUNNING*")
 
 
-def test_each_test_has_a_runtime_of_its_own_and_all_share_the_other(run, pytester):
+def test_each_test_has_a_runtime_of_its_own_and_all_share_the_other(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -43,7 +49,9 @@ def test_each_test_has_a_runtime_of_its_own_and_all_share_the_other(run, pyteste
     run().assert_outcomes(passed=4)
 
 
-def test_a_fixture_can_be_built_on_it_and_asked_for_by_name(run, pytester):
+def test_a_fixture_can_be_built_on_it_and_asked_for_by_name(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -73,7 +81,9 @@ def test_a_fixture_can_be_built_on_it_and_asked_for_by_name(run, pytester):
     run().assert_outcomes(passed=4)
 
 
-def test_settings_of_all_runtimes_come_from_a_fixture_to_override(run, pytester):
+def test_settings_of_all_runtimes_come_from_a_fixture_to_override(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makeconftest(
         """
         import pytest
@@ -96,7 +106,9 @@ def test_settings_of_all_runtimes_come_from_a_fixture_to_override(run, pytester)
     run().assert_outcomes(passed=1)
 
 
-def test_a_relative_source_is_found_beside_the_test_then_at_the_root_then_where_we_are(run, pytester):
+def test_a_relative_source_is_found_beside_the_test_then_at_the_root_then_where_we_are(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     source = "def main_handler(event, context):\n    return {!r}\n"
     for place in ("tests/functions/near", "functions/near", "functions/root", "elsewhere/functions/here"):
         directory = pytester.path / place
@@ -126,7 +138,9 @@ def pytester_root(monkeypatch, pytestconfig):
     run().assert_outcomes(passed=2)
 
 
-def test_a_missing_source_names_the_places_where_it_was_looked_for(run, pytester):
+def test_a_missing_source_names_the_places_where_it_was_looked_for(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.mkdir("tests")
     pytester.path.joinpath("tests", "test_it.py").write_text(
         "def test_missing(scf_runtime): scf_runtime.deploy('functions/wrong')"
@@ -137,7 +151,9 @@ def test_a_missing_source_names_the_places_where_it_was_looked_for(run, pytester
     result.stdout.fnmatch_lines([f"*{pytester.path}/tests*"])
 
 
-def test_the_shared_runtime_looks_beside_the_test_that_runs(run, pytester):
+def test_the_shared_runtime_looks_beside_the_test_that_runs(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     for place in ("one", "two"):
         directory = pytester.path / place
         (directory / "code").mkdir(parents=True)
@@ -149,7 +165,9 @@ def test_the_shared_runtime_looks_beside_the_test_that_runs(run, pytester):
     run().assert_outcomes(passed=2)
 
 
-def test_the_runtime_is_closed_when_a_later_fixture_fails_to_set_up(run, pytester):
+def test_the_runtime_is_closed_when_a_later_fixture_fails_to_set_up(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -170,7 +188,7 @@ def test_the_runtime_is_closed_when_a_later_fixture_fails_to_set_up(run, pyteste
     run().assert_outcomes(passed=1, errors=1)
 
 
-def test_nothing_is_left_after_the_run(run, pytester):
+def test_nothing_is_left_after_the_run(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
         import atexit, os, psutil, tempfile
@@ -196,7 +214,9 @@ def test_nothing_is_left_after_the_run(run, pytester):
     result.stdout.fnmatch_lines(["LEFT [[][]] set()"])
 
 
-def test_output_of_functions_is_printed_as_it_comes_where_nothing_is_captured(run, pytester):
+def test_output_of_functions_is_printed_as_it_comes_where_nothing_is_captured(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_one(scf_runtime):

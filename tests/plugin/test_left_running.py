@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 LEAVES = """
@@ -19,7 +22,9 @@ SUMMARY = [
 ADVICE = "Wait for each event, or terminate it, in its test. --scf-left-running=error makes it an error of the test."
 
 
-def test_it_is_terminated_and_named_and_the_test_passes(run, pytester):
+def test_it_is_terminated_and_named_and_the_test_passes(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(LEAVES)
     result = run()
     result.assert_outcomes(passed=2)
@@ -28,7 +33,9 @@ def test_it_is_terminated_and_named_and_the_test_passes(run, pytester):
 
 
 @pytest.mark.parametrize("arguments", [["--scf-left-running=error"], ["-o", "scf_left_running=error"]])
-def test_an_option_makes_it_an_error_of_the_test(run, pytester, arguments):
+def test_an_option_makes_it_an_error_of_the_test(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, arguments: Any
+) -> None:
     pytester.makepyfile(LEAVES)
     result = run(*arguments)
     result.assert_outcomes(passed=2, errors=1)
@@ -47,7 +54,9 @@ def test_an_option_makes_it_an_error_of_the_test(run, pytester, arguments):
 
 
 @pytest.mark.parametrize("mode", ["report", "error"])
-def test_it_is_named_in_a_run_of_workers(run, pytester, mode):
+def test_it_is_named_in_a_run_of_workers(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, mode: str
+) -> None:
     pytester.makepyfile(LEAVES)
     result = run("-n", "2", f"--scf-left-running={mode}")
     result.assert_outcomes(passed=2, errors=1 if mode == "error" else 0)
@@ -55,7 +64,9 @@ def test_it_is_named_in_a_run_of_workers(run, pytester, mode):
     assert result.stdout.str().count(": terminated") == 1
 
 
-def test_an_event_of_the_shared_runtime_may_outlive_its_test_but_not_the_run(run, pytester):
+def test_an_event_of_the_shared_runtime_may_outlive_its_test_but_not_the_run(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_leaves(scf_runtime_session):
@@ -77,7 +88,9 @@ def test_an_event_of_the_shared_runtime_may_outlive_its_test_but_not_the_run(run
 
 @pytest.mark.parametrize("workers", [[], ["-n", "1"]])
 @pytest.mark.parametrize("mode", ["report", "error"])
-def test_it_is_named_where_the_run_is_cut_short(run, pytester, workers, mode):
+def test_it_is_named_where_the_run_is_cut_short(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, workers: Any, mode: str
+) -> None:
     pytester.makepyfile(
         """
         def test_leaves(scf_runtime_session):

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 
-def test_markers_shows_the_marker_with_its_arguments(run):
+def test_markers_shows_the_marker_with_its_arguments(run: Callable[..., pytest.RunResult]) -> None:
     run("--markers").stdout.fnmatch_lines(["@pytest.mark.scf(requires=None, [*][*]settings): *", ""])
 
 
-def test_strict_markers_knows_the_marker(run, pytester):
+def test_strict_markers_knows_the_marker(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -19,7 +21,9 @@ def test_strict_markers_knows_the_marker(run, pytester):
     run("--strict-markers").assert_outcomes(passed=1)
 
 
-def test_settings_of_the_marker_reach_the_runtime(run, pytester):
+def test_settings_of_the_marker_reach_the_runtime(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -34,7 +38,9 @@ def test_settings_of_the_marker_reach_the_runtime(run, pytester):
     run("--scf-isolation=auto").assert_outcomes(passed=1)
 
 
-def test_the_nearest_marker_wins_setting_by_setting(run, pytester):
+def test_the_nearest_marker_wins_setting_by_setting(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -69,7 +75,9 @@ def test_the_nearest_marker_wins_setting_by_setting(run, pytester):
         ("max_instances=0", "the settings of *::test_marked are refused: max_instances must be *"),
     ],
 )
-def test_a_misused_marker_is_an_error_that_says_what_is_wrong(run, pytester, arguments, line):
+def test_a_misused_marker_is_an_error_that_says_what_is_wrong(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, arguments: str, line: str
+) -> None:
     pytester.makepyfile(
         f"""
         import pytest
@@ -85,7 +93,9 @@ def test_a_misused_marker_is_an_error_that_says_what_is_wrong(run, pytester, arg
     result.stdout.no_fnmatch_line("*During handling*")
 
 
-def test_a_misused_marker_is_an_error_also_where_no_fixture_is_used(run, pytester):
+def test_a_misused_marker_is_an_error_also_where_no_fixture_is_used(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -97,7 +107,9 @@ def test_a_misused_marker_is_an_error_also_where_no_fixture_is_used(run, pyteste
     run().assert_outcomes(errors=1)
 
 
-def test_settings_on_a_test_of_the_shared_runtime_are_refused(run, pytester):
+def test_settings_on_a_test_of_the_shared_runtime_are_refused(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -131,7 +143,9 @@ REQUIRES = """
 """
 
 
-def test_a_requirement_that_is_not_met_skips_with_the_reason(run, pytester):
+def test_a_requirement_that_is_not_met_skips_with_the_reason(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makeconftest(REQUIRES)
     pytester.makepyfile(
         """
@@ -153,7 +167,9 @@ def test_a_requirement_that_is_not_met_skips_with_the_reason(run, pytester):
     )
 
 
-def test_a_requirement_is_not_met_where_another_level_was_asked_for(run, pytester):
+def test_a_requirement_is_not_met_where_another_level_was_asked_for(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -168,7 +184,9 @@ def test_a_requirement_is_not_met_where_another_level_was_asked_for(run, pyteste
 
 
 @pytest.mark.scf(requires="namespaces")
-def test_a_requirement_that_is_met_does_not_skip(run, pytester):
+def test_a_requirement_that_is_met_does_not_skip(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest

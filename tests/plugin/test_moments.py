@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_each(scf_moment):
 
 
 @pytest.fixture
-def worker(pytester):
+def worker(pytester: pytest.Pytester) -> Any:
     directory = pytester.mkdir("worker")
     (directory / "index.py").write_text(FAULTY)
     return directory
@@ -51,7 +52,7 @@ def run(pytester, *arguments):
     return pytester.runpytest_subprocess("-p", "no:hypothesispytest", *arguments, timeout=120)
 
 
-def test_failed_moments_run_alone(pytester, worker):
+def test_failed_moments_run_alone(pytester: pytest.Pytester, worker: Any) -> None:
     pytester.makepyfile(test_worker=TEST)
     result = run(pytester, "-v")
     outcomes = result.parseoutcomes()
@@ -65,13 +66,13 @@ def test_failed_moments_run_alone(pytester, worker):
     run(pytester, "--lf").assert_outcomes(passed=4)
 
 
-def test_in_two_workers(pytester, worker):
+def test_in_two_workers(pytester: pytest.Pytester, worker: Any) -> None:
     pytester.makepyfile(test_worker=TEST)
     outcomes = run(pytester, "-n", "2").parseoutcomes()
     assert outcomes["failed"] == 4
 
 
-def test_options_and_refusals(pytester, worker):
+def test_options_and_refusals(pytester: pytest.Pytester, worker: Any) -> None:
     pytester.makepyfile(
         test_forced="""
         import pytest
@@ -105,7 +106,7 @@ def test_options_and_refusals(pytester, worker):
         assert said in result.stdout.str()
 
 
-def test_progress_is_shown_on_a_terminal_only(pytester, worker):
+def test_progress_is_shown_on_a_terminal_only(pytester: pytest.Pytester, worker: Any) -> None:
     source = FAULTY.replace("done.append(n)", "done.append(n)\n            time.sleep(0.1)")
     (worker / "index.py").write_text("import time\n" + source)
     pytester.makepyfile(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 ASK = """
@@ -18,7 +21,9 @@ ASK = """
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n", "1"], ["--scf-isolation=directory"]])
-def test_a_run_that_does_not_use_the_fixtures_loads_none_of_the_machinery(run, pytester, arguments):
+def test_a_run_that_does_not_use_the_fixtures_loads_none_of_the_machinery(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, arguments: Any
+) -> None:
     pytester.makepyfile(ASK)
     result = run(*arguments)
     result.assert_outcomes(passed=1, failed=1)

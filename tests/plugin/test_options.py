@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 
-def test_help_shows_the_options_and_the_ini_options(run):
+def test_help_shows_the_options_and_the_ini_options(run: Callable[..., pytest.RunResult]) -> None:
     result = run("--help")
     result.stdout.fnmatch_lines(
         [
@@ -26,7 +29,9 @@ def test_help_shows_the_options_and_the_ini_options(run):
         (["--scf-isolation="], "ERROR: --scf-isolation: '' is not one of auto, namespaces, directory"),
     ],
 )
-def test_a_bad_value_is_a_usage_error_that_lists_the_good_ones(run, pytester, arguments, line):
+def test_a_bad_value_is_a_usage_error_that_lists_the_good_ones(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, arguments: Any, line: str
+) -> None:
     pytester.makepyfile("def test_never_run(): open('was_run', 'w').close()")
     result = run(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -34,14 +39,18 @@ def test_a_bad_value_is_a_usage_error_that_lists_the_good_ones(run, pytester, ar
     assert not (pytester.path / "was_run").exists()
 
 
-def test_a_bad_value_is_refused_before_workers_are_started(run, pytester):
+def test_a_bad_value_is_refused_before_workers_are_started(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile("def test_never_run(): pass")
     result = run("-n", "2", "--scf-isolation=docker")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "created: " not in result.stdout.str()
 
 
-def test_a_bad_value_loads_none_of_the_machinery(run, pytester):
+def test_a_bad_value_loads_none_of_the_machinery(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makeconftest(
         """
         import atexit, sys
@@ -60,13 +69,13 @@ ASK = """
 """
 
 
-def test_the_ini_option_chooses_the_isolation(run, pytester):
+def test_the_ini_option_chooses_the_isolation(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nscf_isolation = directory")
     pytester.makepyfile(ASK)
     run("-s").stdout.fnmatch_lines(["scf: isolation=directory (scf_isolation)", "*LEVELS directory directory*"])
 
 
-def test_the_command_line_beats_the_ini_option(run, pytester):
+def test_the_command_line_beats_the_ini_option(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nscf_isolation = namespaces")
     pytester.makepyfile(ASK)
     run("-s", "--scf-isolation=directory").stdout.fnmatch_lines(
@@ -74,7 +83,9 @@ def test_the_command_line_beats_the_ini_option(run, pytester):
     )
 
 
-def test_the_rate_limit_is_switched_on_and_a_setting_beats_the_switch(run, pytester):
+def test_the_rate_limit_is_switched_on_and_a_setting_beats_the_switch(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -92,7 +103,9 @@ def test_the_rate_limit_is_switched_on_and_a_setting_beats_the_switch(run, pytes
     run("--scf-rate-limit=off").assert_outcomes(passed=1)
 
 
-def test_a_run_that_asks_for_nothing_is_told_nothing(run, pytester):
+def test_a_run_that_asks_for_nothing_is_told_nothing(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile("def test_own(): pass")
     result = run()
     result.assert_outcomes(passed=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -46,7 +47,7 @@ Page = Callable[..., str]
 
 
 @pytest.fixture
-def page(run, pytester: pytest.Pytester) -> Page:
+def page(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> Page:
     """What pytest prints about a module of tests, without what differs from run to run."""
     worker = pytester.path / "functions" / "jobs"
     worker.mkdir()
@@ -77,7 +78,7 @@ def normalised(text: str) -> str:
     return text
 
 
-def test_a_failed_assert_finished(page, snapshot):
+def test_a_failed_assert_finished(page: Page, snapshot: Any) -> None:
     assert (
         page(
             """
@@ -91,7 +92,7 @@ def test_a_failed_assert_finished(page, snapshot):
     )
 
 
-def test_the_same_with_v_has_the_lines_of_the_cloud(page, snapshot):
+def test_the_same_with_v_has_the_lines_of_the_cloud(page: Page, snapshot: Any) -> None:
     assert (
         page(
             """
@@ -106,7 +107,7 @@ def test_the_same_with_v_has_the_lines_of_the_cloud(page, snapshot):
     )
 
 
-def test_a_plain_assertion_about_a_call_that_failed(page, snapshot):
+def test_a_plain_assertion_about_a_call_that_failed(page: Page, snapshot: Any) -> None:
     assert (
         page(
             """
@@ -119,7 +120,7 @@ def test_a_plain_assertion_about_a_call_that_failed(page, snapshot):
     )
 
 
-def test_several_events_in_the_order_of_their_start(page, snapshot):
+def test_several_events_in_the_order_of_their_start(page: Page, snapshot: Any) -> None:
     assert (
         page(
             """
@@ -139,7 +140,7 @@ def test_several_events_in_the_order_of_their_start(page, snapshot):
     )
 
 
-def test_errors_in_the_words_of_the_call(page, snapshot):
+def test_errors_in_the_words_of_the_call(page: Page, snapshot: Any) -> None:
     assert (
         page(
             """
@@ -165,7 +166,9 @@ def test_errors_in_the_words_of_the_call(page, snapshot):
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
-def test_the_reason_is_in_the_short_summary_in_junit_and_in_annotations_alike(run, pytester, workers):
+def test_the_reason_is_in_the_short_summary_in_junit_and_in_annotations_alike(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, workers: Any
+) -> None:
     pytester.makeconftest(
         """
         # As plugins do that annotate the lines of a pull request.
@@ -201,7 +204,9 @@ def test_the_reason_is_in_the_short_summary_in_junit_and_in_annotations_alike(ru
     assert "None == 1" not in "".join(message.splitlines()[0] for message in messages)
 
 
-def test_colours_are_those_of_the_terminal_and_stay_out_of_files(run, pytester):
+def test_colours_are_those_of_the_terminal_and_stay_out_of_files(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_failing(scf_runtime):
@@ -221,7 +226,9 @@ def test_colours_are_those_of_the_terminal_and_stay_out_of_files(run, pytester):
     assert "#x1B" not in written
 
 
-def test_the_output_of_a_test_that_passed_is_kept_where_that_is_asked_for(run, pytester):
+def test_the_output_of_a_test_that_passed_is_kept_where_that_is_asked_for(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_passing(scf_runtime):
@@ -234,7 +241,9 @@ def test_the_output_of_a_test_that_passed_is_kept_where_that_is_asked_for(run, p
     assert "| works" in (pytester.path / "out.xml").read_text()
 
 
-def test_a_mock_in_the_test_is_said_to_reach_no_function(run, pytester):
+def test_a_mock_in_the_test_is_said_to_reach_no_function(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         from unittest import mock
@@ -254,7 +263,7 @@ def test_a_mock_in_the_test_is_said_to_reach_no_function(run, pytester):
     assert result.stdout.str().count("AssertionError: a mock in the test reaches") == 1
 
 
-def test_a_bug_of_ours_keeps_its_frames(run, pytester):
+def test_a_bug_of_ours_keeps_its_frames(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_failing(scf_runtime, monkeypatch):

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 
-def test_a_failing_test_shows_each_event_with_status_reason_way_and_log(run, pytester):
+import pytest
+
+
+def test_a_failing_test_shows_each_event_with_status_reason_way_and_log(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_failing(scf_runtime):
@@ -39,7 +45,9 @@ def test_a_failing_test_shows_each_event_with_status_reason_way_and_log(run, pyt
     )
 
 
-def test_a_plain_assertion_explains_what_became_of_the_event(run, pytester):
+def test_a_plain_assertion_explains_what_became_of_the_event(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_failing(scf_runtime):
@@ -58,7 +66,9 @@ def test_a_plain_assertion_explains_what_became_of_the_event(run, pytester):
     )
 
 
-def test_a_comparison_that_is_not_ours_is_explained_as_ever(run, pytester):
+def test_a_comparison_that_is_not_ours_is_explained_as_ever(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_failing(scf_runtime):
@@ -69,7 +79,7 @@ def test_a_comparison_that_is_not_ours_is_explained_as_ever(run, pytester):
     result.stdout.fnmatch_lines(["E *Differing items:", "E *{'a': 1} != {'a': 2}"])
 
 
-def test_a_synchronous_call_is_shown_too(run, pytester):
+def test_a_synchronous_call_is_shown_too(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_failing(scf_runtime):
@@ -89,7 +99,9 @@ def test_a_synchronous_call_is_shown_too(run, pytester):
     )
 
 
-def test_an_error_in_a_later_fixture_shows_the_events_so_far(run, pytester):
+def test_an_error_in_a_later_fixture_shows_the_events_so_far(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -107,7 +119,9 @@ def test_an_error_in_a_later_fixture_shows_the_events_so_far(run, pytester):
     result.stdout.fnmatch_lines(["*ERROR at setup of test_error*", "*: scf events -*", "*ValueError: first"])
 
 
-def test_an_error_at_teardown_shows_the_events_after_the_runtime_is_closed(run, pytester):
+def test_an_error_at_teardown_shows_the_events_after_the_runtime_is_closed(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -134,7 +148,9 @@ def test_an_error_at_teardown_shows_the_events_after_the_runtime_is_closed(run, 
     )
 
 
-def test_a_test_of_the_shared_runtime_shows_only_its_own_events(run, pytester):
+def test_a_test_of_the_shared_runtime_shows_only_its_own_events(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -163,7 +179,7 @@ def test_a_test_of_the_shared_runtime_shows_only_its_own_events(run, pytester):
     assert text.index(": scf events -") < text.index("_ test_third _")
 
 
-def test_the_report_is_bounded(run, pytester):
+def test_the_report_is_bounded(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         SOURCE = '''
@@ -185,7 +201,9 @@ def test_the_report_is_bounded(run, pytester):
     assert len(result.stdout.str()) < 1_000_000
 
 
-def test_an_event_that_cannot_be_described_does_not_hide_the_failure(run, pytester):
+def test_an_event_that_cannot_be_described_does_not_hide_the_failure(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makeconftest(
         """
         from pytest_scf.facade import description

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def f(event: Event) -> str:
 
 
 @pytest.fixture
-def mypy(tmp_path, monkeypatch):
+def mypy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     pytest.importorskip("mypy")
     # An editable install is one that type checkers do not see through.
     monkeypatch.setenv("MYPYPATH", str(ROOT))
@@ -36,7 +37,7 @@ def mypy(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def pyright(tmp_path):
+def pyright(tmp_path: Path) -> Any:
     pytest.importorskip("pyright")
     if shutil.which("node") is None:
         pytest.skip("pyright needs Node.js, which is not there")
@@ -56,32 +57,32 @@ def pyright(tmp_path):
     return pyright
 
 
-def test_mypy_knows_the_types_of_all_that_the_fixtures_give(mypy):
+def test_mypy_knows_the_types_of_all_that_the_fixtures_give(mypy: Any) -> None:
     result = mypy(SAMPLE)
     assert result.returncode == 0, result.stdout
 
 
-def test_pyright_knows_them_too(pyright, tmp_path):
+def test_pyright_knows_them_too(pyright: Any, tmp_path: Path) -> None:
     shutil.copy(SAMPLE, tmp_path)
     result = pyright()
     assert result.returncode == 0, result.stdout
 
 
-def test_a_misspelt_name_is_an_error_of_mypy(mypy, tmp_path):
+def test_a_misspelt_name_is_an_error_of_mypy(mypy: Any, tmp_path: Path) -> None:
     (tmp_path / "misspelt.py").write_text(MISSPELT)
     result = mypy(tmp_path / "misspelt.py")
     assert 'has no attribute "Evnet"' in result.stdout
     assert '"Event" has no attribute "statuss"' in result.stdout
 
 
-def test_a_misspelt_name_is_an_error_of_pyright(pyright, tmp_path):
+def test_a_misspelt_name_is_an_error_of_pyright(pyright: Any, tmp_path: Path) -> None:
     (tmp_path / "misspelt.py").write_text(MISSPELT)
     result = pyright()
     assert '"Evnet" is unknown import symbol' in result.stdout
     assert 'Cannot access attribute "statuss"' in result.stdout
 
 
-def test_the_names_are_all_there_and_no_others():
+def test_the_names_are_all_there_and_no_others() -> None:
     for name in pytest_scf.__all__:
         assert getattr(pytest_scf, name).__name__ == name
     assert pytest_scf.__all__ == sorted(pytest_scf.__all__)

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 NOTES = """
@@ -12,7 +16,9 @@ NOTES = """
 """
 
 
-def test_each_worker_of_xdist_has_its_own_fork_server(run, pytester):
+def test_each_worker_of_xdist_has_its_own_fork_server(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makeconftest(
         """
         import pytest
@@ -35,7 +41,7 @@ def test_each_worker_of_xdist_has_its_own_fork_server(run, pytester):
     result.assert_outcomes(passed=20)
 
 
-def test_a_failure_in_a_worker_has_its_section(run, pytester):
+def test_a_failure_in_a_worker_has_its_section(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_failing(scf_runtime):
@@ -48,7 +54,12 @@ def test_a_failure_in_a_worker_has_its_section(run, pytester):
     result.stdout.fnmatch_lines(["*: scf events -*", "*ValueError: no such job"])
 
 
-def test_the_timeout_by_signal_fails_the_test_and_shows_the_event(run, pytester, pids_in, wait_until_gone):
+def test_the_timeout_by_signal_fails_the_test_and_shows_the_event(
+    run: Callable[..., pytest.RunResult],
+    pytester: pytest.Pytester,
+    pids_in: Callable[[Path], list[int]],
+    wait_until_gone: Callable[[Iterable[int]], None],
+) -> None:
     pytester.makepyfile(notes=NOTES)
     pytester.makepyfile(
         """
@@ -81,7 +92,12 @@ def test_the_timeout_by_signal_fails_the_test_and_shows_the_event(run, pytester,
     wait_until_gone(pids_in(pytester.path / "pids"))
 
 
-def test_the_timeout_by_thread_leaves_no_process(run, pytester, pids_in, wait_until_gone):
+def test_the_timeout_by_thread_leaves_no_process(
+    run: Callable[..., pytest.RunResult],
+    pytester: pytest.Pytester,
+    pids_in: Callable[[Path], list[int]],
+    wait_until_gone: Callable[[Iterable[int]], None],
+) -> None:
     pytester.makepyfile(notes=NOTES)
     pytester.makepyfile(
         """
@@ -102,7 +118,7 @@ def test_the_timeout_by_thread_leaves_no_process(run, pytester, pids_in, wait_un
     wait_until_gone(pids_in(pytester.path / "pids"))
 
 
-def test_the_plugin_can_be_left_out(run, pytester):
+def test_the_plugin_can_be_left_out(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import sys
@@ -118,7 +134,7 @@ def test_the_plugin_can_be_left_out(run, pytester):
     result.stdout.fnmatch_lines(["*fixture 'scf_runtime' not found"])
 
 
-def test_the_first_failure_can_stop_the_run(run, pytester):
+def test_the_first_failure_can_stop_the_run(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         def test_failing(scf_runtime):
@@ -133,7 +149,9 @@ def test_the_first_failure_can_stop_the_run(run, pytester):
     result.stdout.fnmatch_lines(["*: scf events -*", "*stopping after 1 failures*"])
 
 
-def test_without_xdist_and_timeout_it_works_as_well(run, pytester):
+def test_without_xdist_and_timeout_it_works_as_well(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_leaves(scf_runtime):
@@ -147,7 +165,9 @@ def test_without_xdist_and_timeout_it_works_as_well(run, pytester):
     result.stdout.fnmatch_lines(["*= scf: events left RUNNING =*"])
 
 
-def test_lines_that_run_in_an_instance_are_counted_by_cov(run, pytester):
+def test_lines_that_run_in_an_instance_are_counted_by_cov(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytest.importorskip("pytest_cov")
     pytester.makepyfile(
         """
@@ -218,7 +238,9 @@ async def given_up(event):
 
 
 @pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
-def test_a_coroutine_waits_without_holding_up_its_loop(pytester, worker, arguments, plugin):
+def test_a_coroutine_waits_without_holding_up_its_loop(
+    pytester: pytest.Pytester, worker: Path, arguments: tuple[str, ...], plugin: str
+) -> None:
     pytest.importorskip("anyio")
     if plugin == "asyncio":
         pytest.importorskip("pytest_asyncio")
@@ -232,7 +254,9 @@ def test_a_coroutine_waits_without_holding_up_its_loop(pytester, worker, argumen
     result.assert_outcomes(passed=2)
 
 
-def test_what_keeps_a_test_from_the_network_stops_its_sockets_and_not_ours(run, pytester):
+def test_what_keeps_a_test_from_the_network_stops_its_sockets_and_not_ours(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytest.importorskip("pytest_socket")
     pytester.makepyfile(
         """
@@ -256,7 +280,9 @@ def test_what_keeps_a_test_from_the_network_stops_its_sockets_and_not_ours(run, 
     run("--disable-socket", "-W", "ignore:A test tried").assert_outcomes(passed=2)
 
 
-def test_coverage_puts_nothing_into_the_log_of_a_function(run, pytester):
+def test_coverage_puts_nothing_into_the_log_of_a_function(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytest.importorskip("pytest_cov")
     pytester.makepyfile(
         """
@@ -269,7 +295,9 @@ def test_coverage_puts_nothing_into_the_log_of_a_function(run, pytester):
 
 
 @pytest.mark.parametrize("branch", [(), ("--cov-branch",)], ids=["lines", "branches"])
-def test_with_contexts_a_line_belongs_to_the_test_that_ran_it(run, pytester, branch):
+def test_with_contexts_a_line_belongs_to_the_test_that_ran_it(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, branch: Any
+) -> None:
     pytest.importorskip("pytest_cov")
     coverage = pytest.importorskip("coverage")
     pytester.makepyfile(

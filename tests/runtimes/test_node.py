@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_scf import UsageError
+from pytest_scf import ScfRuntime, UsageError
 from pytest_scf.instances import interpreters
 
 RECEIVED = "[PLATFORM] Signal received successfully"
@@ -17,7 +20,7 @@ RUNTIME = "Nodejs18.15"
 
 
 @pytest.fixture(autouse=True)
-def node():
+def node() -> Any:
     try:
         return interpreters.find_node()
     except UsageError as error:
@@ -25,7 +28,7 @@ def node():
 
 
 @pytest.fixture
-def one(scf_runtime_of):
+def one(scf_runtime_of: Callable[..., ScfRuntime]) -> Any:
     """A runtime of the best level, for what does not depend on it."""
     return scf_runtime_of("auto")
 
@@ -59,7 +62,7 @@ def signalled(runtime, after_signal):
     return event
 
 
-def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(each_level):
+def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(each_level: ScfRuntime) -> None:
     event = signalled(each_level, "stop = true;")
     event.assert_finished("END")
     assert event.logs.platform == [RECEIVED]
@@ -71,21 +74,21 @@ def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(each_leve
     again.assert_finished("END")
 
 
-def test_a_signal_handler_that_exits_fails_the_event_with_439(each_level):
+def test_a_signal_handler_that_exits_fails_the_event_with_439(each_level: ScfRuntime) -> None:
     event = signalled(each_level, "process.exit(0);")
     event.assert_failed(439)
     assert "exited with status 0" in event.diagnosis
     event.assert_repossessed()
 
 
-def test_a_signal_handler_that_throws_fails_the_event_with_443(each_level):
+def test_a_signal_handler_that_throws_fails_the_event_with_443(each_level: ScfRuntime) -> None:
     event = signalled(each_level, 'throw new RangeError("in the signal handler");')
     event.assert_failed(443)
     assert "RangeError: in the signal handler" in event.error_message
     event.assert_repossessed()
 
 
-def test_one_that_goes_on_stays_running_until_it_is_forced(each_level):
+def test_one_that_goes_on_stays_running_until_it_is_forced(each_level: ScfRuntime) -> None:
     event = signalled(each_level, "")
     event.wait_for_log("signal handler")
     assert event.status == "RUNNING"
@@ -99,7 +102,7 @@ def test_one_that_goes_on_stays_running_until_it_is_forced(each_level):
     ["", 'const f = () => {}; process.on("SIGTERM", f); process.removeListener("SIGTERM", f);'],
     ids=["never", "no longer"],
 )
-def test_without_a_signal_handler_the_process_dies_of_the_signal(each_level, before):
+def test_without_a_signal_handler_the_process_dies_of_the_signal(each_level: ScfRuntime, before: str) -> None:
     """Node.js itself catches SIGTERM from its start on, which would look like the user's signal handler."""
     source = f'{before}\nexports.main_handler = () => new Promise(() => console.log("ready"));'
     event = deployed(each_level, source).invoke_async()
@@ -121,7 +124,7 @@ def test_without_a_signal_handler_the_process_dies_of_the_signal(each_level, bef
         ('process.on("SIGTERM", function () {});', "an anonymous function"),
     ],
 )
-def test_a_registration_that_has_not_run_yet_is_named(one, registration, called):
+def test_a_registration_that_has_not_run_yet_is_named(one: Any, registration: str, called: str) -> None:
     source = (
         "const stop = () => {};\n"
         '// process.on("SIGTERM", notThis);\n'
@@ -138,7 +141,7 @@ def test_a_registration_that_has_not_run_yet_is_named(one, registration, called)
     assert event.diagnosis.endswith(f"; {called} is registered at index.js:6, which had not run yet")
 
 
-def test_a_signal_that_comes_to_a_loop_that_never_yields_is_not_handled(one):
+def test_a_signal_that_comes_to_a_loop_that_never_yields_is_not_handled(one: Any) -> None:
     source = """
     exports.main_handler = async () => {
       process.once("SIGTERM", () => process.exit(3));
@@ -155,7 +158,7 @@ def test_a_signal_that_comes_to_a_loop_that_never_yields_is_not_handled(one):
     event.assert_aborted()
 
 
-def test_forced_termination_of_one_that_does_not_listen(each_level):
+def test_forced_termination_of_one_that_does_not_listen(each_level: ScfRuntime) -> None:
     event = deployed(each_level, 'exports.main_handler = () => { console.log("ready"); for (;;) { } };').invoke_async()
     event.wait_for_log("ready")
     event.terminate()
@@ -163,7 +166,7 @@ def test_forced_termination_of_one_that_does_not_listen(each_level):
     assert not event.instance.alive
 
 
-def test_what_the_handler_is_given(each_level):
+def test_what_the_handler_is_given(each_level: ScfRuntime) -> None:
     source = """
     const { text } = require("./lib/text");
     exports.main_handler = async (event, context) => {
@@ -227,12 +230,12 @@ def test_what_the_handler_is_given(each_level):
         ),
     ],
 )
-def test_what_a_handler_returns(one, handler, value):
+def test_what_a_handler_returns(one: Any, handler: str, value: Any) -> None:
     result = returned(one, handler, {"n": 1})
     assert (result.status_code, result.return_value) == (200, value)
 
 
-def test_a_callback_with_open_handles_answers_at_once_by_a_setting(scf_runtime_of):
+def test_a_callback_with_open_handles_answers_at_once_by_a_setting(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     body = "(event, context, callback) => { callback(null, 'said'); setInterval(() => {}, 9); }"
     assert returned(scf_runtime_of("auto", node_callback_waits=False), body).return_value == "said"
     waiting = deployed(scf_runtime_of("auto"), f"exports.main_handler = {body}", async_run=False, timeout=1)
@@ -240,7 +243,7 @@ def test_a_callback_with_open_handles_answers_at_once_by_a_setting(scf_runtime_o
 
 
 @pytest.mark.parametrize("runtime", ["Nodejs6.10", "Nodejs8.9"])
-def test_older_runtimes_have_done_succeed_and_fail(one, runtime):
+def test_older_runtimes_have_done_succeed_and_fail(one: Any, runtime: str) -> None:
     def answered(body):
         source = f"exports.main_handler = (event, context) => {{ setInterval(() => {{}}, 9); {body} }}"
         return deployed(one, source, async_run=False, runtime=runtime).invoke()
@@ -254,7 +257,7 @@ def test_older_runtimes_have_done_succeed_and_fail(one, runtime):
     assert newer.return_value == ["undefined", "undefined"]
 
 
-def test_a_handler_in_a_directory_below_has_what_lies_beside_it(one, tmp_path):
+def test_a_handler_in_a_directory_below_has_what_lies_beside_it(one: Any, tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/index.js").write_text(
         "const { NAME } = require('./beside'); const fs = require('fs');\n"
@@ -283,7 +286,7 @@ def test_a_handler_in_a_directory_below_has_what_lies_beside_it(one, tmp_path):
         ("async () => process.abort()", 439, "User process exit when running"),
     ],
 )
-def test_how_a_handler_fails(one, handler, code, message):
+def test_how_a_handler_fails(one: Any, handler: str, code: int, message: str) -> None:
     result = returned(one, handler)
     assert result.status_code == code
     assert message in result.error_message
@@ -303,14 +306,14 @@ def test_how_a_handler_fails(one, handler, code, message):
         ("process.exit(5);", 439, "User process exit when running"),
     ],
 )
-def test_code_that_does_not_load(one, source, code, message):
+def test_code_that_does_not_load(one: Any, source: str, code: int, message: str) -> None:
     fn = deployed(one, source, async_run=False, init_timeout=1 if code == 450 else 65)
     result = fn.invoke()
     assert result.status_code == code
     assert message in result.error_message
 
 
-def test_other_forms_of_modules(one, tmp_path):
+def test_other_forms_of_modules(one: Any, tmp_path: Path) -> None:
     forms = {
         "whole.js": "module.exports = async (event) => ['whole', event];\n",
         "old.cjs": "exports.main_handler = async (event) => ['old', event];\n",
@@ -334,7 +337,7 @@ def test_other_forms_of_modules(one, tmp_path):
     }
 
 
-def test_a_file_and_an_archive(one, tmp_path):
+def test_a_file_and_an_archive(one: Any, tmp_path: Path) -> None:
     (tmp_path / "hello.js").write_text("exports.main_handler = async () => __filename;\n")
     assert one.deploy(tmp_path / "hello.js", runtime=RUNTIME).invoke().return_value.endswith("/hello.js")
     with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:
@@ -342,7 +345,7 @@ def test_a_file_and_an_archive(one, tmp_path):
     assert one.deploy(tmp_path / "code.zip", runtime=RUNTIME).invoke().return_value == "zipped"
 
 
-def test_output_is_in_the_log_whole_when_it_is_written(each_level):
+def test_output_is_in_the_log_whole_when_it_is_written(each_level: ScfRuntime) -> None:
     """Of a process that then never yields, and is killed: more than a pipe holds, from it and from a child of it."""
     source = """
     const { execFileSync } = require("child_process");
@@ -365,12 +368,12 @@ def test_output_is_in_the_log_whole_when_it_is_written(each_level):
     assert lines[4:] == [*(f"line {i} of many" for i in range(20000)), "all written"]
 
 
-def test_large_events_and_answers_pass(one):
+def test_large_events_and_answers_pass(one: Any) -> None:
     text = "x" * 5_000_000
     assert returned(one, "async (event) => event", text).return_value == text
 
 
-def test_a_program_that_the_handler_starts_holds_nothing_of_ours(one):
+def test_a_program_that_the_handler_starts_holds_nothing_of_ours(one: Any) -> None:
     body = "async () => require('fs').readdirSync('/proc/self/fd').length"
     source = (
         "exports.main_handler = async () => Number(require('child_process')"
@@ -381,7 +384,7 @@ def test_a_program_that_the_handler_starts_holds_nothing_of_ours(one):
     assert inside == alone
 
 
-def test_measuring_coverage_changes_nothing(pytester):
+def test_measuring_coverage_changes_nothing(pytester: pytest.Pytester) -> None:
     """There are no lines of it to be counted, and nobody waits for them."""
     pytest.importorskip("pytest_cov")
     pytester.makepyfile(
@@ -400,12 +403,12 @@ def test_measuring_coverage_changes_nothing(pytester):
     result.assert_outcomes(passed=1)
 
 
-def test_the_limit_of_time(one):
+def test_the_limit_of_time(one: Any) -> None:
     fn = deployed(one, "exports.main_handler = () => new Promise(() => {});", timeout=1)
     fn.invoke_async().assert_failed(433)
 
 
-def test_what_cannot_be_is_refused(one, tmp_path, monkeypatch):
+def test_what_cannot_be_is_refused(one: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"runtime 'Nodejs18\.15' is not Python's: leave python= out"):
         one.deploy("exports.main_handler = async () => 1;\n", runtime=RUNTIME, python="3.12")
     with pytest.raises(UsageError, match=r"a Python function cannot be deployed for a runtime of Node\.js"):

@@ -6,11 +6,13 @@ import ast
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_scf import UsageError
+from pytest_scf import ScfRuntime, UsageError
 from pytest_scf.instances import interpreters
 from pytest_scf.runtimes import python as python_runtime
 from pytest_scf.runtimes import sdk, wire
@@ -58,7 +60,7 @@ def main_handler(event, context):
 
 
 @pytest.fixture(params=VERSIONS)
-def version(request):
+def version(request: pytest.FixtureRequest) -> Any:
     try:
         interpreters.find_python(request.param)
     except UsageError as error:
@@ -71,7 +73,7 @@ def version(request):
     [*((version, "namespaces") for version in VERSIONS), ("3.6", "directory"), ("3.12", "directory")],
     indirect=True,
 )
-def test_the_same_contract_holds(version, each_level):
+def test_the_same_contract_holds(version: Any, each_level: Any) -> None:
     fn = each_level.deploy(CONTRACT, python=version, async_run=True, environment={"ANSWER": "42"})
 
     facts = fn.invoke_async("facts").wait()
@@ -116,7 +118,7 @@ def test_the_same_contract_holds(version, each_level):
 @pytest.mark.parametrize(
     ("version", "branch"), [("3.6", ()), ("3.8", ("--cov-branch",)), ("3.12", ("--cov-branch",))], indirect=["version"]
 )
-def test_its_lines_are_counted_without_a_package_in_it(version, branch, pytester):
+def test_its_lines_are_counted_without_a_package_in_it(version: str, branch: Any, pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_cov")
     pytester.makeconftest("")
     pytester.mkdir("functions")
@@ -159,11 +161,11 @@ def test_its_lines_are_counted_without_a_package_in_it(version, branch, pytester
 
 
 @pytest.mark.parametrize("runtime", [python_runtime, sdk, wire], ids=lambda module: module.__name__.rpartition(".")[2])
-def test_what_runs_inside_is_python_3_6(runtime):
+def test_what_runs_inside_is_python_3_6(runtime: Any) -> None:
     ast.parse(Path(runtime.__file__).read_text(), feature_version=(3, 6))
 
 
-def test_the_tests_own_version_is_the_tests_own_interpreter(scf_runtime_of):
+def test_the_tests_own_version_is_the_tests_own_interpreter(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     runtime = scf_runtime_of("directory")
     source = "import sys\n\ndef main_handler(event, context):\n    return [sys.prefix, list(sys.version_info[:2])]\n"
     for wanted in (OWN, f"Python{OWN}", sys.executable, None):
@@ -173,7 +175,7 @@ def test_the_tests_own_version_is_the_tests_own_interpreter(scf_runtime_of):
         ]
 
 
-def test_an_interpreter_is_named_by_its_path(each_level, tmp_path):
+def test_an_interpreter_is_named_by_its_path(each_level: ScfRuntime, tmp_path: Path) -> None:
     """That of a virtual environment of its own, below /tmp as tests have it, which finds what is installed there."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
     place = next((tmp_path / "env" / "lib").glob("python3.*")) / "site-packages"
@@ -193,13 +195,17 @@ def test_an_interpreter_is_named_by_its_path(each_level, tmp_path):
         (3.12, "python must be a version, as text"),
     ],
 )
-def test_one_that_cannot_be_had_is_refused_at_once(scf_runtime_of, wanted, said):
+def test_one_that_cannot_be_had_is_refused_at_once(
+    scf_runtime_of: Callable[..., ScfRuntime], wanted: float | str, said: str
+) -> None:
     runtime = scf_runtime_of("directory")
     with pytest.raises(UsageError, match=said):
         runtime.deploy(CONTRACT, python=wanted)
 
 
-def test_one_that_is_older_or_broken_says_so(scf_runtime_of, tmp_path, monkeypatch):
+def test_one_that_is_older_or_broken_says_so(
+    scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runtime = scf_runtime_of("directory")
     for name, prints in (
         ("python3.14", 'echo "no stdlib" >&2; exit 1'),
@@ -214,7 +220,7 @@ def test_one_that_is_older_or_broken_says_so(scf_runtime_of, tmp_path, monkeypat
         runtime.deploy(CONTRACT, python=tmp_path / "python3.5")
 
 
-def test_a_runtime_by_the_clouds_name_asks_for_its_version(scf_runtime_of):
+def test_a_runtime_by_the_clouds_name_asks_for_its_version(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     runtime = scf_runtime_of("directory")
     source = "import os\n\ndef main_handler(event, context):\n    return os.environ['SCF_RUNTIME']\n"
     assert runtime.deploy(source, runtime=f"Python{OWN}").invoke().return_value == f"Python{OWN}"

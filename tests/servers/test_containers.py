@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import engine
@@ -62,7 +63,7 @@ def deploy(rt: ScfRuntime, image: str) -> Callable[..., Function]:
     return deployed
 
 
-def test_events_are_posts_to_one_container(deploy):
+def test_events_are_posts_to_one_container(deploy: Callable[..., Function]) -> None:
     fn = deploy(name="greeter", environment={"MINE": "too"})
     first, second = fn.invoke({"job": "é"}), fn.invoke([1])
     assert first.status_code == 200, first.log
@@ -75,14 +76,14 @@ def test_events_are_posts_to_one_container(deploy):
     assert instance.isolation == "container"
 
 
-def test_it_has_the_variables_of_the_image_and_of_the_function(deploy):
+def test_it_has_the_variables_of_the_image_and_of_the_function(deploy: Callable[..., Function]) -> None:
     code = "def answer(r, e): r.reply(200, json.dumps(dict(os.environ)))"
     found = deploy(code, name="told", environment={"MINE": "too"}).invoke().return_value
     assert (found["OF_THE_IMAGE"], found["MINE"], found["SCF_FUNCTIONNAME"]) == ("here", "too", "told")
     assert "PYTEST_CURRENT_TEST" not in found
 
 
-def test_only_tmp_can_be_written_to_and_is_the_containers_own(deploy):
+def test_only_tmp_can_be_written_to_and_is_the_containers_own(deploy: Callable[..., Function]) -> None:
     code = """
     def answer(request, event):
         open("/tmp/mine", "w").close()
@@ -96,7 +97,7 @@ def test_only_tmp_can_be_written_to_and_is_the_containers_own(deploy):
     assert result.return_value == [["mine"], "Read-only file system", True], result.log
 
 
-def test_graceful_termination_reaches_the_main_process(deploy):
+def test_graceful_termination_reaches_the_main_process(deploy: Callable[..., Function]) -> None:
     event = deploy(CATCHING, async_run=True).invoke_async()
     event.wait_for_signal_handler()
     event.wait_for_log("working")
@@ -105,7 +106,7 @@ def test_graceful_termination_reaches_the_main_process(deploy):
     assert event.logs.platform == ["[PLATFORM] Signal received successfully"]
 
 
-def test_without_a_signal_handler_the_process_exits_with_439(deploy):
+def test_without_a_signal_handler_the_process_exits_with_439(deploy: Callable[..., Function]) -> None:
     event = deploy(WAITING, async_run=True).invoke_async()
     event.wait_for_log("working")
     event.terminate(graceful=True)
@@ -113,7 +114,7 @@ def test_without_a_signal_handler_the_process_exits_with_439(deploy):
     event.assert_repossessed()
 
 
-def test_forced_termination_leaves_no_container(deploy, docker_engine):
+def test_forced_termination_leaves_no_container(deploy: Callable[..., Function], docker_engine: Any) -> None:
     fn = deploy(CATCHING.replace("stop = True", "pass"), async_run=True, name="stubborn")
     event = fn.invoke_async()
     event.wait_for_log("working")
@@ -123,44 +124,44 @@ def test_forced_termination_leaves_no_container(deploy, docker_engine):
     assert not [each for each in docker_engine.containers.list(all=True) if event.instance.id in each.name]
 
 
-def test_a_server_that_ends_itself_has_said_what_it_said(deploy):
+def test_a_server_that_ends_itself_has_said_what_it_said(deploy: Callable[..., Function]) -> None:
     code = 'def answer(request, event):\n    print("before the end"); os.kill(os.getpid(), signal.SIGKILL)\n'
     event = deploy(code, async_run=True).invoke_async()
     event.assert_failed(439)
     assert "before the end" in event.logs.text
 
 
-def test_more_memory_than_the_limit_is_434(deploy):
+def test_more_memory_than_the_limit_is_434(deploy: Callable[..., Function]) -> None:
     code = 'def answer(request, event):\n    data = bytearray(1 << 30); request.reply(200, "too much")\n'
     event = deploy(code, async_run=True, memory=64).invoke_async()
     event.assert_failed(434)
 
 
-def test_a_command_that_is_not_there_is_405_and_the_log_says_so(rt, image):
+def test_a_command_that_is_not_there_is_405_and_the_log_says_so(rt: ScfRuntime, image: str) -> None:
     result = rt.deploy_image(["no-such-program"], image=image).invoke()
     assert result.status_code == 405, result.diagnosis
     assert "no-such-program" in result.log
 
 
-def test_a_container_that_the_engine_refuses_is_445(rt, image):
+def test_a_container_that_the_engine_refuses_is_445(rt: ScfRuntime, image: str) -> None:
     result = rt.deploy_image(image=image, cwd="not-absolute").invoke()
     assert result.status_code == 445, result.diagnosis
     assert "not-absolute" in result.error_message
 
 
-def test_a_container_that_ends_while_it_starts_is_405(deploy):
+def test_a_container_that_ends_while_it_starts_is_405(deploy: Callable[..., Function]) -> None:
     result = deploy(run="sys.exit('no configuration')").invoke()
     assert result.status_code == 405
     assert "no configuration" in result.log
 
 
-def test_a_server_on_the_loopback_address_alone_is_446(deploy):
+def test_a_server_on_the_loopback_address_alone_is_446(deploy: Callable[..., Function]) -> None:
     result = deploy(run=RUN.replace("0.0.0.0", "127.0.0.1"), init_timeout=2).invoke()
     assert result.status_code == 446
     assert "127.0.0.1 only" in result.diagnosis
 
 
-def test_a_dockerfile_is_built(rt, image, tmp_path):
+def test_a_dockerfile_is_built(rt: ScfRuntime, image: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(SERVER + RUN)
     lines = [f"FROM {image}", "ARG WHO", "WORKDIR /srv", "COPY app.py .", "RUN echo built > /srv/note"]
     (tmp_path / "Dockerfile").write_text("\n".join([*lines, 'CMD ["python3", "app.py"]']))
@@ -171,7 +172,7 @@ def test_a_dockerfile_is_built(rt, image, tmp_path):
         rt.deploy_image(dockerfile=tmp_path)
 
 
-def test_what_cannot_be_is_refused_at_once(rt, image):
+def test_what_cannot_be_is_refused_at_once(rt: ScfRuntime, image: str) -> None:
     with pytest.raises(UsageError, match=r"no image 'no/such:image'.*docker pull"):
         rt.deploy_image(image="no/such:image")
     with pytest.raises(UsageError, match="image= or dockerfile="):
@@ -180,7 +181,7 @@ def test_what_cannot_be_is_refused_at_once(rt, image):
         rt.deploy_image(image=image, host_ports=[5432])
 
 
-def test_nothing_is_left_with_the_engine(image, docker_engine):
+def test_nothing_is_left_with_the_engine(image: str, docker_engine: Any) -> None:
     with ScfRuntime(launcher="docker") as rt:
         fn = rt.deploy_image(image=image, environment={"CODE": SERVER + CATCHING + RUN}, async_run=True)
         event = fn.invoke_async()
@@ -190,7 +191,7 @@ def test_nothing_is_left_with_the_engine(image, docker_engine):
     assert not docker_engine.containers.list(all=True, filters={"name": name})
 
 
-def test_what_a_killed_run_has_left_is_removed_by_the_next(image, docker_engine):
+def test_what_a_killed_run_has_left_is_removed_by_the_next(image: str, docker_engine: Any) -> None:
     script = f"""
     import os, signal
     from pytest_scf import ScfRuntime

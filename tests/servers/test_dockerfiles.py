@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scf import UsageError
+from pytest_scf import ScfRuntime, UsageError
 
 TELL = """
 def answer(request, event):
@@ -19,7 +19,7 @@ def answer(request, event):
 
 
 @pytest.fixture
-def deploy(isolated, server) -> Callable[..., object]:
+def deploy(isolated: ScfRuntime, server: Callable[..., Path]) -> Callable[..., object]:
     """Deploy a Dockerfile beside ``app.py`` and some files."""
 
     def deploy(text: str, **more: object) -> object:
@@ -32,7 +32,7 @@ def deploy(isolated, server) -> Callable[..., object]:
     return deploy
 
 
-def test_the_usual_one(deploy):
+def test_the_usual_one(deploy: Callable[..., object]) -> None:
     fn = deploy(
         """\
 # syntax=docker/dockerfile:1
@@ -60,7 +60,7 @@ CMD ["python", "app.py", "--fast"]
     assert found["ESCAPED"] == "$HOME"
 
 
-def test_entrypoint_with_cmd_and_files_that_are_copied_one_by_one(deploy):
+def test_entrypoint_with_cmd_and_files_that_are_copied_one_by_one(deploy: Callable[..., object]) -> None:
     fn = deploy(
         """\
 FROM python:3.9
@@ -77,7 +77,7 @@ CMD ["--default"]
     assert found["files"] == ["main.py", "settings"]
 
 
-def test_a_command_without_brackets_is_run_by_a_shell_which_gets_the_signal(deploy):
+def test_a_command_without_brackets_is_run_by_a_shell_which_gets_the_signal(deploy: Callable[..., object]) -> None:
     fn = deploy(
         "FROM x\nWORKDIR /app\nCOPY app.py .\nCMD python app.py $LEVEL; true\n",
         environment={"LEVEL": "high"},
@@ -89,14 +89,16 @@ def test_a_command_without_brackets_is_run_by_a_shell_which_gets_the_signal(depl
     assert event.return_value["pid"] != 2
 
 
-def test_the_functions_environment_goes_before_the_images(deploy):
+def test_the_functions_environment_goes_before_the_images(deploy: Callable[..., object]) -> None:
     fn = deploy(
         'FROM x\nENV LEVEL=low\nWORKDIR /app\nCOPY . /app\nCMD ["python", "app.py"]\n', environment={"LEVEL": "high"}
     )
     assert fn.invoke().return_value["LEVEL"] == "high"
 
 
-def test_the_copied_tree_cannot_be_written_to(deploy, isolated, server):
+def test_the_copied_tree_cannot_be_written_to(
+    deploy: Callable[..., object], isolated: ScfRuntime, server: Callable[..., Path]
+) -> None:
     directory = server(
         """
         def answer(request, event):
@@ -130,24 +132,26 @@ def test_the_copied_tree_cannot_be_written_to(deploy, isolated, server):
         ("FROM x\nWORKDIR /app\n", "neither CMD nor ENTRYPOINT"),
     ],
 )
-def test_what_does_not_suffice_is_an_error_that_names_the_line(deploy, text, problem):
+def test_what_does_not_suffice_is_an_error_that_names_the_line(
+    deploy: Callable[..., object], text: str, problem: str
+) -> None:
     with pytest.raises(UsageError, match=problem):
         deploy(text)
 
 
-def test_instructions_may_be_ignored(deploy):
+def test_instructions_may_be_ignored(deploy: Callable[..., object]) -> None:
     text = 'FROM x\nRUN pip install flask\nUSER app\nWORKDIR /app\nCOPY . .\nCMD ["python", "app.py"]\n'
     assert deploy(text, ignored=["RUN", "user"]).invoke().return_value["cwd"] == "/app"
 
 
-def test_a_dockerfile_that_is_not_there(isolated, tmp_path):
+def test_a_dockerfile_that_is_not_there(isolated: ScfRuntime, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no 'no/Dockerfile'"):
         isolated.deploy_image(dockerfile="no/Dockerfile")
     with pytest.raises(UsageError, match="WORKDIR"):
         isolated.deploy_image(dockerfile=tmp_path, cwd=tmp_path)
 
 
-def test_the_directory_level_cannot_move_directories(scf_runtime_of, tmp_path: Path):
+def test_the_directory_level_cannot_move_directories(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM x\nWORKDIR /app\nCMD {json.dumps(['python', 'app.py'])}\n")
     with pytest.raises(UsageError, match="namespaces level"):
         scf_runtime_of("directory").deploy_image(dockerfile=tmp_path)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_scf import UsageError
+from pytest_scf import ScfRuntime, UsageError
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "seed" / "samples" / "image"
 COMMAND = ["python", "app.py"]
@@ -32,7 +34,7 @@ signal.signal(signal.SIGTERM, on_sigterm)
 """
 
 
-def test_each_event_is_a_post_with_the_clouds_headers(each_level, server):
+def test_each_event_is_a_post_with_the_clouds_headers(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     fn = each_level.deploy_image(COMMAND, cwd=server(), name="greeter", timeout=20)
     result = fn.invoke({"job": [1, "é"]})
     assert result.status_code == 200, result.log
@@ -51,7 +53,7 @@ def test_each_event_is_a_post_with_the_clouds_headers(each_level, server):
     assert headers["x-scf-uin"] == each_level.settings.uin
 
 
-def test_an_instance_is_kept_for_the_next_event(each_level, server):
+def test_an_instance_is_kept_for_the_next_event(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     fn = each_level.deploy_image(
         COMMAND, cwd=server("count = 0\ndef answer(r, e):\n    global count; count += 1; r.reply(200, str(count))\n")
     )
@@ -59,14 +61,16 @@ def test_an_instance_is_kept_for_the_next_event(each_level, server):
     assert len(fn.instances) == 1
 
 
-def test_a_server_that_takes_one_connection_at_a_time_is_no_problem(each_level, server):
+def test_a_server_that_takes_one_connection_at_a_time_is_no_problem(
+    each_level: ScfRuntime, server: Callable[..., Path]
+) -> None:
     run = 'from http.server import HTTPServer\nHandler.protocol_version = "HTTP/1.1"\n'
     run += 'HTTPServer(("0.0.0.0", 9000), Handler).serve_forever()\n'
     fn = each_level.deploy_image(COMMAND, cwd=server(run=run))
     assert [fn.invoke(number).return_value["event"] for number in range(3)] == [0, 1, 2]
 
 
-def test_graceful_termination_reaches_the_main_process(each_level, server):
+def test_graceful_termination_reaches_the_main_process(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     fn = each_level.deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
     event = fn.invoke_async()
     event.wait_for_signal_handler()
@@ -77,7 +81,9 @@ def test_graceful_termination_reaches_the_main_process(each_level, server):
     assert event.logs.platform == ["[PLATFORM] Signal received successfully"]
 
 
-def test_without_a_signal_handler_the_process_exits_with_439(each_level, server):
+def test_without_a_signal_handler_the_process_exits_with_439(
+    each_level: ScfRuntime, server: Callable[..., Path]
+) -> None:
     fn = each_level.deploy_image(COMMAND, cwd=server(LOOPING.replace("signal.signal(", "(")), async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("working")
@@ -87,7 +93,9 @@ def test_without_a_signal_handler_the_process_exits_with_439(each_level, server)
     assert "no signal handler was registered" in event.diagnosis
 
 
-def test_a_signal_handler_that_leaves_through_the_interpreter_is_439_too(each_level, server):
+def test_a_signal_handler_that_leaves_through_the_interpreter_is_439_too(
+    each_level: ScfRuntime, server: Callable[..., Path]
+) -> None:
     code = """
     def answer(request, event):
         print("working", flush=True)
@@ -101,7 +109,7 @@ def test_a_signal_handler_that_leaves_through_the_interpreter_is_439_too(each_le
     event.assert_failed(439)
 
 
-def test_forced_termination_repossesses_the_container(each_level, server):
+def test_forced_termination_repossesses_the_container(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     fn = each_level.deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("working")
@@ -112,7 +120,7 @@ def test_forced_termination_repossesses_the_container(each_level, server):
     assert not tmp.exists()
 
 
-def test_what_it_printed_is_in_the_log_of_a_killed_server(each_level, server):
+def test_what_it_printed_is_in_the_log_of_a_killed_server(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     code = """
     def answer(request, event):
         print("before the end")
@@ -123,7 +131,7 @@ def test_what_it_printed_is_in_the_log_of_a_killed_server(each_level, server):
     assert "before the end" in event.logs.user
 
 
-def test_the_function_may_choose_buffered_output(each_level, server):
+def test_the_function_may_choose_buffered_output(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     code = "def answer(request, event):\n    request.reply(200, json.dumps(os.environ['PYTHONUNBUFFERED']))\n"
     fn = each_level.deploy_image(COMMAND, cwd=server(code), environment={"PYTHONUNBUFFERED": ""})
     assert fn.invoke().return_value == ""
@@ -140,12 +148,14 @@ def test_the_function_may_choose_buffered_output(each_level, server):
         ('204, ""', None),
     ],
 )
-def test_the_body_of_the_answer_is_the_return_value(isolated, server, reply, value):
+def test_the_body_of_the_answer_is_the_return_value(
+    isolated: ScfRuntime, server: Callable[..., Path], reply: str, value: int | str | None
+) -> None:
     fn = isolated.deploy_image(COMMAND, cwd=server(f"def answer(request, event):\n    request.reply({reply})\n"))
     assert fn.invoke().return_value == value
 
 
-def test_an_error_answer_is_a_failure_that_says_what_came(each_level, server):
+def test_an_error_answer_is_a_failure_that_says_what_came(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     fn = each_level.deploy_image(
         COMMAND, cwd=server('def answer(r, e):\n    r.reply(500, "no database", "text/plain")\n')
     )
@@ -156,21 +166,21 @@ def test_an_error_answer_is_a_failure_that_says_what_came(each_level, server):
     assert len(fn.instances) == 1
 
 
-def test_an_answer_that_is_no_http_is_a_failure(isolated, server):
+def test_an_answer_that_is_no_http_is_a_failure(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
     code = "def answer(request, event):\n    request.wfile.write(b'hello')\n"
     result = isolated.deploy_image(COMMAND, cwd=server(code), timeout=20).invoke()
     assert result.status_code == 443
     assert "no answer that is HTTP" in result.error_message
 
 
-def test_a_response_of_more_than_6_mb_is_407(isolated, server):
+def test_a_response_of_more_than_6_mb_is_407(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
     code = "def answer(request, event):\n    request.reply(200, b'x' * (6 * 1024 * 1024 + event), 'text/plain')\n"
     fn = isolated.deploy_image(COMMAND, cwd=server(code), timeout=20, memory=512)
     assert len(fn.invoke(0).return_value) == 6 * 1024 * 1024
     assert fn.invoke(1).status_code == 407
 
 
-def test_a_server_that_is_bound_to_loopback_alone_is_446(each_level, server):
+def test_a_server_that_is_bound_to_loopback_alone_is_446(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     fn = each_level.deploy_image(COMMAND, cwd=server(run=RUN_ON.format('"127.0.0.1", 9000')), init_timeout=1)
     result = fn.invoke()
     assert result.status_code == 446
@@ -178,7 +188,7 @@ def test_a_server_that_is_bound_to_loopback_alone_is_446(each_level, server):
     assert "0.0.0.0" in result.error_message
 
 
-def test_a_server_on_another_port_is_446(isolated, server):
+def test_a_server_on_another_port_is_446(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
     result = isolated.deploy_image(COMMAND, cwd=server(run=RUN_ON.format('"", 5000')), init_timeout=1).invoke()
     assert result.status_code == 446
     assert "listens on port 5000 instead" in result.diagnosis
@@ -187,26 +197,26 @@ def test_a_server_on_another_port_is_446(isolated, server):
 RUN_ON = "ThreadingHTTPServer(({}), Handler).serve_forever()\n"
 
 
-def test_a_container_that_exits_while_it_starts_is_405(each_level, server):
+def test_a_container_that_exits_while_it_starts_is_405(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     result = each_level.deploy_image(COMMAND, cwd=server(run='print("no configuration"); sys.exit(3)')).invoke()
     assert result.status_code == 405
     assert "exited with status 3" in result.diagnosis
     assert "no configuration" in result.log
 
 
-def test_a_command_that_is_not_there_is_445(each_level, server):
+def test_a_command_that_is_not_there_is_445(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     result = each_level.deploy_image(["no-such-program", "--now"], cwd=server()).invoke()
     assert result.status_code == 445
     assert "no-such-program --now" in result.diagnosis
     assert "No such file" in result.diagnosis
 
 
-def test_a_time_limit_ends_it(each_level, server):
+def test_a_time_limit_ends_it(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     result = each_level.deploy_image(COMMAND, cwd=server(LOOPING), timeout=1).invoke()
     assert result.status_code == 433
 
 
-def test_ten_instances_at_once_each_have_the_port(isolated, server):
+def test_ten_instances_at_once_each_have_the_port(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
     fn = isolated.deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
     events = [fn.invoke_async(number) for number in range(10)]
     for event in events:
@@ -219,7 +229,9 @@ def test_ten_instances_at_once_each_have_the_port(isolated, server):
     assert [event.wait().status for event in events] == ["FINISHED", "ABORTED"] * 5
 
 
-def test_at_the_directory_level_one_instance_can_have_the_port(scf_runtime_of, server, port_9000):
+def test_at_the_directory_level_one_instance_can_have_the_port(
+    scf_runtime_of: Callable[..., ScfRuntime], server: Callable[..., Path], port_9000: None
+) -> None:
     fn = scf_runtime_of("directory").deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
     first = fn.invoke_async()
     first.wait_for_log("working")
@@ -229,7 +241,9 @@ def test_at_the_directory_level_one_instance_can_have_the_port(scf_runtime_of, s
     first.terminate()
 
 
-def test_services_of_the_test_are_reachable_on_the_ports_named(isolated, server):
+def test_services_of_the_test_are_reachable_on_the_ports_named(
+    isolated: ScfRuntime, server: Callable[..., Path]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as service:
         port = service.getsockname()[1]
 
@@ -259,7 +273,7 @@ def test_services_of_the_test_are_reachable_on_the_ports_named(isolated, server)
         thread.join()
 
 
-def test_other_services_of_the_machine_are_out_of_reach(isolated, server):
+def test_other_services_of_the_machine_are_out_of_reach(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as service:
         port = service.getsockname()[1]
         code = f"""
@@ -272,7 +286,7 @@ def test_other_services_of_the_machine_are_out_of_reach(isolated, server):
         assert isolated.deploy_image(COMMAND, cwd=server(code)).invoke().return_value == "refused"
 
 
-def test_the_environment_is_that_of_a_container(each_level, server):
+def test_the_environment_is_that_of_a_container(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
     directory = server(
         "def answer(request, event):\n    request.reply(200, json.dumps([os.getcwd(), dict(os.environ)]))\n"
     )
@@ -284,7 +298,9 @@ def test_the_environment_is_that_of_a_container(each_level, server):
     assert not {"PYTHONPATH", "USER_CODE_ROOT"} & set(environ)
 
 
-def test_a_program_inherits_no_signal_masks_and_no_descriptors(isolated, server):
+def test_a_program_inherits_no_signal_masks_and_no_descriptors(
+    isolated: ScfRuntime, server: Callable[..., Path]
+) -> None:
     code = """
     def answer(request, event):
         with open("/proc/self/status") as file:
@@ -313,7 +329,7 @@ def test_a_program_inherits_no_signal_masks_and_no_descriptors(isolated, server)
         ({"command": COMMAND, "environment": {"SCF_X": "1"}}, "environment"),
     ],
 )
-def test_what_cannot_be_is_refused_at_once(isolated, arguments, problem):
+def test_what_cannot_be_is_refused_at_once(isolated: ScfRuntime, arguments: Any, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         isolated.deploy_image(**arguments)
 
@@ -322,7 +338,7 @@ def test_what_cannot_be_is_refused_at_once(isolated, arguments, problem):
 class TestTheVendorsSample:
     """Flask on port 9000, unchanged. It is not part of this project."""
 
-    def test_graceful(self, each_level):
+    def test_graceful(self, each_level: ScfRuntime) -> None:
         fn = each_level.deploy_image(COMMAND, cwd=SAMPLE, async_run=True)
         event = fn.invoke_async({"job": 7})
         event.wait_for_signal_handler()
@@ -332,7 +348,7 @@ class TestTheVendorsSample:
         assert "do something before shutdown." in event.logs.text
         assert "Graceful shutdown." in event.logs.text
 
-    def test_ten_at_once_terminated_both_ways(self, isolated):
+    def test_ten_at_once_terminated_both_ways(self, isolated: ScfRuntime) -> None:
         fn = isolated.deploy_image(COMMAND, cwd=SAMPLE, async_run=True)
         events = [fn.invoke_async({"job": number}) for number in range(10)]
         for event in events:

@@ -17,7 +17,7 @@ FILES = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re
 
 
 @pytest.mark.parametrize("how", ["marker", "option", "ini"])
-def test_the_page_is_run(pytester, how):
+def test_the_page_is_run(pytester: pytest.Pytester, how: str) -> None:
     for name, text in FILES.items():
         (pytester.path / name).write_text(text if how == "marker" else text.replace("pytestmark =", "unused ="))
     if how == "ini":
@@ -29,14 +29,14 @@ def test_the_page_is_run(pytester, how):
     assert result.parseoutcomes() == {"passed": 3}
 
 
-def test_a_name_that_nobody_knows_is_refused(pytester):
+def test_a_name_that_nobody_knows_is_refused(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(scf_runtime): pass")
     result = pytester.runpytest_subprocess("--scf-launcher=nobodys", timeout=60)
     result.stdout.fnmatch_lines(["*launcher: 'nobodys'*no plugin knows it*pytest_scf_launcher*"])
     assert result.parseoutcomes() == {"errors": 1}
 
 
-def test_what_is_no_launcher_is_refused():
+def test_what_is_no_launcher_is_refused() -> None:
     with pytest.raises(UsageError, match="a name or a Launcher"):
         ScfRuntime(launcher=object())
     with ScfRuntime() as each_level, pytest.raises(UsageError, match="--scf-launcher=docker"):
@@ -58,7 +58,7 @@ class Broken:
         self.closed = True
 
 
-def test_a_container_that_does_not_start_is_445_and_the_launcher_is_closed_with_its_runtime():
+def test_a_container_that_does_not_start_is_445_and_the_launcher_is_closed_with_its_runtime() -> None:
     launcher = Broken()
     with ScfRuntime(launcher=launcher) as each_level:
         result = each_level.deploy_image(image="big", memory=256).invoke()
@@ -69,7 +69,7 @@ def test_a_container_that_does_not_start_is_445_and_the_launcher_is_closed_with_
     assert launcher.closed
 
 
-def test_a_runtime_that_ran_no_container_closes_its_launcher_too():
+def test_a_runtime_that_ran_no_container_closes_its_launcher_too() -> None:
     launcher = Broken()
     ScfRuntime(launcher=launcher).close()
     assert launcher.closed
@@ -121,7 +121,7 @@ class Listening:
 
 
 @pytest.mark.parametrize("ends_when_connected", [True, False])
-def test_no_connection_stays_open_or_holds_up_the_end(ends_when_connected):
+def test_no_connection_stays_open_or_holds_up_the_end(ends_when_connected: bool) -> None:
     launcher = Listening(ends_when_connected)
     with ScfRuntime(launcher=launcher) as each_level:
         event = each_level.deploy_image(image="silent", async_run=True).invoke_async()

@@ -6,11 +6,12 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from pytest_scf import UsageError
+from pytest_scf import ScfRuntime, UsageError
 from pytest_scf.api_errors import InvalidParameterRequestTooLarge, ResourceNotFoundFunction, UnsupportedOperation
 
 BOOTSTRAP = "#!/bin/bash\n/var/lang/python37/bin/python3.7 app.py\n"
@@ -29,7 +30,7 @@ def web(server: Callable[..., Path]) -> Callable[..., Path]:
     return write
 
 
-def test_a_request_passes_through_and_comes_back(each_level, web):
+def test_a_request_passes_through_and_comes_back(each_level: ScfRuntime, web: Callable[..., Path]) -> None:
     if each_level.isolation == "namespaces":
         fn = each_level.deploy_web(web())
     else:
@@ -45,7 +46,7 @@ def test_a_request_passes_through_and_comes_back(each_level, web):
     assert f"RequestId:{response.request_id}" in response.log
 
 
-def test_the_status_the_headers_and_the_body_are_the_servers(isolated, web):
+def test_the_status_the_headers_and_the_body_are_the_servers(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     code = """
     def answer(request, event):
         request.reply(404, b"\\x00\\xff", "application/octet-stream", [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
@@ -57,7 +58,7 @@ def test_the_status_the_headers_and_the_body_are_the_servers(isolated, web):
     assert response.invocation.status_code == 200  # what the server answers is its own affair
 
 
-def test_json_is_encoded(isolated, web):
+def test_json_is_encoded(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     code = """
     def answer(request, event):
         request.reply(200, json.dumps([json.loads(event), request.headers["Content-Type"]]))
@@ -68,7 +69,7 @@ def test_json_is_encoded(isolated, web):
     assert response.json() == [{"a": [1]}, "application/json"]
 
 
-def test_a_client_cannot_set_the_platforms_headers(isolated, web):
+def test_a_client_cannot_set_the_platforms_headers(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     got = (
         isolated.deploy_web(web()).request("GET", "/", headers={"X-Scf-Name": "forged", "x-scf-secret-id": "x"}).json()
     )
@@ -76,7 +77,7 @@ def test_a_client_cannot_set_the_platforms_headers(isolated, web):
     assert "x-scf-secret-id" not in {name.lower() for name in got["headers"]}
 
 
-def test_an_instance_is_kept_and_a_time_limit_repossesses_it(isolated, web):
+def test_an_instance_is_kept_and_a_time_limit_repossesses_it(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     code = """
     def answer(request, event):
         if request.path == "/hang":
@@ -92,7 +93,7 @@ def test_an_instance_is_kept_and_a_time_limit_repossesses_it(isolated, web):
     assert not fn.instances
 
 
-def test_the_interpreters_of_the_cloud_are_those_at_hand(isolated, web):
+def test_the_interpreters_of_the_cloud_are_those_at_hand(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     code = "def answer(request, event):\n    request.reply(200, json.dumps(sys.version_info[:2]))\n"
     for path in ("/var/lang/python37/bin/python3.7", "/var/lang/python310/bin/python3", "/var/lang/python3/bin/python"):
         response = isolated.deploy_web(web(code, f"#!/bin/sh\nexec {path} app.py\n")).request("GET")
@@ -106,7 +107,7 @@ def test_the_interpreters_of_the_cloud_are_those_at_hand(isolated, web):
         assert isolated.deploy_web(directory).request("GET", "/from-node").json() == "/from-node"
 
 
-def test_limits_of_request_and_response(isolated, web):
+def test_limits_of_request_and_response(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     code = """
     def answer(request, event):
         size = int(request.path[1:])
@@ -127,14 +128,16 @@ def test_limits_of_request_and_response(isolated, web):
         fn.request("POST", "/1", body=b"x" * (megabytes + 1))
 
 
-def test_a_zip_file_keeps_its_bootstrap_executable(isolated, web, tmp_path_factory):
+def test_a_zip_file_keeps_its_bootstrap_executable(
+    isolated: ScfRuntime, web: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     archive = shutil.make_archive(str(tmp_path_factory.mktemp("zip") / "site"), "zip", web())
     fn = isolated.deploy_web(archive)
     assert fn.name == "site"
     assert fn.request("GET").ok
 
 
-def test_it_cannot_be_invoked(isolated, web):
+def test_it_cannot_be_invoked(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     fn = isolated.deploy_web(web())
     for kind in ("RequestResponse", "Event"):
         with pytest.raises(UnsupportedOperation, match="web function"):
@@ -152,12 +155,14 @@ def test_it_cannot_be_invoked(isolated, web):
         ({"method": "POST", "body": b"", "json": 1}, "not both"),
     ],
 )
-def test_a_request_that_cannot_be_is_refused(isolated, web, arguments, problem):
+def test_a_request_that_cannot_be_is_refused(
+    isolated: ScfRuntime, web: Callable[..., Path], arguments: Any, problem: str
+) -> None:
     with pytest.raises(UsageError, match=problem):
         isolated.deploy_web(web()).request(**arguments)
 
 
-def test_an_address_passes_requests_on_as_they_are(isolated, web):
+def test_an_address_passes_requests_on_as_they_are(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     with isolated.http(isolated.deploy_web(web())) as address, httpx.Client(base_url=address.url) as client:
         for number in range(2):
             got = client.post(f"/jobs?page={number}", content=b"\x00raw", headers={"X-Mine": "yes"}).json()
@@ -165,7 +170,7 @@ def test_an_address_passes_requests_on_as_they_are(isolated, web):
             assert (got["headers"]["x-mine"], got["headers"]["host"]) == ("yes", f"127.0.0.1:{address.port}")
 
 
-def test_an_image_function_takes_requests_as_events(isolated, server):
+def test_an_image_function_takes_requests_as_events(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
     fn = isolated.deploy_image(["python", "app.py"], cwd=server())
     got = fn.request("GET", "/article?id=1").json()
     assert (got["path"], got["event"]["path"], got["event"]["queryString"]) == (
@@ -175,7 +180,9 @@ def test_an_image_function_takes_requests_as_events(isolated, server):
     )
 
 
-def test_a_bootstrap_that_cannot_start_is_said(isolated, web, tmp_path_factory):
+def test_a_bootstrap_that_cannot_start_is_said(
+    isolated: ScfRuntime, web: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     with pytest.raises(UsageError, match="is not executable"):
         isolated.deploy_web(web(mode=0o644))
     with pytest.raises(UsageError, match="has none"):
@@ -189,7 +196,7 @@ def test_a_bootstrap_that_cannot_start_is_said(isolated, web, tmp_path_factory):
     assert json.loads(exits.text)["statusCode"] == 405
 
 
-def test_a_deleted_web_function_is_not_started_again(isolated, web):
+def test_a_deleted_web_function_is_not_started_again(isolated: ScfRuntime, web: Callable[..., Path]) -> None:
     fn = isolated.deploy_web(web())
     assert fn.request("GET", "/").ok
     isolated.api.call("DeleteFunction", {"FunctionName": fn.name})
