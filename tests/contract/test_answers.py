@@ -117,6 +117,13 @@ def test_every_answer_is_as_the_model_has_it(
     ask("TerminateAsyncEvent", **FUNCTION, InvokeRequestId=event)
     ask("GetRequestStatus", **FUNCTION, FunctionRequestId=event)
     ask("GetFunctionLogs", **FUNCTION)
+    trigger = {**FUNCTION, "TriggerName": "tick", "Type": "timer"}
+    ask("CreateTrigger", **trigger, TriggerDesc="0 0 0 * * * *", Enable="CLOSE")
+    ask("GetFunction", **FUNCTION)
+    ask("ListTriggers", **FUNCTION)
+    ask("UpdateTrigger", **trigger, TriggerDesc="0 0 1 * * * *")
+    ask("UpdateTriggerStatus", **trigger, Enable="CLOSE")
+    ask("DeleteTrigger", **trigger)
     ask("DeleteFunctionVersion", **FUNCTION, Qualifier="1")
     ask("DeleteFunction", **FUNCTION)
     ask("DeleteNamespace", Namespace="other")

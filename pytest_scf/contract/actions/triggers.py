@@ -101,13 +101,13 @@ def trigger_info(call: Call, trigger: Trigger) -> models.TriggerInfo:
         Type=trigger.kind,
         TriggerDesc=trigger.rule.text,
         AvailableStatus="Available",
-        CustomArgument=trigger.argument or None,
+        CustomArgument=trigger.argument,
         AddTime=call.seconds(trigger.add_time),
         ModTime=call.seconds(trigger.mod_time),
         ResourceId="",
         BindStatus="",
         TriggerAttribute="",
-        Description=trigger.description or None,
+        Description=trigger.description,
     )
 
 

@@ -1,7 +1,7 @@
 """The requests and responses of the actions on triggers."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pytest_scf import api_errors, facts
 from pytest_scf.contract.models.fields import (
@@ -46,15 +46,15 @@ class TriggerInfo:
     Type: str
     TriggerDesc: str
     AvailableStatus: str
-    CustomArgument: str | None
+    CustomArgument: str
     AddTime: str
     ModTime: str
     ResourceId: str
     BindStatus: str
     TriggerAttribute: str
-    Description: str | None
+    Description: str
     # TriggerInfo has it only; of an http trigger it would name custom domains
-    BoundResources: Any = None
+    BoundResources: str = ""
 
 
 @dataclass(frozen=True, slots=True)
