@@ -23,10 +23,12 @@ T = TypeVar("T")
 class Api:
     """The API of the cloud over what does its work: a platform."""
 
-    __slots__ = ("_limit", "_operations")
+    __slots__ = ("_limit", "_operations", "interceptors")
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
+        #: called with the action of each request, before it is done; what they raise is the answer
+        self.interceptors: list[Callable[[str], None]] = []
         most = operations.settings.rate_limit
         self._limit = RateLimit(most, operations.clock.now) if most else None
 
@@ -44,8 +46,7 @@ class Api:
             row = ACTIONS.get(action)
             if row is None:
                 raise _not_there(action)
-            if self._limit is not None:
-                self._limit.take(action)
+            self._let_in(action)
             if isinstance(params, FlattenedParams):
                 params = params.nested(row.request_type)
             request = row.reader.read(read_params(params))
@@ -56,6 +57,12 @@ class Api:
         answer["RequestId"] = request_id
         return answer
 
+    def _let_in(self, action: str) -> None:
+        if self._limit is not None:
+            self._limit.take(action)
+        for intercept in tuple(self.interceptors):
+            intercept(action)
+
     def perform(
         self, action: str, operation: Callable[Concatenate[Call, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -65,8 +72,7 @@ class Api:
         """
         request_id = new_request_id()
         try:
-            if self._limit is not None:
-                self._limit.take(action)
+            self._let_in(action)
             return operation(Call(self._operations, request_id), *args, **kwargs)
         except Exception as error:
             _tell(error, request_id, action)

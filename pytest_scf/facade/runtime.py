@@ -33,6 +33,7 @@ from pytest_scf.platform.starting import InstanceServices
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
     from pytest_scf.facade.addresses import HttpAddress
+    from pytest_scf.facade.faults import Faults
 
 
 P = ParamSpec("P")
@@ -500,6 +501,13 @@ class ScfRuntime:
         """What was invoked after ``last``, of what is remembered; costs what it gives, not what there was before."""
         since = self._platform.events.since(None if last is None else last._record)
         return [Event._of(self._session, record) for record in since]
+
+    @property
+    def faults(self) -> Faults:
+        """Faults on purpose: ``with runtime.faults.lost_signal(): ...``; see docs/inside.md."""
+        from pytest_scf.facade.faults import Faults
+
+        return Faults(self._platform, self.api, self._session)
 
     def show_progress(self, show: Callable[[str], object] | None) -> None:
         """Have ``show`` called, now and then, with how far something is that takes long, and with "" at its end."""

@@ -146,6 +146,19 @@ class Platform:
         with self._scheduler.lock:
             self._scheduler.time_limits.resume_locked(instance)
 
+    @property
+    def signal_filters(self) -> list[Callable[[Attempt], bool]]:
+        """Each is asked whether a termination signal that is about to be sent is lost."""
+        return self._termination.signal_filters
+
+    def break_down(self, instance: InstanceRecord, why: str) -> None:
+        """Kill an instance as nobody of the cloud would; returns when it is gone."""
+        with self._scheduler.lock:
+            if instance.attempt is not None:
+                instance.attempt.note(why)
+            instance.process.kill()
+        self._waits.gone(instance)
+
     def attempt_of(self, instance: InstanceRecord) -> Attempt | None:
         """What an instance works on now."""
         with self._scheduler.lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
 from pytest_scf.instances.reactor import Reactor
@@ -27,6 +28,8 @@ class Termination:
         self._reactor = reactor
         self._scheduler = scheduler
         self._waits = waits
+        #: whether the signal that is about to be sent is lost on its way
+        self.signal_filters: list[Callable[[Attempt], bool]] = []
 
     def by_force(self, event: Invocation) -> None:
         """End an event, and return when no process of its instance is left."""
@@ -49,6 +52,12 @@ class Termination:
             raise self._not_running(event)
         scheduler = self._scheduler
         process.wait_for_user_process(STUCK_DEADLINE)
+        if any(loses(attempt) for loses in tuple(self.signal_filters)):
+            with scheduler.lock:
+                attempt.note("a fault that the test has asked for lost the signal")
+                found = process.disposition(signal.SIGTERM)
+                self._note_locked(attempt, SignalNote(self._clock.now(), False, found, instance.registration))
+            return
         if process.disposition(signal.SIGTERM) in ("default", "unknown"):
             # SIGTERM may kill the process: its coverage is collected first. A process that goes on hands its counts out
             # itself, and to take them from beside code that runs can lose what is counted in that moment.

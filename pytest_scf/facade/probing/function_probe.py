@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.errors import UsageError
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 LEAVE_DEADLINE = 5.0
 
 
+@dataclass(frozen=True, eq=False)
+class StartFault:
+    """What goes wrong with cold starts: seconds that they take longer, or an error."""
+
+    seconds: float
+    message: str
+    strikes: Any
+
+
 class FunctionProbe:
     """Of one function: made when it first uses something of this."""
 
@@ -34,6 +44,7 @@ class FunctionProbe:
         self._instances: list[Connections] = []
         #: whether instances look which lines run
         self.traced = False
+        self.start_faults: list[StartFault] = []
         self._plans: dict[str, Plan] = {}
         #: held while an event is invoked whose plan is noted right after
         self._planning = threading.RLock()
@@ -41,7 +52,13 @@ class FunctionProbe:
     # -- what the platform asks, under its lock ------------------------------------------------------------------
 
     def server(self, instance: InstanceRecord) -> Connections:
-        config = {"setup": self._setup, "stand_ins": self._stubs.config(), "trace": self.traced}
+        fault = next((each for each in list(self.start_faults) if each.strikes.take()), None)
+        config = {
+            "setup": self._setup,
+            "stand_ins": self._stubs.config(),
+            "trace": self.traced,
+            "fault": None if fault is None else {"seconds": fault.seconds, "message": fault.message},
+        }
         connections = Connections(config, self._answer, self._forget)
         connections.instance = instance
         with self._lock:

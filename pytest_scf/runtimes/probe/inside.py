@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 import types
 
 from . import codec, link, stand_ins, targets, tracing
@@ -39,11 +40,24 @@ class Probe(object):
     def before_load(self):
         # type: () -> None
         """Set up, and put in place what does not need the user's code. Raises SetUpError."""
+        self._fail_on_purpose()
         self._set_up()
         self._install_first()
         if self._tracer is not None:
             self._tracer.begin(self._plan())
             self._tracer.enter()
+
+    def _fail_on_purpose(self):
+        # type: () -> None
+        fault = self._config.get("fault")
+        if not fault:
+            return
+        if fault["seconds"]:
+            print("[FAULT] this cold start takes %g s longer" % fault["seconds"])
+            time.sleep(fault["seconds"])
+        if fault["message"]:
+            print("[FAULT] this cold start fails")
+            raise SetUpError(fault["message"])
 
     def _install_first(self):
         # type: () -> None

@@ -1,0 +1,179 @@
+"""Faults on purpose: what goes wrong in the cloud once in a while, whenever a test wants it.
+
+Each is a context manager, undone at its end. ``times`` bounds how often it strikes; what was struck says so in its log
+or its diagnosis. None of it is random.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pytest_scf import api_errors
+from pytest_scf.errors import ApiError, UsageError
+from pytest_scf.facade.probing import function_probe
+from pytest_scf.facade.probing.function_probe import StartFault
+
+if TYPE_CHECKING:
+    from pytest_scf.contract.api import Api
+    from pytest_scf.facade.handles import Event, Function, Instance, Session
+    from pytest_scf.platform.platform import Platform
+    from pytest_scf.platform.records import Attempt
+
+_FILLER = ".scf-fault-full"
+_CHUNK = 1 << 20
+
+
+class Strikes:
+    """How often a fault has struck; what the context managers give."""
+
+    def __init__(self, times: int | None) -> None:
+        self._left = times
+        self._lock = threading.Lock()
+        #: how often it has struck so far
+        self.count = 0
+
+    def take(self) -> bool:
+        """Whether it strikes this time."""
+        with self._lock:
+            if self._left is not None:
+                if self._left <= 0:
+                    return False
+                self._left -= 1
+            self.count += 1
+            return True
+
+    def __repr__(self) -> str:
+        return f"<struck {self.count} times>"
+
+
+class Faults:
+    """``scf_runtime.faults`` is it."""
+
+    def __init__(self, platform: Platform, api: Api, session: Session) -> None:
+        self._platform = platform
+        self._api = api
+        self._session = session
+
+    @contextlib.contextmanager
+    def slow_start(self, function: Function, seconds: float, *, times: int | None = None) -> Iterator[Strikes]:
+        """Cold starts of the function take ``seconds`` longer, before its code is loaded. Idle instances go at once."""
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+            raise UsageError(f"seconds must be a number above 0, not {seconds!r}")
+        with self._starting(function, StartFault(seconds, "", Strikes(_times(times)))) as strikes:
+            yield strikes
+
+    @contextlib.contextmanager
+    def failing_start(
+        self, function: Function, message: str = "the code could not be fetched", *, times: int | None = None
+    ) -> Iterator[Strikes]:
+        """Cold starts of the function fail with this message (443). Idle instances go at once."""
+        if not isinstance(message, str) or not message:
+            raise UsageError(f"message must be a text, not {message!r}")
+        with self._starting(function, StartFault(0.0, message, Strikes(_times(times)))) as strikes:
+            yield strikes
+
+    @contextlib.contextmanager
+    def _starting(self, function: Function, fault: StartFault) -> Iterator[Strikes]:
+        record = function._record
+        probe = function_probe.probe_of(self._session, record)
+        probe.start_faults.append(fault)
+        self._platform.equip(record, probe)
+        try:
+            yield fault.strikes
+        finally:
+            probe.start_faults.remove(fault)
+
+    @contextlib.contextmanager
+    def lost_signal(self, function: Function | None = None, *, times: int | None = None) -> Iterator[Strikes]:
+        """Termination signals do not arrive: ``[PLATFORM] Signal reception failed``. Of one function, or of all."""
+        strikes = Strikes(_times(times))
+        wanted = None if function is None else function._record
+
+        def loses(attempt: Attempt) -> bool:
+            return (wanted is None or attempt.function is wanted) and strikes.take()
+
+        self._platform.signal_filters.append(loses)
+        try:
+            yield strikes
+        finally:
+            self._platform.signal_filters.remove(loses)
+
+    @contextlib.contextmanager
+    def api_error(
+        self, action: str, code: str = "RequestLimitExceeded", message: str | None = None, *, times: int | None = None
+    ) -> Iterator[Strikes]:
+        """Requests of an action of the API are answered with an error, whoever sends them: a client tries again or not.
+
+        ``code`` is one of the API's, "InternalError" or "RequestLimitExceeded" for example.
+        """
+        from pytest_scf.contract.action_registry import ACTIONS
+
+        if action not in ACTIONS:
+            raise UsageError(f"there is no action {action!r}; known here: {', '.join(ACTIONS)}")
+        kinds = {kind.code: kind for kind in _subclasses(ApiError)}
+        if code not in kinds:
+            raise UsageError(f"there is no error code {code!r} of the API")
+        kind, strikes = kinds[code], Strikes(_times(times))
+
+        def strike(asked: str) -> None:
+            if asked == action and strikes.take():
+                raise kind(message or f"{kind.description} (a fault that the test has asked for)")
+
+        self._api.interceptors.append(strike)
+        try:
+            yield strikes
+        finally:
+            self._api.interceptors.remove(strike)
+
+    def kill(self, event: Event) -> None:
+        """Have the event's instance end now, as a machine does that breaks down. The event is FAILED, 500."""
+        instance = event._record.attempt.instance
+        if event.final or instance is None:
+            raise UsageError(f"{event!r} has no instance that could be killed")
+        self._platform.break_down(instance, "a fault that the test has asked for killed the instance")
+
+    @contextlib.contextmanager
+    def full_tmp(self, instance: Instance) -> Iterator[None]:
+        """The instance's /tmp has no byte left, until the end of the block. It takes that much memory meanwhile."""
+        if instance.isolation == "directory":
+            raise UsageError("the /tmp of an instance has no size of its own at the directory level of isolation")
+        path = instance.tmp / _FILLER
+        try:
+            _fill(str(path))
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _fill(path: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        size = _CHUNK
+        while size:
+            try:
+                os.write(fd, bytes(size))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                size //= 2
+    finally:
+        os.close(fd)
+
+
+def _times(times: object) -> int | None:
+    if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 1):
+        raise UsageError(f"times must be a number of times, 1 or more, or None for always; got {times!r}")
+    return times
+
+
+def _subclasses(kind: type[ApiError]) -> Iterator[type[ApiError]]:
+    assert api_errors
+    for each in kind.__subclasses__():
+        yield each
+        yield from _subclasses(each)
