@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pytest_scf.instances.forkserver import linux
 from pytest_scf.instances.forkserver.rmtree import remove_tree
 
 
@@ -63,3 +65,48 @@ def test_a_link_is_removed_and_what_it_leads_to_is_not(tree: Any, tmp_path: Path
 
 def test_a_tree_that_is_not_there_is_no_error(tree: Any) -> None:
     remove_tree(f"{tree}/nowhere")
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Have a directory of somebody's seen at another place, too; skipped where nothing may be mounted."""
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("of the user")
+    undo = []
+
+    def mount(place):
+        place.mkdir(parents=True)
+        try:
+            linux.mount(str(precious), str(place), None, linux.MS_BIND)
+        except OSError as error:
+            pytest.skip(str(error))
+        undo.append(place)
+
+    yield mount
+    for place in undo:
+        with contextlib.suppress(OSError):
+            linux.unmount(str(place))
+    assert (precious / "file").read_text() == "of the user"
+
+
+@pytest.mark.parametrize("where", [".", "deep/down", "with space"])
+def test_what_is_mounted_in_it_is_unmounted_and_kept(tmp_path, mounted, where):
+    tree = tmp_path / "tree"
+    mounted(tree / where)
+
+    remove_tree(str(tree))
+    assert not tree.exists()
+
+
+@pytest.mark.parametrize("where", [".", "deep/down"])
+def test_what_cannot_be_unmounted_is_not_descended_into(tmp_path, mounted, monkeypatch, where):
+    def refuse(path):
+        raise PermissionError(path)
+
+    tree = tmp_path / "tree"
+    mounted(tree / where)
+    with monkeypatch.context() as patch:
+        patch.setattr(linux, "unmount", refuse)
+        remove_tree(str(tree))
+    assert (tmp_path / "precious" / "file").exists()

@@ -20,6 +20,9 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 
+_MNT_DETACH = 2
+_UMOUNT_NOFOLLOW = 8
+
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 1
 
@@ -60,6 +63,11 @@ def mount(source: str | None, target: str, kind: str | None, flags: int = 0, dat
 
     result = _libc.mount(text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data))
     _check(result, f"mount {kind or source or 'propagation'} on {target}")
+
+
+def unmount(path: str) -> None:
+    """Detach what is mounted on a path now; it goes when nobody uses it any more."""
+    _check(_libc.umount2(os.fsencode(path), ctypes.c_int(_MNT_DETACH | _UMOUNT_NOFOLLOW)), f"umount {path}")
 
 
 def bring_up_loopback() -> None:
