@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 
 from pytest_scf import facts
-from pytest_scf.platform.records import Attempt, SignalNote
+from pytest_scf.platform.notes import SignalNote
+from pytest_scf.platform.records import Attempt
 from pytest_scf.platform.status import ABORTED, FINISHED
 
 

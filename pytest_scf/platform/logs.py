@@ -8,7 +8,9 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
+from pytest_scf.facts import MIB
 from pytest_scf.platform.log_blocks import BLOCK, LogBlocks
+from pytest_scf.platform.notes import InitReport
 
 PLATFORM = "Platform"
 CUSTOM = "Custom"
@@ -275,6 +277,40 @@ class Frame(NamedTuple):
     between: list[str]
     ended: float
     after: list[str]
+
+
+class EndReport(NamedTuple):
+    """How a request ended, as far as its log tells: seconds since the epoch, milliseconds, bytes."""
+
+    time: float
+    duration_ms: float
+    memory_bytes: int
+    ret_msg: str
+    err_msg: str
+
+
+def log_frame(request_id: str, began: float, memory_mb: int, init: InitReport | None, end: EndReport | None) -> Frame:
+    """The platform's lines of one request's log; ``init`` of a cold start, ``end`` once it has ended."""
+    between: list[str] = []
+    if init is not None:
+        between = [
+            f"Init Report RequestId: {request_id} Coldstart: {init.total_ms:.0f}ms (PullCode: 0ms InitRuntime: "
+            f"{init.runtime_ms:.0f}ms InitFunction: {init.function_ms:.0f}ms) Memory: {memory_mb}MB "
+            f"MemUsage: {init.memory_bytes / MIB:.2f}MB"
+        ]
+    after: list[str] = []
+    if end is not None:
+        if end.err_msg:
+            after.append(f"ERROR RequestId:{request_id} Result:{end.err_msg}")
+        after += [
+            f"Response RequestId:{request_id} RetMsg:{end.ret_msg}",
+            f"END RequestId:{request_id}",
+            f"Report RequestId:{request_id} Duration:{end.duration_ms:.0f}ms Memory:{memory_mb}MB "
+            f"MemUsage:{end.memory_bytes / MIB:.2f}MB",
+        ]
+    initialised = began if init is None else init.time
+    ended = 0.0 if end is None else end.time
+    return Frame(began, [f"START RequestId:{request_id}"], initialised, between, ended, after)
 
 
 def _text(data: bytes) -> str:

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_scf.platform import status
 from pytest_scf.platform.event_index import EventIndex
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
-from pytest_scf.platform.logs import EventLog, Frame
+from pytest_scf.platform.latch import Latch
+from pytest_scf.platform.logs import EndReport, EventLog, Frame, log_frame
+from pytest_scf.platform.notes import InitReport, Registration, SignalNote, Transition
 from pytest_scf.platform.outcomes import Outcome, error_json
 
 if TYPE_CHECKING:
@@ -32,74 +33,10 @@ _invocation_numbers = itertools.count(1)
 _instance_numbers = itertools.count(1)
 
 
-class Latch:
-    """Opened once; whoever waits for it goes on, and whoever comes later does not wait. A bare lock is the fastest."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def open(self) -> None:
-        self._lock.release()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Whether it was opened within ``timeout`` seconds; None: no limit."""
-        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
-            return False
-        self._lock.release()
-        return True
-
-
 class Waiter(Protocol):
     """Who is told that something about an invocation has changed."""
 
     def set(self) -> None: ...
-
-
-class Transition(NamedTuple):
-    """``time`` in seconds since the epoch; ``cause`` says what brought the invocation here."""
-
-    time: float
-    status: str
-    status_code: int
-    cause: str
-
-
-class InitReport(NamedTuple):
-    """The init phase: when it ended (seconds since the epoch), how long it took, and peak memory."""
-
-    time: float
-    total_ms: float
-    function_ms: float
-    memory_bytes: int
-
-    @property
-    def runtime_ms(self) -> float:
-        return max(0.0, self.total_ms - self.function_ms)
-
-
-@dataclass
-class Registration:
-    """What the code of an instance last did about SIGTERM."""
-
-    disposition: str
-    name: str
-    file: str
-    line: int
-    #: the attempt during which it was done; None while the instance started
-    attempt: Attempt | None
-
-
-@dataclass(frozen=True)
-class SignalNote:
-    """A termination signal: when it was sent, whether there was a process to take it, what that did with it then."""
-
-    time: float
-    delivered: bool
-    disposition: str
-    registration: Registration | None
 
 
 class Attempt:
@@ -262,31 +199,11 @@ class Attempt:
         self.status = self.outcome.status  # last: whoever sees it sees the rest
 
     def _frame(self) -> Frame:
-        """The platform's lines of the log."""
-        rid = self.request_id
-        between: list[str] = []
-        initialised = self.began
-        memory = self.config.memory
-        instance = self.instance
-        if self.cold and instance is not None and instance.init is not None:
-            init = instance.init
-            initialised = init.time
-            between = [
-                f"Init Report RequestId: {rid} Coldstart: {init.total_ms:.0f}ms (PullCode: 0ms InitRuntime: "
-                f"{init.runtime_ms:.0f}ms InitFunction: {init.function_ms:.0f}ms) Memory: {memory}MB "
-                f"MemUsage: {init.memory_bytes / 1048576:.2f}MB"
-            ]
-        after: list[str] = []
+        init = self.instance.init if self.cold and self.instance is not None else None
+        end = None
         if self.final:
-            if self.err_msg:
-                after.append(f"ERROR RequestId:{rid} Result:{self.err_msg}")
-            after += [
-                f"Response RequestId:{rid} RetMsg:{self.ret_msg}",
-                f"END RequestId:{rid}",
-                f"Report RequestId:{rid} Duration:{self.duration_ms:.0f}ms Memory:{memory}MB "
-                f"MemUsage:{self.memory_bytes / 1048576:.2f}MB",
-            ]
-        return Frame(self.began, [f"START RequestId:{rid}"], initialised, between, self.end_time or 0.0, after)
+            end = EndReport(self.decided_at, self.duration_ms, self.memory_bytes, self.ret_msg, self.err_msg)
+        return log_frame(self.request_id, self.began, self.config.memory, init, end)
 
     def __repr__(self) -> str:
         return f"<attempt {self.number + 1} at {self.invocation!r}>"

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.platform import outcomes
+from pytest_scf.platform.assignment import COVERAGE_DEADLINE
 from pytest_scf.platform.clock import Clock
-from pytest_scf.platform.records import Attempt, Invocation, SignalNote
-from pytest_scf.platform.scheduler import COVERAGE_DEADLINE, Scheduler
+from pytest_scf.platform.notes import SignalNote
+from pytest_scf.platform.records import Attempt, Invocation
+from pytest_scf.platform.scheduler import Scheduler
 from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.waiting import STUCK_DEADLINE, Waits
 

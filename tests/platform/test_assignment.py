@@ -212,10 +212,9 @@ def test_a_busy_instance_is_not_idle_however_far_the_clock_moves(scf_runtime: Sc
 def test_without_idle_time_no_instance_is_kept(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("auto", idle_seconds=0)
     fn = rt.deploy(ENDING)
-    for _ in range(20):
-        result = fn.invoke("x")
-        assert result.return_value == "x"
-    assert result.instance._record.gone.wait(30)
+    results = [fn.invoke("x") for _ in range(20)]
+    assert [result.return_value for result in results] == ["x"] * 20
+    assert all(result.instance._record.gone.wait(30) for result in results)
     assert fn.instances == []
 
 

@@ -1,0 +1,50 @@
+"""What is noted about an attempt and its instance, beside the outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Transition(NamedTuple):
+    """``time`` in seconds since the epoch; ``cause`` says what brought the invocation here."""
+
+    time: float
+    status: str
+    status_code: int
+    cause: str
+
+
+class InitReport(NamedTuple):
+    """The init phase: when it ended (seconds since the epoch), how long it took, and peak memory."""
+
+    time: float
+    total_ms: float
+    function_ms: float
+    memory_bytes: int
+
+    @property
+    def runtime_ms(self) -> float:
+        return max(0.0, self.total_ms - self.function_ms)
+
+
+@dataclass
+class Registration:
+    """What the code of an instance last did about SIGTERM."""
+
+    disposition: str
+    name: str
+    file: str
+    line: int
+    #: the attempt during which it was done; None while the instance started
+    attempt: object
+
+
+@dataclass(frozen=True)
+class SignalNote:
+    """A termination signal: when it was sent, whether there was a process to take it, what that did with it then."""
+
+    time: float
+    delivered: bool
+    disposition: str
+    registration: Registration | None
