@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -233,3 +234,21 @@ def test_output_of_functions_is_printed_as_it_comes_where_nothing_is_captured(
     assert "waited" in result.stdout.str()
     run().stdout.no_fnmatch_line("*works*")
     run("-s", "-n", "1").assert_outcomes(passed=1)
+
+
+def test_pdb_keeps_the_instance_while_one_looks(run, pytester):
+    pytester.makepyfile(
+        """
+        def test_one(scf_runtime):
+            event = scf_runtime.deploy("functions/worker", async_run=True).invoke_async({"catch": True})
+            event.wait_for_log("listens")
+            assert event.status == "FINISHED"
+        """
+    )
+    asked = b"print('alive:', event.instance.alive, event.instance.tmp.is_dir(), event.logs.user)\nquit\n"
+    result = pytester.run(
+        *(sys.executable, "-m", "pytest", "--pdb", "-p", "no:cacheprovider", "-p", "no:asyncio"),
+        stdin=asked,
+        timeout=120,
+    )
+    result.stdout.fnmatch_lines(["*alive: True True works, and listens*"])
