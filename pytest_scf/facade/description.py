@@ -21,9 +21,8 @@ LINE_LENGTH = 400
 _FRAME_LINES = 8
 _STILL_RUNNING = "the event is still RUNNING"
 #: the lines of a log that the cloud writes for every request: they tell what the status tells
-_OUR_FRAMES = re.compile(
-    r'  File "(?:[^"]*/pytest_scf/(?:runtimes|instances)/[^"]*", line \d+ in|<string>", line 4 in <module>)'
-)
+#: of faulthandler's stack in the log, which is shown as a traceback
+_FAULT = re.compile(r'  File "[^"]+", line \d+ in |Stack \(most recent call first\):|Current thread 0x')
 _FRAME = re.compile(r"(START|END|Report|Response|ERROR|Init Report|Provisioned Report) RequestId: ?\S")
 
 
@@ -77,7 +76,7 @@ def _course(event: Described, steps: Iterable[Transition], verbose: bool) -> Ite
 
 
 def _is_frame(line: LogLine) -> bool:
-    return (_FRAME if line.source == "Platform" else _OUR_FRAMES).match(line.text) is not None
+    return (_FRAME if line.source == "Platform" else _FAULT).match(line.text) is not None
 
 
 def _since(start: datetime, time: datetime) -> str:

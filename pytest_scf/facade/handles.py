@@ -765,7 +765,13 @@ class Event(_Invocation):
 
 def _reason(invocation: InvokeResult | Event) -> str:
     """Why it failed, for ``repr()``, which pytest shows where an assertion about it fails."""
-    return "" if invocation._state in (RUNNING, FINISHED) else f", {one_line(invocation.diagnosis)}"
+    from pytest_scf.platform.diagnosis import diagnose
+
+    if invocation._state in (RUNNING, FINISHED):
+        return ""
+    # Without advice, as pytest may show it several times over; the failure begins with the whole diagnosis.
+    attempt = invocation._attempt
+    return f", {one_line(invocation._session.files(attempt).renamed(diagnose(attempt)))}"
 
 
 def _check_timeout(timeout: object) -> None:

@@ -22,7 +22,7 @@ def encode(event: object) -> str:
         raise UsageError(
             f"the event must be a value that JSON can say: {what}"
             "what is allowed is None, bool, int, finite float, str, and lists and dicts of these"
-        ) from error
+        ) from None  # whose frames are the encoder's, and tell less
 
 
 def _culprits(value: object, path: str, around: tuple[int, ...]) -> Iterator[str]:

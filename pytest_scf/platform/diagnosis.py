@@ -51,10 +51,7 @@ def _end(attempt: Attempt) -> str:
         return "the handler returned" + (" after the signal" if attempt.signals else "")
     if outcome.status == ABORTED:
         return f"{outcome.cause}: the instance was killed and repossessed"
-    text = outcome.cause
-    if attempt.exit is not None and str(attempt.exit) not in text:
-        text += f" (the process {attempt.exit})"
-    return text
+    return outcome.cause
 
 
 def _short(file: str, attempt: Attempt) -> str:

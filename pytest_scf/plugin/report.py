@@ -93,7 +93,7 @@ def _reason(item: pytest.Item, request_id: str) -> str:
             continue
         early = watched.read_early(request_id)
         if early:
-            return f"the event was RUNNING when its {early} was read: call event.wait() before"
+            return f"the event was RUNNING when event.{early} was read: call event.wait() before"
         return "" if event.status in (facts.RUNNING, facts.FINISHED) else headline(event)
     return ""
 

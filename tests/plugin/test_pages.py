@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("syrupy")
 
 HANDLER = """
+import os
 import signal
 import sys
 import time
@@ -32,6 +33,8 @@ def main_handler(event, context):
     print("works on", event["job"])
     if event["job"] == "lost":
         look_up(event["job"])
+    if event["job"] == "crash":
+        os.abort()
     if event["job"] == "endless":
         time.sleep(3600)
     if event["job"] == "patient":
@@ -274,3 +277,34 @@ def test_a_bug_of_ours_keeps_its_frames(run: Callable[..., pytest.RunResult], py
     )
     result = run()
     result.stdout.fnmatch_lines(["*TypeError: *", "*handles.py:*: TypeError"])
+
+
+def test_a_crash_and_a_handler_that_hung(page, snapshot):
+    assert (
+        page(
+            """
+        def test_jobs(scf_runtime):
+            jobs = scf_runtime.deploy("functions/jobs", async_run=True, timeout=1)
+            crashed = jobs.invoke_async({"job": "crash"})
+            crashed.wait()
+            jobs.invoke_async({"job": "endless"}).assert_finished()
+        """
+        )
+        == snapshot
+    )
+
+
+def test_an_event_that_is_no_json_and_a_handler_that_is_missing(page, snapshot):
+    assert (
+        page(
+            """
+        def test_event(scf_runtime):
+            scf_runtime.deploy("functions/jobs").invoke({"jobs": {1}})
+
+        def test_handler(scf_runtime):
+            result = scf_runtime.deploy("functions/jobs", handler="index.main_handlr").invoke({})
+            assert result.return_value == 1
+        """
+        )
+        == snapshot
+    )
