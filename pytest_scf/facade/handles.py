@@ -32,6 +32,7 @@ from pytest_scf.platform.records import Attempt, Invocation
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
     from pytest_scf.contract.operations import Operations
+    from pytest_scf.facade.probing.debugging import Terminal
     from pytest_scf.facade.probing.function_probe import FunctionProbe
     from pytest_scf.facade.probing.stops import Stop
     from pytest_scf.facade.probing.stubs import Stub
@@ -55,6 +56,8 @@ class Session:
     probes: list[FunctionProbe] = field(default_factory=list)
     #: shows how far something is that takes long, in place of what it showed before; "" at its end
     progress: Callable[[str], object] | None = None
+    #: where ``breakpoint()`` in a function opens pdb
+    terminal: Terminal | None = None
     #: by request id: what was read of an event while it was RUNNING, which explains a failure of the test
     read_early: dict[str, str] = field(default_factory=dict)
     #: request ids of asynchronous invocations of functions without asynchronous execution
@@ -625,8 +628,13 @@ class Event(_Invocation):
         Raises WaitTimeout where it has not within ``timeout`` seconds.
         """
         _check_timeout(timeout)
-        if not self._session.platform.wait_final(self._record, timeout):
-            raise self._timed_out("did not end", timeout)
+        terminal = self._session.terminal
+        debugged = 0.0 if terminal is None else terminal.seconds()
+        left = timeout
+        while not self._session.platform.wait_final(self._record, left):
+            if terminal is None or (left := terminal.seconds() - debugged) <= 0:
+                raise self._timed_out("did not end", timeout)
+            debugged += left  # what was spent in pdb does not count
         return self
 
     def __await__(self) -> Generator[Any, None, Event]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
     from pytest_scf.facade.addresses import HttpAddress
     from pytest_scf.facade.faults import Faults
+    from pytest_scf.facade.probing.debugging import Terminal
 
 
 P = ParamSpec("P")
@@ -207,6 +208,13 @@ class ScfRuntime:
             staging=self._platform.new_staging_dir,
             language=NODE if interpreter is not None and interpreter.language == "node" else PYTHON,
         )
+        terminal = self._session.terminal
+        if terminal is not None and (interpreter is None or interpreter.language == "python"):
+            from pytest_scf.facade.probing import debugging, function_probe
+
+            if debugging.is_asked_for(prepared.code_root):
+                probe = probe or function_probe.FunctionProbe(self._platform)
+                probe.terminal = terminal
         record = self._added(
             [name] if name is not None else _names(prepared.default_name),
             code_root=prepared.code_root,
@@ -508,6 +516,18 @@ class ScfRuntime:
         from pytest_scf.facade.faults import Faults
 
         return Faults(self._platform, self.api, self._session)
+
+    def debug_on(self, terminal: Terminal | None) -> None:
+        """Have ``breakpoint()`` open pdb there in the functions that are deployed from now on."""
+        self._session.terminal = terminal
+
+    def suspend_limits(self) -> None:
+        """Let the time limits of what runs stand still, to look at it in peace, until ``resume_limits``."""
+        self._platform.suspend_all_limits()
+
+    def resume_limits(self) -> None:
+        """Let them go on with what was left of them."""
+        self._platform.resume_all_limits()
 
     def show_progress(self, show: Callable[[str], object] | None) -> None:
         """Have ``show`` called, now and then, with how far something is that takes long, and with "" at its end."""

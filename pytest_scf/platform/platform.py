@@ -146,6 +146,15 @@ class Platform:
         with self._scheduler.lock:
             self._scheduler.time_limits.resume_locked(instance)
 
+    def suspend_all_limits(self) -> None:
+        """Let no time of any instance that there is count until ``resume_all_limits``."""
+        for instance in self._scheduler.instances:
+            self.suspend_limits(instance)
+
+    def resume_all_limits(self) -> None:
+        for instance in self._scheduler.instances:
+            self.resume_limits(instance)
+
     @property
     def signal_filters(self) -> list[Callable[[Attempt], bool]]:
         """Each is asked whether a termination signal that is about to be sent is lost."""

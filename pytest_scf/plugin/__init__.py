@@ -45,6 +45,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         moments.generate(metafunc)
 
 
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    for watched in watch.state(config).runtimes:
+        watched.runtime.suspend_limits()
+
+
+def pytest_leave_pdb(config: pytest.Config) -> None:
+    for watched in watch.state(config).runtimes:
+        watched.runtime.resume_limits()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     watch.release(config)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_scf.plugin import artifacts, left, markers, moments, options, watch
+from pytest_scf.plugin import artifacts, left, markers, moments, options, terminal, watch
 
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
@@ -82,6 +82,7 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
         )
         watched = watch.add(config, runtime, pending)
         watched.runtime.show_progress(moments.progress(config))
+        watched.runtime.debug_on(terminal.terminal(config))
         return watched
     except UsageError as error:
         refused = str(error)

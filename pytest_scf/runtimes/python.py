@@ -23,7 +23,7 @@ import threading
 import time
 
 from pytest_scf import facts
-from pytest_scf.runtimes import fault_dump, line_counter, log_handler, sdk, wire
+from pytest_scf.runtimes import breakpoints, fault_dump, line_counter, log_handler, sdk, wire
 from pytest_scf.runtimes.channel import Channel
 from pytest_scf.runtimes.failures import compiler_message, describe_failure, is_a, user_traceback
 from pytest_scf.runtimes.handler_loader import HandlerMissing, load_handler
@@ -113,6 +113,7 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
     channel = Channel(sock)
     fault_dump.enable()
     watch_signal_handlers(channel)
+    breakpoints.explain()
     code_root = str(spec["code_root"])
     if spec.get("watch_tmp"):
         watch_shared_tmp(channel, str(spec["tmp"]), [code_root, *list(spec["keep_visible"])])  # type: ignore[call-overload]

@@ -32,8 +32,13 @@ class Gone(Exception):
 class Connections:
     """Serves one instance. ``answer`` is called in a thread of the connection's."""
 
-    def __init__(self, config: dict[str, Any], answer: Answer, ended: Callable[[Connections], None]) -> None:
+    def __init__(
+        self, platform: Operations, config: dict[str, Any], answer: Answer, ended: Callable[[Connections], None]
+    ) -> None:
+        self._platform = platform
         self.config = config
+        #: pdb in this instance
+        self.debugged: Any = None
         #: set by the owner
         self.instance: Any = None
         self._answer = answer
@@ -94,18 +99,18 @@ class Connections:
         if self.gone:
             raise Gone
 
-    def suspend(self, platform: Operations) -> None:
+    def suspend(self) -> None:
         """A thread of the instance is stopped on purpose: limits stand still until all of them go on."""
         with self._lock:
             self._stopped += 1
             if self._stopped == 1:
-                platform.suspend_limits(self.instance)
+                self._platform.suspend_limits(self.instance)
 
-    def resume(self, platform: Operations) -> None:
+    def resume(self) -> None:
         with self._lock:
             self._stopped -= 1
             if not self._stopped:
-                platform.resume_limits(self.instance)
+                self._platform.resume_limits(self.instance)
 
     def _serve(self, connection: socket.socket) -> None:
         try:

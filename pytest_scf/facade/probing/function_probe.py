@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.probing.connections import Connections
+from pytest_scf.facade.probing.debugging import DebuggedInstance, Terminal
 from pytest_scf.facade.probing.plans import Plan
 from pytest_scf.facade.probing.stubs import Stub, StubTable
 from pytest_scf.runtimes.probe import link
@@ -44,6 +45,8 @@ class FunctionProbe:
         self._instances: list[Connections] = []
         #: whether instances look which lines run
         self.traced = False
+        #: where ``breakpoint()`` opens pdb; None: it does not
+        self.terminal: Terminal | None = None
         self.start_faults: list[StartFault] = []
         self._plans: dict[str, Plan] = {}
         #: held while an event is invoked whose plan is noted right after
@@ -57,15 +60,18 @@ class FunctionProbe:
             "setup": self._setup,
             "stand_ins": self._stubs.config(),
             "trace": self.traced,
+            "debug": self.terminal is not None,
             "fault": None if fault is None else {"seconds": fault.seconds, "message": fault.message},
         }
-        connections = Connections(config, self._answer, self._forget)
+        connections = Connections(self._platform, config, self._answer, self._forget)
         connections.instance = instance
         with self._lock:
             self._instances.append(connections)
         return connections
 
     def _forget(self, connections: Connections) -> None:
+        if connections.debugged is not None:
+            connections.debugged.leave()
         with self._lock:
             self._instances = [each for each in self._instances if not each.gone or not each.join(0)]
 
@@ -112,6 +118,8 @@ class FunctionProbe:
         if kind == link.INSTALLED:
             self._stubs.installed(json.loads(payload))
             return link.ANSWER, b""
+        if kind == link.DEBUG and self.terminal is not None:
+            return link.ANSWER, self._debug(connections, payload, self.terminal).encode("utf-8", "replace")
         plan, attempt = self._current(connections)
         if kind == link.BEGIN:
             return link.ANSWER, plan.message()
@@ -120,14 +128,24 @@ class FunctionProbe:
             return link.ANSWER, b""
         if kind == link.STOPPED and attempt is not None:
             stopped = plan.stop(payload)
-            connections.suspend(self._platform)
+            connections.suspend()
             try:
                 self._platform.notify(attempt.invocation)
                 connections.wait(stopped.released)
             finally:
-                connections.resume(self._platform)
+                connections.resume()
             return link.ANSWER, b""
         return None
+
+    def _debug(self, connections: Connections, payload: bytes, terminal: Terminal) -> str:
+        with self._lock:
+            if connections.debugged is None:
+                connections.debugged = DebuggedInstance(terminal)
+        attempt = self._platform.attempt_of(connections.instance)
+        event = "" if attempt is None else f", event {attempt.request_id}"
+        title = f"pdb in function {connections.instance.function.name}{event}"
+        debugged: DebuggedInstance = connections.debugged
+        return debugged.answer(connections, payload, title)
 
     def _current(self, connections: Connections) -> tuple[Plan, Attempt | None]:
         """What the instance works on, as the platform knows it: what the instance says of that counts for nothing."""

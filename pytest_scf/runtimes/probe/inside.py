@@ -1,5 +1,6 @@
 """The probe of one instance: what the runtime calls before it loads the handler, after that, and around each event."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -41,6 +42,8 @@ class Probe(object):
         # type: () -> None
         """Set up, and put in place what does not need the user's code. Raises SetUpError."""
         self._fail_on_purpose()
+        if self._config.get("debug"):
+            _load("debugging").install(self.link, link.DEBUG)
         self._set_up()
         self._install_first()
         if self._tracer is not None:
@@ -218,6 +221,18 @@ class _Loader(object):
         module.__loader__ = spec.loader = self._loader
         self._loader.exec_module(module)
         self._loaded(module.__name__)
+
+
+def _load(name):
+    # type: (str) -> Any
+    """A module of this directory that few need, under a name that nobody imports."""
+    file = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    spec = importlib.util.spec_from_file_location("_scf_" + name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def make(sock, config, code_root):

@@ -25,6 +25,7 @@ BEGIN = 2  # an event is about to be handled: its request id; answered by what i
 CALL = 3  # a stand-in is used: see ``stand_ins``
 STOPPED = 4  # a thread has come to a line that it was to stop at; answered when it is to go on
 LINES = 5  # lines that ran, of a recording
+DEBUG = 6  # pdb is entered or left, writes a text or reads a line; see ``debugging``
 
 # test -> instance
 ANSWER = 16  # what was asked for

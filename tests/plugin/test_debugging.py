@@ -1,0 +1,136 @@
+"""``breakpoint()`` in a handler: pdb on the terminal of the test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+
+WORKER = """
+import time
+
+def main_handler(event, context):
+    value = event["n"] + 1
+    breakpoint()
+    value = value * 2
+    return value
+"""
+TEST = """
+def test_debugged(scf_runtime):
+    fn = scf_runtime.deploy("worker", timeout=1, async_run=True)
+    event = fn.invoke_async({"n": 20})
+    event.wait(timeout=1)
+    event.assert_finished(84)
+"""
+DEADLINE = 90
+
+
+@pytest.fixture
+def worker(pytester):
+    directory = pytester.mkdir("worker")
+    (directory / "index.py").write_text(WORKER)
+    pytester.makepyfile(test_worker=TEST)
+    return directory
+
+
+class Terminal:
+    """pytest in a terminal, and somebody who types."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.shown = ""
+        self._fd, there = pty.openpty()
+        program = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments]
+        self.process = subprocess.Popen(program, stdin=there, stdout=there, stderr=there, start_new_session=True)
+        os.close(there)
+
+    def expect(self, text: str) -> None:
+        deadline = time.monotonic() + DEADLINE
+        while text not in self.shown:
+            ready, _, _ = select.select([self._fd], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"{text!r} was not shown within {DEADLINE} s:\n{self.shown}"
+            try:
+                data = os.read(self._fd, 65536)
+            except OSError:
+                data = b""
+            assert data, f"{text!r} was not shown:\n{self.shown}"
+            self.shown += data.decode("utf-8", "replace")
+        self.shown = self.shown.partition(text)[2]
+
+    def type(self, line: str) -> None:
+        os.write(self._fd, line.encode() + b"\n")
+
+    def close(self) -> int:
+        with contextlib.suppress(OSError):
+            while data := os.read(self._fd, 65536):
+                self.shown += data.decode("utf-8", "replace")
+        os.close(self._fd)
+        return self.process.wait(DEADLINE)
+
+
+@pytest.mark.parametrize("capturing", [(), ("-s",)], ids=["captured", "not captured"])
+def test_pdb_is_opened_on_the_terminal(worker, capturing):
+    terminal = Terminal(*capturing)
+    terminal.expect("pdb in function worker, event")
+    terminal.expect("(Pdb) ")
+    terminal.type("p value + 1000")
+    terminal.expect("1021")
+    terminal.expect("(Pdb) ")
+    time.sleep(1.5)  # neither the function's time limit nor the wait of the test counts this
+    terminal.type("value = 42")
+    terminal.expect("(Pdb) ")
+    terminal.type("next")
+    terminal.expect("(Pdb) ")
+    terminal.type("continue")
+    terminal.expect("1 passed")
+    assert terminal.close() == 0
+
+
+def test_where_there_is_no_terminal_it_says_so(worker, pytester):
+    for arguments in ((), ("-n", "1")):
+        result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", *arguments, timeout=DEADLINE)
+        result.assert_outcomes(failed=1)
+        text = result.stdout.str()
+        assert "breakpoint() opens pdb on the terminal that pytest runs in, and there is none here" in text
+        assert "BdbQuit" not in text
+
+
+def test_a_function_says_itself_what_a_breakpoint_does(pytester):
+    pytester.makepyfile(
+        """
+        SOURCE = "def main_handler(event, context):\\n    breakpoint()\\n    return 1\\n"
+
+        def test_off(scf_runtime):
+            assert scf_runtime.deploy(SOURCE, environment={"PYTHONBREAKPOINT": "0"}).invoke().return_value == 1
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:hypothesispytest", timeout=DEADLINE).assert_outcomes(passed=1)
+
+
+def test_a_failing_test_is_looked_at_while_its_instance_lives(pytester):
+    pytester.makepyfile(
+        """
+        import time
+
+        SOURCE = "import time\\n\\ndef main_handler(event, context):\\n    print('working')\\n    time.sleep(3600)\\n"
+
+        def test_failing(scf_runtime):
+            event = scf_runtime.deploy(SOURCE, timeout=1, async_run=True).invoke_async()
+            event.wait_for_log("working")
+            assert event.status == "FINISHED"
+        """
+    )
+    terminal = Terminal("--pdb")
+    terminal.expect("(Pdb) ")
+    time.sleep(1.5)  # longer than its time limit
+    terminal.type("p event.status + ' ' + str(event.instance.tmp.exists())")
+    terminal.expect("'RUNNING True'")
+    terminal.expect("(Pdb) ")
+    terminal.type("continue")
+    terminal.expect("1 failed")
+    assert terminal.close() == 1
