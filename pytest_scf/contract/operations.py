@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pytest_scf import facts
 
 if TYPE_CHECKING:
+    from pytest_scf.platform.buckets import Buckets
     from pytest_scf.platform.event_store import EventStore
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
     from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
@@ -52,6 +53,11 @@ class Operations(Protocol):
     @property
     def triggers(self) -> Triggers:
         """What calls functions by itself."""
+        ...
+
+    @property
+    def buckets(self) -> Buckets:
+        """Objects in memory, which triggers of COS are told of."""
         ...
 
     @property

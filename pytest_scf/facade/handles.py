@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.probing.stubs import Stub
     from pytest_scf.facade.termination_map.moments import Moment
     from pytest_scf.facade.termination_map.result import TerminationMap
+    from pytest_scf.facade.triggers import FunctionTriggers
     from pytest_scf.facade.web import Response
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
     from pytest_scf.platform.logs import EventLog
@@ -233,6 +235,15 @@ class Function(_Handle):
             record_for=record_for,
         )
         return MapRunner(self, event, options).run()
+
+    @property
+    def triggers(self) -> FunctionTriggers[Event]:
+        """Its triggers: ``fn.triggers.timer("0 30 1 * * * *")`` adds one."""
+        from pytest_scf.facade.triggers import FunctionTriggers
+
+        return FunctionTriggers(
+            self._session.platform, self._session.api, self._record, partial(Event._of, self._session)
+        )
 
     def request(
         self,

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.addresses import HttpAddress
     from pytest_scf.facade.faults import Faults
     from pytest_scf.facade.probing.debugging import Terminal
+    from pytest_scf.facade.triggers import Bucket, CosAddress, Topic
 
 
 P = ParamSpec("P")
@@ -81,6 +83,7 @@ class ScfRuntime:
         self._closed = False
         #: closed with the runtime, the latest first
         self._closing = ExitStack()
+        self._cos: CosAddress | None = None
         self._platform = Platform(Settings.from_keywords(settings))
         self._session = Session(self._platform, Api(self._platform))
         self._loopback = LoopbackEndpoint(
@@ -91,6 +94,7 @@ class ScfRuntime:
         self._platform.provide(
             InstanceServices(
                 api_port=self._loopback.port,
+                variables=lambda: {} if self._cos is None else self._cos.variables(),
                 coverage=None if coverage is None else coverage.counted,
                 on_coverage=None if coverage is None else coverage.take,
                 on_output=on_output,
@@ -485,6 +489,26 @@ class ScfRuntime:
         address = HttpAddress(self._session, function._record, port=port, via=via)
         self._closing.callback(address.close, grace=0)
         return address
+
+    def cos(self, bucket: str) -> Bucket[Event]:
+        """A bucket of COS in memory, made if need be; triggers of COS fire for what is put into it, and removed.
+
+        The official SDK (cos-python-sdk-v5) reaches it as it is: in this process from now on until the runtime is
+        closed, in Python functions whose instances start from now on. Signatures are not checked.
+        """
+        from pytest_scf.facade.triggers import Bucket, CosAddress
+
+        self._refuse_when_closed()
+        if self._cos is None:
+            self._cos = CosAddress(self._platform.buckets, self._closing)
+        return Bucket(self._platform.buckets, bucket, partial(Event._of, self._session))
+
+    def topic(self, name: str) -> Topic[Event]:
+        """A topic of CKafka and CMQ; triggers of it get what is sent to it."""
+        from pytest_scf.facade.triggers import Topic
+
+        self._refuse_when_closed()
+        return Topic(self._platform.topics, name, partial(Event._of, self._session))
 
     def sdk(self) -> AbstractContextManager[None]:
         """Within it, the official Python SDK's clients for SCF reach this runtime, in this process, without a socket.

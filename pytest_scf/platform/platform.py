@@ -18,6 +18,7 @@ from pytest_scf import facts
 from pytest_scf.api_errors import UnsupportedOperation
 from pytest_scf.errors import BackgroundError, InstanceError, WaitTimeout
 from pytest_scf.instances.host import HostLease
+from pytest_scf.platform.buckets import Buckets
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
@@ -31,6 +32,7 @@ from pytest_scf.platform.settings import Settings
 from pytest_scf.platform.staging import StagingArea
 from pytest_scf.platform.starting import InstanceServices, InstanceStarter
 from pytest_scf.platform.termination import Termination
+from pytest_scf.platform.topics import Topics
 from pytest_scf.platform.triggers import Triggers
 from pytest_scf.platform.waiting import STUCK_DEADLINE, Waits
 
@@ -68,6 +70,8 @@ class Platform:
         self._waits = Waits(self._scheduler.lock, self._background_errors)
         self._termination = Termination(settings, self.clock, self._reactor, self._scheduler, self._waits)
         self.triggers = Triggers(self.clock, settings.timer_utc_offset_hours, self.invoke, self._wait_for_attempt)
+        self.buckets = Buckets(settings, self.triggers, self.clock.now)
+        self.topics = Topics(settings, self.clock, self.triggers, self.wait_final)
 
     @property
     def isolation(self) -> str:

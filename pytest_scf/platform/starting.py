@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ class InstanceServices:
 
     #: a port of 127.0.0.1 on which the API is reached from inside; 0: none
     api_port: Callable[[], int] = lambda: 0
+    #: variables that tell the runtime inside of what else the test process offers
+    variables: Callable[[], Mapping[str, str]] = dict
     #: how coverage is counted; None: it is not
     coverage: dict[str, Any] | None = None
     #: called in the reactor's thread with what an instance has counted
@@ -110,6 +112,7 @@ class InstanceStarter:
                 **environ_of(config, settings, source),
                 **self._credential_variables(),
                 **_endpoint_variable(api_port),
+                **services.variables(),
             },
             context=context_of(config, settings),
             tmp_bytes=settings.tmp_bytes,

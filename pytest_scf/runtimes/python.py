@@ -242,6 +242,8 @@ def prepare_interpreter(spec):
     log_handler.install()
     if spec.get("api_port"):
         sdk.reach_platform(int(spec["api_port"]))  # type: ignore[call-overload]
+    if "PYTEST_SCF_COS_ENDPOINT" in os.environ:
+        sdk.reach_buckets(os.environ["PYTEST_SCF_COS_ENDPOINT"])
 
 
 if __name__ == "__main__":

@@ -13,16 +13,27 @@ from urllib.parse import urlsplit
 
 MYPY = False
 if MYPY:  # for the type comments only
-    from typing import Any, Callable  # noqa: F401
+    from typing import Any, Callable, Dict  # noqa: F401
 
 _SENDS = "tencentcloud.common.http.request"
 _SENDS_FOR_ASYNCIO = "tencentcloud.common.abstract_client_async"
+_SENDS_TO_COS = "qcloud_cos.cos_client"
 
 
 def reach_platform(port):
     # type: (int) -> None
     """Have the SDK, once it is imported, reach the platform's ``port``."""
-    sys.meta_path.insert(0, _Finder(port))
+    changes = {
+        _SENDS: _change_sending,
+        _SENDS_FOR_ASYNCIO: _change_sending_for_asyncio,
+    }  # type: Dict[str, Callable[[Any, str], Any]]
+    sys.meta_path.insert(0, _Finder("127.0.0.1:%d" % port, changes))
+
+
+def reach_buckets(place):
+    # type: (str) -> None
+    """Have the SDK of COS, once it is imported, reach the runtime's buckets at ``place`` (host and port)."""
+    sys.meta_path.insert(0, _Finder(place, {_SENDS_TO_COS: change_cos}))
 
 
 def is_ours(url):
@@ -33,19 +44,17 @@ def is_ours(url):
 
 
 class _Finder(object):
-    """Finds nothing by itself; of two of the SDK's modules it has a say when they have been executed."""
+    """Finds nothing by itself; of the modules in ``changes`` it has a say when they have been executed."""
 
-    def __init__(self, port):
-        # type: (int) -> None
-        self._place = "127.0.0.1:%d" % port
+    def __init__(self, place, changes):
+        # type: (str, Dict[str, Callable[[Any, str], Any]]) -> None
+        self._place = place
+        self._changes = changes
 
     def find_spec(self, name, path=None, target=None):
         # type: (str, Any, Any) -> Any
-        if name == _SENDS:
-            change = _change_sending
-        elif name == _SENDS_FOR_ASYNCIO:
-            change = _change_sending_for_asyncio
-        else:
+        change = self._changes.get(name)
+        if change is None:
             return None
         for finder in sys.meta_path:
             found = None if finder is self else finder.find_spec(name, path, target)
@@ -55,7 +64,7 @@ class _Finder(object):
         return None
 
     def _say_after(self, loader, name, change):
-        # type: (Any, str, Callable[[Any, str], None]) -> None
+        # type: (Any, str, Callable[[Any, str], Any]) -> None
         execute = loader.exec_module
         place = self._place
 
@@ -142,3 +151,29 @@ def _change_sending_for_asyncio(module, place):
         return send(self, chain)
 
     client._inter_send_request = _inter_send_request
+
+
+def change_cos(module, place):
+    # type: (Any, str) -> Callable[[], None]
+    """Have the clients of COS send to ``place`` whatever is for a host of COS; gives what takes that back."""
+    client = module.CosS3Client
+    original = client.send_request
+
+    def send_request(self, method, url, *arguments, **options):
+        # type: (Any, str, str, Any, Any) -> Any
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if host.endswith((".myqcloud.com", ".tencentcos.cn")):
+            headers = dict(options.get("headers") or {})
+            headers.setdefault("Host", host)
+            headers["Connection"] = "close"  # the SDK's pool would keep it beyond the end of the runtime
+            options["headers"] = headers
+            url = parts._replace(scheme="http", netloc=place).geturl()
+        return original(self, method, url, *arguments, **options)
+
+    def restore():
+        # type: () -> None
+        client.send_request = original
+
+    client.send_request = send_request
+    return restore

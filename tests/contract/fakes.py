@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
 from pytest_scf.errors import EventEnded
+from pytest_scf.platform.buckets import Buckets
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.outcomes import Outcome
@@ -61,6 +62,7 @@ class FakePlatform:
         self.functions = Registry(self.clock.now)
         self.base_dir = staging
         self.triggers = Triggers(cast(Any, self.clock), 8.0, self.invoke, self.wait_final)
+        self.buckets = Buckets(self.settings, self.triggers, self.clock.now)
         self.staging = StagingArea(lambda: staging)
         retention, window = self.settings.retention_hours * HOUR, self.settings.window_hours * HOUR
         hidden = self.settings.visible_after_seconds

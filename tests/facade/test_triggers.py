@@ -1,0 +1,209 @@
+"""Triggers of COS, CKafka and CMQ, from the test: buckets and topics whose changes call functions."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from pytest_scf import ApiError, ScfRuntime, UsageError
+
+cos_client = pytest.importorskip("qcloud_cos")
+
+# The handler that a user has: the official SDK, with the hosts of the cloud.
+THUMBNAILS = """
+import os
+from qcloud_cos import CosConfig, CosS3Client
+
+def main_handler(event, context):
+    record = event["Records"][0]["cos"]
+    bucket = record["cosBucket"]["name"] + "-" + record["cosBucket"]["appid"]
+    key = record["cosObject"]["key"].split("/", 3)[3]
+    config = CosConfig(Region="ap-guangzhou", SecretId="id", SecretKey="key", Token="token")
+    client = CosS3Client(config)
+    data = client.get_object(Bucket=bucket, Key=key)["Body"].get_raw_stream().read()
+    client.put_object(Bucket=bucket, Key="small/" + key[3:], Body=data[:4])
+    return [os.environ["TRIGGER_SRC"], event["Records"][0]["event"]["eventName"], key]
+"""
+
+
+def echo(event, context):
+    return event
+
+
+def picky(event, context):
+    bodies = [record["Ckafka"]["msgBody"] for record in event["Records"]]
+    if "bad" in bodies:
+        raise ValueError(bodies)
+    return bodies
+
+
+def client() -> Any:
+    return cos_client.CosS3Client(cos_client.CosConfig(Region="ap-guangzhou", SecretId="id", SecretKey="key"))
+
+
+def test_a_function_that_reads_and_writes_a_bucket(rt: ScfRuntime) -> None:
+    bucket = rt.cos("shots")
+    fn = rt.deploy(THUMBNAILS, timeout=60)
+    trigger = fn.triggers.cos("shots", prefix="in/", suffix=".jpg")
+    (event,) = bucket.put("in/a.jpg", b"\xff\xd8\xff\xe0 and much more", headers={"Content-Type": "image/jpeg"})
+    event.wait()
+    assert event.return_value == ["cos", "cos:ObjectCreated:Put", "in/a.jpg"]
+    assert bucket.get("small/a.jpg") == b"\xff\xd8\xff\xe0"
+    assert bucket.keys() == ["in/a.jpg", "small/a.jpg"]
+    assert bucket.put("in/a.txt", "text") == []
+    assert trigger.events == [event]
+
+
+def test_the_official_sdk_reaches_a_bucket_as_it_is(rt: ScfRuntime) -> None:
+    bucket = rt.cos("shots-1250000000")
+    assert bucket.name == "shots-1250000000"
+    sdk, name = client(), bucket.name
+    created = rt.deploy(echo).triggers.cos("shots")
+    removed = rt.deploy(echo).triggers.cos("shots", "cos:ObjectRemove:Delete")
+    sdk.put_object(
+        Bucket=name, Key="a b/é.txt", Body=b"hello", ContentType="text/plain", Metadata={"x-cos-meta-o": "lin"}
+    )
+    assert bucket.get("a b/é.txt") == b"hello"
+    got = sdk.get_object(Bucket=name, Key="a b/é.txt")
+    assert (got["Body"].get_raw_stream().read(), got["Content-Type"], got["x-cos-meta-o"]) == (
+        b"hello",
+        "text/plain",
+        "lin",
+    )
+    ranged = sdk.get_object(Bucket=name, Key="a b/é.txt", Range="bytes=1-3")
+    assert ranged["Body"].get_raw_stream().read() == b"ell"
+    head = sdk.head_object(Bucket=name, Key="a b/é.txt")
+    assert head["Content-Length"] == "5"
+    assert sdk.object_exists(Bucket=name, Key="a b/é.txt")
+    assert not sdk.object_exists(Bucket=name, Key="none")
+    source = {"Bucket": name, "Key": "a b/é.txt", "Region": "ap-guangzhou"}
+    sdk.copy_object(Bucket=name, Key="copy.txt", CopySource=source)
+    assert bucket.get("copy.txt") == b"hello"
+    sdk.delete_object(Bucket=name, Key="copy.txt")
+    assert "copy.txt" not in bucket
+    names = [event.wait().return_value["Records"][0]["event"]["eventName"] for event in created.events]
+    assert names == ["cos:ObjectCreated:Put", "cos:ObjectCreated:Copy"]
+    record = created.events[0].return_value["Records"][0]["cos"]
+    assert record["cosObject"]["key"] == "/1250000000/shots/a b/é.txt"
+    assert record["cosObject"]["size"] == 5
+    assert record["cosObject"]["meta"]["Content-Type"] == "text/plain"
+    assert [event.wait().return_value["Records"][0]["event"]["eventName"] for event in removed.events] == [
+        "cos:ObjectRemove:Delete"
+    ]
+
+
+def test_lists_uploads_in_parts_and_deletions_of_many(rt: ScfRuntime) -> None:
+    bucket, sdk = rt.cos("shots"), client()
+    name = bucket.name
+    for key in ("a/1", "a/2", "b/1", "c"):
+        bucket.put(key, key)
+    listed = sdk.list_objects(Bucket=name)
+    assert [each["Key"] for each in listed["Contents"]] == ["a/1", "a/2", "b/1", "c"]
+    folders = sdk.list_objects(Bucket=name, Delimiter="/")
+    assert [each["Prefix"] for each in folders["CommonPrefixes"]] == ["a/", "b/"]
+    first = sdk.list_objects(Bucket=name, MaxKeys=2)
+    assert (first["IsTruncated"], [each["Key"] for each in first["Contents"]]) == ("true", ["a/1", "a/2"])
+    rest = sdk.list_objects(Bucket=name, Marker=first["NextMarker"])
+    assert [each["Key"] for each in rest["Contents"]] == ["b/1", "c"]
+    trigger = rt.deploy(echo).triggers.cos("shots")
+    content = b"x" * (3 * 1024 * 1024)
+    sdk.upload_file_from_buffer(Bucket=name, Key="large", Body=io.BytesIO(content), MaxBufferSize=1, PartSize=1)
+    assert bucket.get("large") == content
+    (event,) = trigger.events
+    assert event.wait().return_value["Records"][0]["event"]["eventName"] == "cos:ObjectCreated:CompleteMultipartUpload"
+    sdk.delete_objects(Bucket=name, Delete={"Object": [{"Key": "a/1"}, {"Key": "c"}]})
+    assert bucket.keys() == ["a/2", "b/1", "large"]
+
+
+def test_what_cos_refuses(rt: ScfRuntime) -> None:
+    bucket, sdk = rt.cos("shots"), client()
+    with pytest.raises(cos_client.CosServiceError) as refused:
+        sdk.get_object(Bucket=bucket.name, Key="none")
+    assert (refused.value.get_status_code(), refused.value.get_error_code()) == (404, "NoSuchKey")
+    with pytest.raises(cos_client.CosServiceError) as refused:
+        sdk.get_object(Bucket="other-1250000000", Key="none")
+    assert refused.value.get_error_code() == "NoSuchBucket"
+    with pytest.raises(cos_client.CosServiceError) as refused:
+        sdk.get_bucket_lifecycle(Bucket=bucket.name)
+    assert refused.value.get_error_code() == "NotImplemented"
+    with pytest.raises(KeyError):
+        bucket.get("none")
+    rt.deploy(echo).triggers.cos("shots", prefix="in/")
+    with pytest.raises(ApiError, match="CosNotifyRuleConflict"):
+        rt.deploy(echo).triggers.cos("shots")
+    send = cos_client.CosS3Client.send_request
+    rt.close()
+    assert cos_client.CosS3Client.send_request is not send
+
+
+def test_triggers_are_switched_and_deleted(rt: ScfRuntime) -> None:
+    bucket, fn = rt.cos("shots"), rt.deploy(echo)
+    trigger = fn.triggers.cos("shots")
+    assert (len(fn.triggers), [each.name for each in fn.triggers]) == (1, [trigger.name])
+    trigger.disable()
+    assert bucket.put("a", "") == []
+    trigger.enable()
+    assert len(bucket.put("a", "")) == 1
+    trigger.delete()
+    assert bucket.put("a", "") == []
+    assert len(fn.triggers) == 0
+    rt.api.call("DeleteFunction", {"FunctionName": fn.name})
+
+
+def test_batches_of_kafka(rt: ScfRuntime) -> None:
+    fn = rt.deploy(picky)
+    fn.triggers.ckafka("orders", batch=2)
+    rt.api.call(
+        "CreateTrigger",
+        {"FunctionName": rt.deploy(echo).name, "TriggerName": "ckafka-1-orders", "Type": "ckafka", "TriggerDesc": "{}"},
+    )
+    topic = rt.topic("orders")
+    events = topic.send("a", {"b": 1}, "c", key="k")
+    assert [event.return_value for event in events[:2]] == [["a", '{"b": 1}'], ["c"]]
+    whole = events[2].return_value["Records"]
+    assert [record["Ckafka"]["offset"] for record in whole] == [0, 1, 2]
+    assert {(record["Ckafka"]["msgKey"], record["Ckafka"]["topic"]) for record in whole} == {("k", "orders")}
+    assert topic.send("d")[1].return_value["Records"][0]["Ckafka"]["offset"] == 3
+    assert rt.topic("others").send("x") == []
+
+
+def test_a_batch_that_fails_is_tried_again_and_holds_up_its_partition(rt: ScfRuntime) -> None:
+    fn = rt.deploy(picky)
+    fn.triggers.ckafka("orders", retry=2)
+    topic = rt.topic("orders")
+    (failed,) = topic.send("bad", "a")
+    assert failed.status_code == 430
+    assert topic.send("behind") == []
+    (other,) = topic.send("elsewhere", partition=1)
+    assert other.return_value == ["elsewhere"]
+    rt.clock.advance(seconds=61)
+    assert [event.status_code for event in rt.invocations()] == [430, 200, 430]
+    rt.clock.advance(seconds=61)
+    # It has failed three times: it is passed over, and the one behind it comes.
+    assert [event.status_code for event in rt.invocations()] == [430, 200, 430, 430, 200]
+    assert rt.invocations()[-1].return_value == ["behind"]
+
+
+def test_topics_of_cmq(rt: ScfRuntime) -> None:
+    fn = rt.deploy(echo)
+    fn.triggers.cmq("sales", tags=["red", "blue"])
+    topic = rt.topic("sales")
+    assert topic.send("x") == []
+    one, two = topic.send("a", "b", tags="green,blue")
+    messages = [event.wait().return_value["Records"][0]["CMQ"] for event in (one, two)]
+    assert [(each["msgBody"], each["msgTag"], each["topicName"]) for each in messages] == [
+        ("a", "green,blue", "sales"),
+        ("b", "green,blue", "sales"),
+    ]
+    with pytest.raises(UsageError, match="at least one"):
+        topic.send()
+
+
+def test_a_timer(rt: ScfRuntime) -> None:
+    fn = rt.deploy(echo)
+    trigger = fn.triggers.timer("0 30 1 * * * *", name="nightly", message="go")
+    rt.clock.advance(days=2)
+    assert [event.return_value["Message"] for event in trigger.events] == ["go", "go"]
+    assert "nightly" in repr(trigger)
