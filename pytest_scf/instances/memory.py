@@ -10,23 +10,56 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 INTERVAL = 0.05
 
 
-def held_bytes(pid: int) -> int:
-    """Anonymous resident memory of a process and its descendants, in bytes; 0 where it cannot be read."""
+#: what counts in ``smaps_rollup``: memory without a file behind it, each page shared out among those that map it
+_COUNTED = (b"Pss_Anon:", b"Pss_Shmem:")
+
+
+def held_bytes(roots: list[int], limit: int) -> int:
+    """Memory of processes and their descendants in bytes, once each; 0 where it cannot be read.
+
+    Files that are mapped do not count, anonymous memory does, shared or not. Resident memory, which is quickly read,
+    is never less: only where it is above ``limit`` is it looked at which of it counts, and how many share it.
+    """
+    pids = _with_descendants(roots)
     total = 0
-    pending = [pid]
-    seen = set()
-    while pending:
-        each = pending.pop()
-        if each in seen:
-            continue
-        seen.add(each)
+    for pid in pids:
         with contextlib.suppress(OSError, ValueError, IndexError):
-            fields = _read(f"/proc/{each}/statm").split()
-            total += (int(fields[1]) - int(fields[2])) * _PAGE
-            for thread in os.listdir(f"/proc/{each}/task"):
-                with contextlib.suppress(OSError):
-                    pending += map(int, _read(f"/proc/{each}/task/{thread}/children").split())
-    return total
+            total += int(_read(f"/proc/{pid}/statm").split()[1]) * _PAGE
+    return total if total <= limit else sum(map(_counted_bytes, pids))
+
+
+def children(pid: int) -> list[int]:
+    """PIDs of the children of a process; none where that cannot be read."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError, ValueError):
+                found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    return found
+
+
+def _with_descendants(roots: list[int]) -> set[int]:
+    found: set[int] = set()
+    pending = list(roots)
+    while pending:
+        pid = pending.pop()
+        if pid not in found:
+            found.add(pid)
+            pending += children(pid)
+    return found
+
+
+def _counted_bytes(pid: int) -> int:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = [line.split() for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()]
+        found = [int(fields[1]) * 1024 for fields in lines if fields[0] in _COUNTED]
+        if found:
+            return sum(found)
+    # Before Linux 5.9, or of another user: pages that processes share count once for each.
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = _read(f"/proc/{pid}/statm").split()
+        return (int(fields[1]) - int(fields[2])) * _PAGE
+    return 0
 
 
 def _read(path: str) -> bytes:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_scf.errors import InstanceError
-from pytest_scf.instances import messages, procstatus
+from pytest_scf.instances import memory, messages, procstatus
 from pytest_scf.instances.coverage_channel import CoverageChannel
 from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.forkserver.client import ForkServer
@@ -101,6 +101,8 @@ class InstanceProcess:
         self.init_pid: int | None = None
         self.user_pid: int | None = None
         self.exit: ProcessExit | None = None
+        #: the most that its user's process was seen to have of files in memory, which no limit counts
+        self.file_bytes = 0
         self.gone = threading.Event()
         self.directory = server.base_dir / f"instance-{spec.id}"
         self._server = server
@@ -281,6 +283,14 @@ class InstanceProcess:
     def resume_output(self) -> None:
         if self._output is not None:
             self._output.resume()
+
+    def held_memory(self, limit: int) -> int:
+        """Bytes of memory that all processes of the instance hold; what is below ``limit`` is not looked at closely."""
+        if self.user_pid is not None:
+            self.file_bytes = max(self.file_bytes, memory.shared_bytes(self.user_pid))
+        if self.level != "container" and self.init_pid is not None:
+            return memory.held_bytes(memory.children(self.init_pid), limit)
+        return 0 if self.user_pid is None else memory.held_bytes([self.user_pid], limit)
 
     # -- signals -------------------------------------------------------------------------------------------------
 

@@ -246,7 +246,7 @@ class Scheduler(Assignment):
         peak, limit = peak_kib * 1024, instance.config.memory * MIB
         if peak <= limit or instance.pid is None:
             return False
-        peak -= memory.shared_bytes(instance.pid)
+        peak -= max(instance.process.file_bytes, memory.shared_bytes(instance.pid))
         if peak <= limit:
             return False
         self._exceed_memory_locked(instance, peak)

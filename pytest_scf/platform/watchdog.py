@@ -108,8 +108,8 @@ class MemoryLimits:
     def _look(self) -> None:
         self._watching = False
         for instance in self._working():
-            pid = instance.pid
-            held = 0 if pid is None else memory.held_bytes(pid)
-            if held > instance.config.memory * 1024 * 1024:
+            limit = instance.config.memory * 1024 * 1024
+            held = instance.process.held_memory(limit)
+            if held > limit:
                 self._exceeded(instance, held)
             self.watch_locked()
