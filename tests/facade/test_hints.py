@@ -28,7 +28,7 @@ def runtime(functions: Path) -> Iterator[Any]:
         yield runtime
 
 
-def called(runtime: ScfRuntime, code: str, event: object = None, **options: object) -> InvokeResult:
+def called(runtime: ScfRuntime, code: str, event: object = None, **options: Any) -> InvokeResult:
     Path("functions/worker/index.py").write_text(textwrap.dedent(code))
     return runtime.deploy("functions/worker", **options).invoke({} if event is None else event)
 
@@ -131,7 +131,7 @@ def test_the_traceback_has_the_paths_and_lines_of_the_users_files(runtime: Any, 
     assert runtime.deploy("def main_handler(event, context):\n    return 1\n").invoke().traceback == ""
 
 
-def raises(event, context):
+def raises(event: object, context: object) -> None:
     raise ValueError(event)
 
 

@@ -51,7 +51,7 @@ def artifacts(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, w
     writes.mkdir()
     (writes / "index.py").write_text(WRITES)
 
-    def artifacts(*arguments: str):
+    def artifacts(*arguments: str) -> tuple[pytest.RunResult, list[Path]]:
         pytester.makepyfile(TESTS)
         base = pytester.path / "base"
         return run(f"--basetemp={base}", *arguments), sorted(base.rglob("*-scf-[0-9]*"))
