@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_scf.plugin import left as left_running
-from pytest_scf.plugin import markers, moments, options, report, watch
+from pytest_scf.plugin import left_running, markers, moments, options, report, watch
 from pytest_scf.plugin.fixtures import scf_endpoint, scf_runtime, scf_runtime_session, scf_sdk, scf_settings
 from pytest_scf.plugin.moments import scf_moment
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_scf.plugin import artifacts, left, markers, moments, options, terminal, watch
+from pytest_scf.plugin import artifacts, left_running, markers, moments, options, terminal, watch
 
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
@@ -27,7 +27,7 @@ def scf_runtime(request: pytest.FixtureRequest, scf_settings: Mapping[str, Any])
     try:
         yield watched.runtime
     finally:
-        left.collector(request.config).close(watched)
+        left_running.collector(request.config).close(watched)
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def scf_runtime_session(request: pytest.FixtureRequest, scf_settings: Mapping[st
     try:
         yield watched.runtime
     finally:
-        left.collector(request.config).close(watched)
+        left_running.collector(request.config).close(watched)
 
 
 @pytest.fixture

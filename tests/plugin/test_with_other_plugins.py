@@ -237,7 +237,7 @@ async def given_up(event):
 """
 
 
-@pytest.mark.parametrize("plugin", ["asyncio", "anyio"])
+@pytest.mark.parametrize("plugin", ["asyncio", "anyio", "trio"])
 def test_a_coroutine_waits_without_holding_up_its_loop(
     pytester: pytest.Pytester, worker: Path, arguments: tuple[str, ...], plugin: str
 ) -> None:
@@ -247,7 +247,11 @@ def test_a_coroutine_waits_without_holding_up_its_loop(
         position = arguments.index("no:asyncio")
         arguments = (*arguments[: position - 1], *arguments[position + 1 :])
         arguments = (*arguments, "-o", "asyncio_default_fixture_loop_scope=function")
-    pytester.makeconftest("import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n")
+    backend = "asyncio"
+    if plugin == "trio":
+        pytest.importorskip("trio")
+        plugin, backend = "anyio", "trio"
+    pytester.makeconftest(f"import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return {backend!r}\n")
     pytester.makepyfile(helpers=HELPERS)
     pytester.makepyfile(COROUTINES.format(mark=plugin))
     result = pytester.runpytest_subprocess(*arguments, timeout=120)
