@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from pytest_scf.facade.asynchronous import AsyncEvent, AsyncFunction
-    from pytest_scf.facade.handles import Event, Function, Instance, InvokeResult, Logs
+    from pytest_scf.facade.handles import Event, Function, Instance, InvokeResult
+    from pytest_scf.facade.log_handle import Logs
     from pytest_scf.facade.runtime import ScfRuntime
     from pytest_scf.facade.values import LogLine, Transition
     from pytest_scf.facade.web import Response
@@ -82,7 +83,7 @@ if not TYPE_CHECKING:  # a type checker is to refuse a name that is not above
         "IsolationWarning": "pytest_scf.errors",
         "LeftRunningWarning": "pytest_scf.errors",
         "LogLine": "pytest_scf.facade.values",
-        "Logs": "pytest_scf.facade.handles",
+        "Logs": "pytest_scf.facade.log_handle",
         "Response": "pytest_scf.facade.web",
         "ScfError": "pytest_scf.errors",
         "ScfRuntime": "pytest_scf.facade.runtime",

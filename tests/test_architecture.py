@@ -38,7 +38,6 @@ TO_BE_SPLIT = {
 }
 #: Imports that still make circles. This list must become shorter, too.
 TO_BE_CUT = {
-    ("pytest_scf.facade.probing.function_probe", "pytest_scf.facade.handles"),
     ("pytest_scf.facade.probing.stops", "pytest_scf.facade.handles"),
     ("pytest_scf.facade.termination_map.moments", "pytest_scf.facade.handles"),
     ("pytest_scf.facade.termination_map.result", "pytest_scf.facade.termination_map.page"),

@@ -10,8 +10,7 @@ from pytest_scf.errors import ApiError, ScfError
 from pytest_scf.facade.web import check_way, send
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.handles import Session
-    from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.facade.handles import Function
 
 _JSON = ("Content-Type", "application/json")
 
@@ -22,9 +21,8 @@ class HttpAddress(HttpServer):
     A request that the cloud refuses gets its status code (432 where all instances are busy), and its code and message.
     """
 
-    def __init__(self, session: Session, function: FunctionRecord, *, port: int, via: str) -> None:
+    def __init__(self, function: Function, *, port: int, via: str) -> None:
         check_way(via)
-        self._session = session
         self._function = function
         self._via = via
         super().__init__(self._call, port=port)
@@ -32,9 +30,9 @@ class HttpAddress(HttpServer):
     def _call(self, request: HttpRequest) -> HttpResponse:
         try:
             response = send(
-                self._session.platform,
-                self._session.result_of,
-                self._function,
+                self._function._session.platform,
+                self._function._result_of,
+                self._function._record,
                 request.method,
                 request.target,
                 # The connection is the client's with this address; the function has one of its own.

@@ -22,7 +22,7 @@ from pytest_scf import facts
 if TYPE_CHECKING:
     from coverage import Coverage, CoverageData
 
-    from pytest_scf.facade.handles import Session
+    from pytest_scf.facade.session import Session
     from pytest_scf.platform.records import InstanceRecord
 
 #: seconds that an instance is given to hand out what it counted

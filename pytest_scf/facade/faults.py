@@ -20,7 +20,8 @@ from pytest_scf.facade.probing.function_probe import StartFault
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
-    from pytest_scf.facade.handles import Event, Function, Instance, Session
+    from pytest_scf.facade.handles import Event, Function, Instance
+    from pytest_scf.facade.session import Session
     from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.records import Attempt
 

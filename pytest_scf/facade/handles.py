@@ -10,105 +10,40 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_scf.api_errors import UnsupportedOperationAsyncRunEnable
 from pytest_scf.contract.actions import async_events, invoking
 from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
-from pytest_scf.facade import assertions, registrations
+from pytest_scf.facade import assertions, explanation
 from pytest_scf.facade.assertions import Status, StatusNumber
 from pytest_scf.facade.asynchronous import EMPTY, AsyncEvent, AsyncFunction
 from pytest_scf.facade.description import describe, headline, one_line
-from pytest_scf.facade.hints import Failure, hints
+from pytest_scf.facade.log_handle import Handle, Logs
 from pytest_scf.facade.payload import encode
-from pytest_scf.facade.tracebacks import SourceFiles, from_fault_handler, shortened
 from pytest_scf.facade.values import LogLine, Transition
-from pytest_scf.facts import FAILED, FINISHED, RUNNING
+from pytest_scf.facts import FINISHED, RUNNING
 from pytest_scf.platform.records import Attempt, Invocation
 
 if TYPE_CHECKING:
-    from pytest_scf.contract.api import Api
-    from pytest_scf.contract.operations import Operations
-    from pytest_scf.facade.probing.debugging import Terminal
-    from pytest_scf.facade.probing.function_probe import FunctionProbe
     from pytest_scf.facade.probing.stops import Stop
     from pytest_scf.facade.probing.stubs import Stub
+    from pytest_scf.facade.session import Session
     from pytest_scf.facade.termination_map.moments import Moment
     from pytest_scf.facade.termination_map.result import TerminationMap
     from pytest_scf.facade.triggers import FunctionTriggers
     from pytest_scf.facade.web import Response
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
-    from pytest_scf.platform.logs import EventLog
     from pytest_scf.platform.records import InstanceRecord
 
 
-@dataclass(eq=False)
-class Session:
-    """What the handles of one runtime share."""
-
-    platform: Operations
-    api: Api
-    # The files that a function's code was copied from, by their names in the code root.
-    origins: dict[FunctionRecord, Mapping[str, Path]] = field(default_factory=dict)
-    #: what works inside instances on the test's behalf: to be closed when those are gone
-    probes: list[FunctionProbe] = field(default_factory=list)
-    #: shows how far something is that takes long, in place of what it showed before; "" at its end
-    progress: Callable[[str], object] | None = None
-    #: where ``breakpoint()`` in a function opens pdb
-    terminal: Terminal | None = None
-    #: by request id: what was read of an event while it was RUNNING, which explains a failure of the test
-    read_early: dict[str, str] = field(default_factory=dict)
-    #: request ids of asynchronous invocations of functions without asynchronous execution
-    queued: set[str] = field(default_factory=set)
-    #: request ids of invocations whose event was given as a str that holds JSON
-    given_as_text: set[str] = field(default_factory=set)
-
-    def files(self, attempt: Attempt) -> SourceFiles:
-        """Where the user's files are that the code of an attempt consists of."""
-        origins = self.origins.get(attempt.function, {})
-        return SourceFiles(attempt.config.code_root, origins, self.platform.base_dir)
-
-    def result_of(self, invocation: Invocation) -> InvokeResult:
-        return InvokeResult._of(self, invocation)
-
-    def moment(self, epoch: float) -> datetime:
-        zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))
-        return datetime.fromtimestamp(epoch, zone)
-
-
-_OF_JSON = re.compile(r'Traceback \(most recent call last\):\n  File "[^"]*/json/__init__\.py"')
-_H = TypeVar("_H", bound="_Handle")
 _I = TypeVar("_I", bound="_Invocation")
 
 
-class _Handle:
-    __slots__ = ("_record", "_session")
-    _given_by: ClassVar[str] = ""
-    _record: Any
-    _session: Session
-
-    def __new__(cls, *args: object, **kwargs: object) -> _Handle:
-        raise TypeError(f"{cls.__name__} is received, not constructed: {cls._given_by}")
-
-    @classmethod
-    def _of(cls: type[_H], session: Session, record: object) -> _H:
-        self = object.__new__(cls)
-        self._session = session
-        self._record = record
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        return self._record is other._record if isinstance(other, type(self)) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self._record)
-
-
-class Function(_Handle):
+class Function(Handle):
     """A deployed function."""
 
     __slots__ = ()
@@ -265,7 +200,10 @@ class Function(_Handle):
         from pytest_scf.facade.web import send
 
         given = list((headers or {}).items())
-        return send(self._session.platform, self._session.result_of, self._record, method, path, given, body, json, via)
+        return send(self._session.platform, self._result_of, self._record, method, path, given, body, json, via)
+
+    def _result_of(self, invocation: Invocation) -> InvokeResult:
+        return InvokeResult._of(self._session, invocation)
 
     @property
     def aio(self) -> AsyncFunction[InvokeResult]:
@@ -280,7 +218,7 @@ class Function(_Handle):
         return f"<Function {self.name} in namespace {self.namespace}>"
 
 
-class Instance(_Handle):
+class Instance(Handle):
     """An instance of a function."""
 
     __slots__ = ()
@@ -324,62 +262,7 @@ class Instance(_Handle):
         return f"<Instance {self.id}: {self.state}>"
 
 
-class Logs(_Handle):
-    """The log of one event or invocation, readable while it runs."""
-
-    __slots__ = ()
-    _given_by = "event.logs gives it"
-    _record: Invocation | Attempt
-
-    @property
-    def text(self) -> str:
-        """The whole log, the platform's lines included, as the cloud shows it; where it was tried again, of all."""
-        return "".join(log.text() for log in self._all())
-
-    @property
-    def lines(self) -> list[LogLine]:
-        moment = self._session.moment
-        return [LogLine(moment(line.time), line.source, line.text) for log in self._all() for line in log.lines()]
-
-    @property
-    def user(self) -> str:
-        """What the user's processes wrote, without the platform's lines."""
-        return "".join(log.user_text() for log in self._all())
-
-    @property
-    def platform(self) -> list[str]:
-        """The platform's ``[PLATFORM]`` lines."""
-        return [line for log in self._all() for line in log.platform_lines()]
-
-    def _last(self, count: int) -> tuple[bool, list[LogLine]]:
-        """Whether there is more, and the last ``count`` lines, which cost what they are, not what the log is."""
-        moment = self._session.moment
-        found: list[LogLine] = []
-        for log in reversed(self._all()):
-            if len(found) == count:
-                return True, found
-            more, lines = log.last_lines(count - len(found))
-            found = [*(LogLine(moment(line.time), line.source, line.text) for line in lines), *found]
-            if more:
-                return True, found
-        return False, found
-
-    def _all(self) -> list[EventLog]:
-        record = self._record
-        attempts = record.begun if isinstance(record, Invocation) else [record]
-        return [attempt.log for attempt in attempts]
-
-    def __contains__(self, text: str) -> bool:
-        return text in self.text
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"<Logs of {self._record.request_id}>"
-
-
-class _Invocation(_Handle):
+class _Invocation(Handle):
     """What events and results have in common."""
 
     __slots__ = ("_fixed",)
@@ -398,7 +281,7 @@ class _Invocation(_Handle):
             return NotImplemented
         return self._record is other._record and self._fixed is other._fixed
 
-    __hash__ = _Handle.__hash__
+    __hash__ = Handle.__hash__
 
     @property
     def _attempt(self) -> Attempt:
@@ -445,50 +328,8 @@ class _Invocation(_Handle):
     @property
     def diagnosis(self) -> str:
         """One sentence: what was so when the termination signal was sent, what ended the invocation, and why."""
-        from pytest_scf.platform.diagnosis import diagnose
-
-        clauses = [diagnose(self._attempt), self._unregistered(), *self._hints()]
-        text = "; ".join(clause.removesuffix(".") for clause in clauses if clause)
-        return self._session.files(self._attempt).renamed(text)
-
-    def _hints(self) -> list[str]:
-        record = self._attempt
-        if record.status != FAILED or record.outcome is None:
-            return []
-        config = record.config
-        files = self._session.files(record)
-        file = config.handler.rpartition(".")[0].replace(".", "/") + (".py" if config.is_python else ".js")
-        module = f"{config.code_root}/{file}" if config.handler else ""
-        return hints(
-            Failure(
-                status_code=record.status_code,
-                message=record.outcome.cause,
-                stack=self.traceback,
-                handler=config.handler,
-                module=Path(files.on_disk(module)) if module else None,
-                module_name=shortened(files.outside(module)),
-                environment=config.environment,
-                timeout=config.timeout,
-                is_server=config.server is not None,
-                given_as_text=self.request_id in self._session.given_as_text,
-                log=record.log.user_text,
-            )
-        )
-
-    def _unregistered(self) -> str:
-        """Where the code would have registered a signal handler, if a signal came before it had."""
-        attempt = self._attempt
-        last = attempt.signals[-1] if attempt.signals else None
-        # A registration that did run, and was taken back since, is no registration that had not run yet.
-        if last is None or last.disposition != "default" or last.registration is not None:
-            return ""
-        origins = self._session.origins.get(attempt.function, {})
-        found = registrations.find(attempt.config.code_root, origins)
-        if not found:
-            return ""
-        if "signal only works in main thread" in attempt.log.user_text():
-            return f"{found[0]}, in a thread that is not the main one, which Python refuses (see the log)"
-        return f"{' and '.join(map(str, found))}, which had not run yet"
+        given_as_text = self.request_id in self._session.given_as_text
+        return explanation.diagnosis(self._session, self._attempt, given_as_text=given_as_text)
 
     @property
     def traceback(self) -> str:
@@ -496,20 +337,7 @@ class _Invocation(_Handle):
 
         Where the time was up, or the process crashed, it is the stack of Python code at that moment.
         """
-        outcome = self._attempt.outcome
-        stack = outcome.stack if outcome is not None and self._attempt.final else ""
-        if _OF_JSON.match(stack):
-            return ""  # what the handler returned is no JSON: there is no line of the user's code to show
-        files = self._session.files(self._attempt)
-        return files.translate(stack or from_fault_handler(self._fault(), files.on_disk))
-
-    def _fault(self) -> str:
-        """What faulthandler wrote when the time was up, or when the process crashed."""
-        attempt = self._attempt
-        if attempt.stack_dump or attempt.exit is None or attempt.exit.signal is None:
-            return attempt.stack_dump
-        _, found, dump = attempt.log.user_text().rpartition("Fatal Python error: ")
-        return dump if found else ""
+        return explanation.traceback(self._session, self._attempt)
 
     @property
     def logs(self) -> Logs:

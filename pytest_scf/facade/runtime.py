@@ -23,7 +23,8 @@ from pytest_scf.endpoint.loopback import LoopbackEndpoint
 from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
 from pytest_scf.facade.artifacts import KeptTmp
 from pytest_scf.facade.coverage import bridge
-from pytest_scf.facade.handles import Event, Function, Instance, Session
+from pytest_scf.facade.handles import Event, Function, Instance
+from pytest_scf.facade.session import Session
 from pytest_scf.facade.sources import NODE, PYTHON, code_directory, prepare
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
@@ -486,7 +487,7 @@ class ScfRuntime:
         from pytest_scf.facade.addresses import HttpAddress
 
         self._refuse_when_closed()
-        address = HttpAddress(self._session, function._record, port=port, via=via)
+        address = HttpAddress(function, port=port, via=via)
         self._closing.callback(address.close, grace=0)
         return address
 

@@ -17,7 +17,7 @@ from pytest_scf.runtimes.probe import link
 
 if TYPE_CHECKING:
     from pytest_scf.contract.operations import Operations
-    from pytest_scf.facade.handles import Session
+    from pytest_scf.facade.session import Session
     from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 

@@ -8,8 +8,9 @@ from pytest_scf.errors import EventEnded, UsageError
 from pytest_scf.facade.probing.lines import source_lines
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.handles import Event, Session
+    from pytest_scf.facade.handles import Event
     from pytest_scf.facade.probing.plans import Plan, Stopped
+    from pytest_scf.facade.session import Session
     from pytest_scf.platform.records import Invocation
 
 

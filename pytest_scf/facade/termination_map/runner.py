@@ -22,7 +22,8 @@ from pytest_scf.facade.termination_map.moments import HANDLER, LOG, Moment, chec
 from pytest_scf.facade.termination_map.result import TerminationMap
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.handles import Event, Function, Session
+    from pytest_scf.facade.handles import Event, Function
+    from pytest_scf.facade.session import Session
     from pytest_scf.platform.records import Invocation
 
 Prepare = Callable[[Moment], object]

@@ -1,0 +1,55 @@
+"""What the handles of one runtime share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_scf.facade.tracebacks import SourceFiles
+
+if TYPE_CHECKING:
+    from pytest_scf.contract.api import Api
+    from pytest_scf.contract.operations import Operations
+    from pytest_scf.facade.probing.debugging import Terminal
+    from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.platform.records import Attempt
+
+
+class Probe(Protocol):
+    """What works inside instances of a function on the test's behalf."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(eq=False)
+class Session:
+    """What the handles of one runtime share."""
+
+    platform: Operations
+    api: Api
+    # The files that a function's code was copied from, by their names in the code root.
+    origins: dict[FunctionRecord, Mapping[str, Path]] = field(default_factory=dict)
+    #: what works inside instances on the test's behalf: to be closed when those are gone
+    probes: list[Probe] = field(default_factory=list)
+    #: shows how far something is that takes long, in place of what it showed before; "" at its end
+    progress: Callable[[str], object] | None = None
+    #: where ``breakpoint()`` in a function opens pdb
+    terminal: Terminal | None = None
+    #: by request id: what was read of an event while it was RUNNING, which explains a failure of the test
+    read_early: dict[str, str] = field(default_factory=dict)
+    #: request ids of asynchronous invocations of functions without asynchronous execution
+    queued: set[str] = field(default_factory=set)
+    #: request ids of invocations whose event was given as a str that holds JSON
+    given_as_text: set[str] = field(default_factory=set)
+
+    def files(self, attempt: Attempt) -> SourceFiles:
+        """Where the user's files are that the code of an attempt consists of."""
+        origins = self.origins.get(attempt.function, {})
+        return SourceFiles(attempt.config.code_root, origins, self.platform.base_dir)
+
+    def moment(self, epoch: float) -> datetime:
+        zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))
+        return datetime.fromtimestamp(epoch, zone)
