@@ -103,15 +103,6 @@ def _variable_is_missing(failure: Failure) -> str | None:
     )
 
 
-def _breakpoint_in_function(failure: Failure) -> str | None:
-    if not re.search(r"\bbdb\.BdbQuit\b", failure.message):
-        return None
-    return (
-        "a function has no terminal for the debugger that breakpoint() starts: take it out, or let a debugger attach "
-        "itself, such as debugpy"
-    )
-
-
 def _event_is_text(failure: Failure) -> str | None:
     if not failure.given_as_text:
         return None
@@ -147,7 +138,6 @@ _RULES: tuple[Rule, ...] = (
     _handler_is_async,
     _return_value_is_no_json,
     _variable_is_missing,
-    _breakpoint_in_function,
     _event_is_text,
     _no_route_for_events,
     _debug_mode,

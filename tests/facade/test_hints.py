@@ -71,11 +71,6 @@ def test_a_missing_variable(runtime: Any, monkeypatch: pytest.MonkeyPatch, where
     assert "environment" not in called(runtime, "def main_handler(e, c):\n    return e['DATABASE_URL']\n").diagnosis
 
 
-def test_a_breakpoint(runtime: Any) -> None:
-    result = called(runtime, "def main_handler(event, context):\n    breakpoint()\n    return 1\n")
-    assert "a function has no terminal for the debugger that breakpoint() starts" in result.diagnosis
-
-
 def test_an_event_that_is_json_as_text(runtime: Any) -> None:
     code = "def main_handler(event, context):\n    return event['a']\n"
     assert "the event was given as a str that holds JSON" in called(runtime, code, json.dumps({"a": 1})).diagnosis
