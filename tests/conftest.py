@@ -10,7 +10,7 @@ import pytest
 
 from pytest_scf import ScfRuntime
 from pytest_scf.errors import IsolationUnavailable
-from pytest_scf.instances.host import LEVELS, HostLease
+from pytest_scf.instances.host import LEVELS, HostLease, current
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,6 +44,14 @@ def nothing_is_left(warm_fork_servers: None) -> Iterator[None]:
     if found:
         after.end_descendants_since(before)
         pytest.fail("the test leaves behind:\n" + "\n".join(found), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_went_wrong_in_the_background(warm_fork_servers: None) -> Iterator[None]:
+    """What the reactor's callbacks raise is a bug of ours; they have nobody to raise it to."""
+    yield
+    host = current()
+    assert host is None or host.reactor.errors == []
 
 
 @pytest.fixture

@@ -114,6 +114,20 @@ def test_public_modules_list_what_is_public(module: object) -> None:
     assert own == set(module.__all__)  # type: ignore[attr-defined]
 
 
+def test_tests_and_fixtures_are_annotated() -> None:
+    bare = []
+    for path in Path(__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            is_fixture = any(ast.unparse(each).startswith("pytest.fixture") for each in node.decorator_list)
+            if node.name.startswith("test_") or is_fixture:
+                given = [each for each in [*node.args.args, *node.args.kwonlyargs] if each.arg != "self"]
+                if node.returns is None or any(each.annotation is None for each in given):
+                    bare.append(f"{path.name}: {node.name}")
+    assert bare == []
+
+
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package of three rooms, ``a`` to ``c``, whose first imports the others as it should."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def main_handler(event, context):
 """
 
 
-def test_a_cold_start_that_is_slow_or_fails(rt: ScfRuntime):
+def test_a_cold_start_that_is_slow_or_fails(rt: ScfRuntime) -> None:
     fn = rt.deploy(WORKER, init_timeout=1, async_run=True)
     fn.invoke_async().assert_finished("done")
     with rt.faults.slow_start(fn, 0.2) as struck:
@@ -57,7 +58,7 @@ def test_a_cold_start_that_is_slow_or_fails(rt: ScfRuntime):
     fn.invoke_async().assert_finished("done")
 
 
-def test_a_signal_that_is_lost(rt: ScfRuntime):
+def test_a_signal_that_is_lost(rt: ScfRuntime) -> None:
     fn, other = rt.deploy(WORKER, async_run=True), rt.deploy(WORKER, async_run=True)
     events = [function.invoke_async("wait") for function in (fn, other)]
     for event in events:
@@ -75,7 +76,7 @@ def test_a_signal_that_is_lost(rt: ScfRuntime):
     assert events[0].logs.platform == ["[PLATFORM] Signal reception failed", "[PLATFORM] Signal received successfully"]
 
 
-def test_an_action_that_fails_a_number_of_times(scf_runtime_of):
+def test_an_action_that_fails_a_number_of_times(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("directory")
     fn = rt.deploy(WORKER, async_run=True)
     with rt.faults.api_error("ListAsyncEvents", times=2) as struck:
@@ -91,7 +92,7 @@ def test_an_action_that_fails_a_number_of_times(scf_runtime_of):
     fn.invoke_async().assert_finished("done")
 
 
-def test_an_instance_that_breaks_down(rt: ScfRuntime):
+def test_an_instance_that_breaks_down(rt: ScfRuntime) -> None:
     fn = rt.deploy(WORKER, async_run=True)
     event = fn.invoke_async("wait")
     event.wait_for_log("working")
@@ -107,7 +108,7 @@ def test_an_instance_that_breaks_down(rt: ScfRuntime):
     stopped.assert_failed(500)
 
 
-def test_a_tmp_that_is_full(scf_runtime_of, tmp_path: Path):
+def test_a_tmp_that_is_full(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     rt = scf_runtime_of("namespaces", tmp_bytes=1 << 20)
     fn = rt.deploy(WORKER, async_run=True)
     first = fn.invoke_async("write")
@@ -121,7 +122,7 @@ def test_a_tmp_that_is_full(scf_runtime_of, tmp_path: Path):
         pass
 
 
-def test_bad_input_is_refused_at_once(scf_runtime_of):
+def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("directory")
     fn = rt.deploy(WORKER)
     faults = rt.faults

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from kinds import only
+
+from pytest_scf import ScfRuntime
 
 HANDLER = """
 import mmap
@@ -42,7 +46,7 @@ def main_handler(event, context):
 
 @only(pidfd=True, start_method="fork")
 @pytest.mark.parametrize("how", ["shared", "double-forked"])
-def test_memory_of_all_processes_counts(rt, how):
+def test_memory_of_all_processes_counts(rt: ScfRuntime, how: str) -> None:
     fn = rt.deploy(HANDLER, memory=128, timeout=120, async_run=True)
     event = fn.invoke_async({"how": how, "seconds": 100}).wait(100)
     assert (event.status, event.status_code) == ("FAILED", 434), event.diagnosis
@@ -50,7 +54,9 @@ def test_memory_of_all_processes_counts(rt, how):
 
 @only(pidfd=True, start_method="fork")
 @pytest.mark.parametrize("how", ["file", "forked"])
-def test_what_is_shared_with_a_file_or_among_processes_counts_once_or_not(rt, tmp_path, how):
+def test_what_is_shared_with_a_file_or_among_processes_counts_once_or_not(
+    rt: ScfRuntime, tmp_path: Path, how: str
+) -> None:
     code = tmp_path / "code"
     code.mkdir()
     (code / "index.py").write_text(HANDLER)

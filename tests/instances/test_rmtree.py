@@ -68,7 +68,7 @@ def test_a_tree_that_is_not_there_is_no_error(tree: Any) -> None:
 
 
 @pytest.fixture
-def mounted(tmp_path):
+def mounted(tmp_path: Path) -> Iterator[Any]:
     """Have a directory of somebody's seen at another place, too; skipped where nothing may be mounted."""
     precious = tmp_path / "precious"
     precious.mkdir()
@@ -91,7 +91,7 @@ def mounted(tmp_path):
 
 
 @pytest.mark.parametrize("where", [".", "deep/down", "with space"])
-def test_what_is_mounted_in_it_is_unmounted_and_kept(tmp_path, mounted, where):
+def test_what_is_mounted_in_it_is_unmounted_and_kept(tmp_path: Path, mounted: Any, where: str) -> None:
     tree = tmp_path / "tree"
     mounted(tree / where)
 
@@ -100,7 +100,9 @@ def test_what_is_mounted_in_it_is_unmounted_and_kept(tmp_path, mounted, where):
 
 
 @pytest.mark.parametrize("where", [".", "deep/down"])
-def test_what_cannot_be_unmounted_is_not_descended_into(tmp_path, mounted, monkeypatch, where):
+def test_what_cannot_be_unmounted_is_not_descended_into(
+    tmp_path: Path, mounted: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     def refuse(path):
         raise PermissionError(path)
 

@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ DEADLINE = 90
 
 
 @pytest.fixture
-def worker(pytester):
+def worker(pytester: pytest.Pytester) -> Any:
     directory = pytester.mkdir("worker")
     (directory / "index.py").write_text(WORKER)
     pytester.makepyfile(test_worker=TEST)
@@ -74,7 +75,7 @@ class Terminal:
 
 
 @pytest.mark.parametrize("capturing", [(), ("-s",)], ids=["captured", "not captured"])
-def test_pdb_is_opened_on_the_terminal(worker, capturing):
+def test_pdb_is_opened_on_the_terminal(worker: Any, capturing: Any) -> None:
     terminal = Terminal(*capturing)
     terminal.expect("pdb in function worker, event")
     terminal.expect("(Pdb) ")
@@ -91,7 +92,7 @@ def test_pdb_is_opened_on_the_terminal(worker, capturing):
     assert terminal.close() == 0
 
 
-def test_where_there_is_no_terminal_it_says_so(worker, pytester):
+def test_where_there_is_no_terminal_it_says_so(worker: Any, pytester: pytest.Pytester) -> None:
     for arguments in ((), ("-n", "1")):
         result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", *arguments, timeout=DEADLINE)
         result.assert_outcomes(failed=1)
@@ -100,7 +101,7 @@ def test_where_there_is_no_terminal_it_says_so(worker, pytester):
         assert "BdbQuit" not in text
 
 
-def test_a_function_says_itself_what_a_breakpoint_does(pytester):
+def test_a_function_says_itself_what_a_breakpoint_does(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         SOURCE = "def main_handler(event, context):\\n    breakpoint()\\n    return 1\\n"
@@ -112,7 +113,7 @@ def test_a_function_says_itself_what_a_breakpoint_does(pytester):
     pytester.runpytest_subprocess("-p", "no:hypothesispytest", timeout=DEADLINE).assert_outcomes(passed=1)
 
 
-def test_a_failing_test_is_looked_at_while_its_instance_lives(pytester):
+def test_a_failing_test_is_looked_at_while_its_instance_lives(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import time

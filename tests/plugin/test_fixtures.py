@@ -236,7 +236,9 @@ def test_output_of_functions_is_printed_as_it_comes_where_nothing_is_captured(
     run("-s", "-n", "1").assert_outcomes(passed=1)
 
 
-def test_pdb_keeps_the_instance_while_one_looks(run, pytester):
+def test_pdb_keeps_the_instance_while_one_looks(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
     pytester.makepyfile(
         """
         def test_one(scf_runtime):

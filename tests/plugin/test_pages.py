@@ -279,7 +279,7 @@ def test_a_bug_of_ours_keeps_its_frames(run: Callable[..., pytest.RunResult], py
     result.stdout.fnmatch_lines(["*TypeError: *", "*handles.py:*: TypeError"])
 
 
-def test_a_crash_and_a_handler_that_hung(page, snapshot):
+def test_a_crash_and_a_handler_that_hung(page: Page, snapshot: Any) -> None:
     assert (
         page(
             """
@@ -294,7 +294,7 @@ def test_a_crash_and_a_handler_that_hung(page, snapshot):
     )
 
 
-def test_an_event_that_is_no_json_and_a_handler_that_is_missing(page, snapshot):
+def test_an_event_that_is_no_json_and_a_handler_that_is_missing(page: Page, snapshot: Any) -> None:
     assert (
         page(
             """

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_scf import ScfRuntime, UsageError
+from pytest_scf import Function, ScfRuntime, UsageError
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler (cc)")
@@ -78,7 +78,7 @@ def python(bootstrap: Callable[..., Path]) -> Callable[..., Path]:
 
 
 @pytest.fixture(params=["namespaces", "directory"])
-def deploy(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> Callable[..., object]:
+def deploy(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> Callable[..., Function]:
     runtime = scf_runtime_of(request.param)
     return lambda source, **more: runtime.deploy(source, runtime="CustomRuntime", **more)
 
@@ -86,7 +86,7 @@ def deploy(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRunt
 @needs_curl
 class TestBashWithCurl:
     def test_events_are_fetched_and_answered_by_one_instance(
-        self, deploy: Callable[..., object], bootstrap: Callable[..., Path]
+        self, deploy: Callable[..., Function], bootstrap: Callable[..., Path]
     ) -> None:
         fn = deploy(bootstrap(BASH, work=RESPOND), handler="my.handler", timeout=20)
         first = fn.invoke({"job": 1})
@@ -96,7 +96,9 @@ class TestBashWithCurl:
         assert fn.invoke({"job": 2}).return_value == 2
         assert len(fn.instances) == 1
 
-    def test_the_headers_tell_of_the_event(self, deploy: Callable[..., object], bootstrap: Callable[..., Path]) -> None:
+    def test_the_headers_tell_of_the_event(
+        self, deploy: Callable[..., Function], bootstrap: Callable[..., Path]
+    ) -> None:
         work = "tr -d '\\r' < $headers | curl -s --data-binary @- $api/runtime/invocation/response\n"
         result = deploy(bootstrap(BASH, work=work), timeout=20).invoke()
         assert f"Request_Id: {result.request_id}" in result.return_value
@@ -104,7 +106,7 @@ class TestBashWithCurl:
         assert "Time_Limit_In_Ms: 20000" in result.return_value
 
     def test_graceful_termination_runs_the_trap(
-        self, deploy: Callable[..., object], bootstrap: Callable[..., Path]
+        self, deploy: Callable[..., Function], bootstrap: Callable[..., Path]
     ) -> None:
         work = 'while [ -z "$stop" ]; do read -t 0.05 < <(:); done\n' + RESPOND
         text = BASH.replace("count=0", "count=0\ntrap 'echo trapped; stop=1' TERM")
@@ -115,14 +117,14 @@ class TestBashWithCurl:
         event.assert_finished(1)
         event.assert_logged("trapped")
 
-    def test_without_a_trap_it_is_439(self, deploy: Callable[..., object], bootstrap: Callable[..., Path]) -> None:
+    def test_without_a_trap_it_is_439(self, deploy: Callable[..., Function], bootstrap: Callable[..., Path]) -> None:
         event = deploy(bootstrap(BASH, work="while :; do read -t 0.05 < <(:); done\n"), async_run=True).invoke_async()
         event.wait_for_log("event 1")
         event.terminate(graceful=True)
         event.assert_failed(439)
         event.assert_repossessed()
 
-    def test_forced_termination(self, deploy: Callable[..., object], bootstrap: Callable[..., Path]) -> None:
+    def test_forced_termination(self, deploy: Callable[..., Function], bootstrap: Callable[..., Path]) -> None:
         event = deploy(bootstrap(BASH, work="sleep 3600\n"), async_run=True).invoke_async()
         event.wait_for_log("event 1")
         event.terminate()
@@ -130,7 +132,7 @@ class TestBashWithCurl:
         assert not event.instance.alive
 
 
-def test_the_first_result_stands(deploy: Callable[..., object], python: Callable[..., Path]) -> None:
+def test_the_first_result_stands(deploy: Callable[..., Function], python: Callable[..., Path]) -> None:
     code = """
     answers = []
 
@@ -143,7 +145,7 @@ def test_the_first_result_stands(deploy: Callable[..., object], python: Callable
     assert fn.invoke().return_value == [200, 409]
 
 
-def test_an_event_without_a_result_is_given_again(deploy: Callable[..., object], python: Callable[..., Path]) -> None:
+def test_an_event_without_a_result_is_given_again(deploy: Callable[..., Function], python: Callable[..., Path]) -> None:
     code = """
     def work(status, headers, body):
         again = call("GET", "/runtime/invocation/next")
@@ -152,7 +154,7 @@ def test_an_event_without_a_result_is_given_again(deploy: Callable[..., object],
     assert deploy(python(code)).invoke({"n": 1}).return_value == [True, True]
 
 
-def test_an_error_is_430_and_the_instance_stays(deploy: Callable[..., object], python: Callable[..., Path]) -> None:
+def test_an_error_is_430_and_the_instance_stays(deploy: Callable[..., Function], python: Callable[..., Path]) -> None:
     code = """
     def work(status, headers, body):
         if json.loads(body) == "text":
@@ -172,20 +174,20 @@ def test_an_error_is_430_and_the_instance_stays(deploy: Callable[..., object], p
 
 @pytest.mark.parametrize(("body", "value"), [("'{\"a\": [1]}'", {"a": [1]}), ("'hello'", "hello"), ("''", None)])
 def test_a_result_is_json_or_text(
-    deploy: Callable[..., object], python: Callable[..., Path], body: str, value: Any
+    deploy: Callable[..., Function], python: Callable[..., Path], body: str, value: Any
 ) -> None:
     code = f"def work(status, headers, body):\n    call('POST', '/runtime/invocation/response', {body})\n"
     assert deploy(python(code)).invoke().return_value == value
 
 
-def test_a_result_of_more_than_6_mb_is_407(deploy: Callable[..., object], python: Callable[..., Path]) -> None:
+def test_a_result_of_more_than_6_mb_is_407(deploy: Callable[..., Function], python: Callable[..., Path]) -> None:
     code = "def work(status, headers, body):\n    call('POST', '/runtime/invocation/response', b'1' * int(body))\n"
     fn = deploy(python(code), timeout=20)
     assert fn.invoke(6 * 1024 * 1024 + 1).status_code == 407
     assert fn.invoke(3).return_value == 111
 
 
-def test_a_body_in_chunks_is_taken(deploy: Callable[..., object], python: Callable[..., Path]) -> None:
+def test_a_body_in_chunks_is_taken(deploy: Callable[..., Function], python: Callable[..., Path]) -> None:
     code = """
     def work(status, headers, body):
         call("POST", "/runtime/invocation/response", iter([b'{"in":', b' "pieces"}']))
@@ -193,7 +195,9 @@ def test_a_body_in_chunks_is_taken(deploy: Callable[..., object], python: Callab
     assert deploy(python(code)).invoke().return_value == {"in": "pieces"}
 
 
-def test_events_wait_for_the_bootstrap_to_be_ready(deploy: Callable[..., object], python: Callable[..., Path]) -> None:
+def test_events_wait_for_the_bootstrap_to_be_ready(
+    deploy: Callable[..., Function], python: Callable[..., Path]
+) -> None:
     run = (
         'print(call("GET", "/runtime/invocation/next"), call("GET", "/x")[0], call("POST", "/x")[0])\nsignal.pause()\n'
     )
@@ -205,7 +209,7 @@ def test_events_wait_for_the_bootstrap_to_be_ready(deploy: Callable[..., object]
 
 
 def test_a_bootstrap_that_exits_is_439(
-    deploy: Callable[..., object], python: Callable[..., Path], bootstrap: Callable[..., Path]
+    deploy: Callable[..., Function], python: Callable[..., Path], bootstrap: Callable[..., Path]
 ) -> None:
     early = deploy(bootstrap("#!/bin/sh\necho not today\nexit 3\n")).invoke()
     assert early.status_code == 439
@@ -216,14 +220,14 @@ def test_a_bootstrap_that_exits_is_439(
     assert "exited with status 4" in late.diagnosis
 
 
-def test_a_bootstrap_that_is_no_program_is_445(deploy: Callable[..., object], bootstrap: Callable[..., Path]) -> None:
+def test_a_bootstrap_that_is_no_program_is_445(deploy: Callable[..., Function], bootstrap: Callable[..., Path]) -> None:
     result = deploy(bootstrap("#!/no/such/interpreter\n")).invoke()
     assert result.status_code == 445
     assert "./bootstrap" in result.diagnosis
 
 
 def test_what_cannot_be_is_refused_at_once(
-    deploy: Callable[..., object], bootstrap: Callable[..., Path], tmp_path: Path
+    deploy: Callable[..., Function], bootstrap: Callable[..., Path], tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="has none"):
         deploy(tmp_path)
@@ -285,7 +289,7 @@ int main(void) {
 
 
 @needs_compiler
-def test_a_compiled_bootstrap(deploy: Callable[..., object], tmp_path: Path) -> None:
+def test_a_compiled_bootstrap(deploy: Callable[..., Function], tmp_path: Path) -> None:
     (tmp_path / "bootstrap.c").write_text(C)
     subprocess.run(["cc", "-w", "-o", "bootstrap", "bootstrap.c"], cwd=tmp_path, check=True)
     fn = deploy(tmp_path, async_run=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_scf import ScfRuntime, UsageError
+from pytest_scf import Function, ScfRuntime, UsageError
 
 TELL = """
 def answer(request, event):
@@ -19,10 +20,10 @@ def answer(request, event):
 
 
 @pytest.fixture
-def deploy(isolated: ScfRuntime, server: Callable[..., Path]) -> Callable[..., object]:
+def deploy(isolated: ScfRuntime, server: Callable[..., Path]) -> Callable[..., Function]:
     """Deploy a Dockerfile beside ``app.py`` and some files."""
 
-    def deploy(text: str, **more: object) -> object:
+    def deploy(text: str, **more: Any) -> Function:
         directory = server(TELL)
         (directory / "conf").mkdir()
         (directory / "conf" / "a.ini").write_text("a")
@@ -32,7 +33,7 @@ def deploy(isolated: ScfRuntime, server: Callable[..., Path]) -> Callable[..., o
     return deploy
 
 
-def test_the_usual_one(deploy: Callable[..., object]) -> None:
+def test_the_usual_one(deploy: Callable[..., Function]) -> None:
     fn = deploy(
         """\
 # syntax=docker/dockerfile:1
@@ -60,7 +61,7 @@ CMD ["python", "app.py", "--fast"]
     assert found["ESCAPED"] == "$HOME"
 
 
-def test_entrypoint_with_cmd_and_files_that_are_copied_one_by_one(deploy: Callable[..., object]) -> None:
+def test_entrypoint_with_cmd_and_files_that_are_copied_one_by_one(deploy: Callable[..., Function]) -> None:
     fn = deploy(
         """\
 FROM python:3.9
@@ -77,7 +78,7 @@ CMD ["--default"]
     assert found["files"] == ["main.py", "settings"]
 
 
-def test_a_command_without_brackets_is_run_by_a_shell_which_gets_the_signal(deploy: Callable[..., object]) -> None:
+def test_a_command_without_brackets_is_run_by_a_shell_which_gets_the_signal(deploy: Callable[..., Function]) -> None:
     fn = deploy(
         "FROM x\nWORKDIR /app\nCOPY app.py .\nCMD python app.py $LEVEL; true\n",
         environment={"LEVEL": "high"},
@@ -89,7 +90,7 @@ def test_a_command_without_brackets_is_run_by_a_shell_which_gets_the_signal(depl
     assert event.return_value["pid"] != 2
 
 
-def test_the_functions_environment_goes_before_the_images(deploy: Callable[..., object]) -> None:
+def test_the_functions_environment_goes_before_the_images(deploy: Callable[..., Function]) -> None:
     fn = deploy(
         'FROM x\nENV LEVEL=low\nWORKDIR /app\nCOPY . /app\nCMD ["python", "app.py"]\n', environment={"LEVEL": "high"}
     )
@@ -97,7 +98,7 @@ def test_the_functions_environment_goes_before_the_images(deploy: Callable[..., 
 
 
 def test_the_copied_tree_cannot_be_written_to(
-    deploy: Callable[..., object], isolated: ScfRuntime, server: Callable[..., Path]
+    deploy: Callable[..., Function], isolated: ScfRuntime, server: Callable[..., Path]
 ) -> None:
     directory = server(
         """
@@ -133,13 +134,13 @@ def test_the_copied_tree_cannot_be_written_to(
     ],
 )
 def test_what_does_not_suffice_is_an_error_that_names_the_line(
-    deploy: Callable[..., object], text: str, problem: str
+    deploy: Callable[..., Function], text: str, problem: str
 ) -> None:
     with pytest.raises(UsageError, match=problem):
         deploy(text)
 
 
-def test_instructions_may_be_ignored(deploy: Callable[..., object]) -> None:
+def test_instructions_may_be_ignored(deploy: Callable[..., Function]) -> None:
     text = 'FROM x\nRUN pip install flask\nUSER app\nWORKDIR /app\nCOPY . .\nCMD ["python", "app.py"]\n'
     assert deploy(text, ignored=["RUN", "user"]).invoke().return_value["cwd"] == "/app"
 
