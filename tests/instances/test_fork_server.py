@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,11 +210,13 @@ def new_spare(rt) -> tuple[psutil.Process, psutil.Process]:
     """The init and the user's process of a spare that nobody has touched: each launch is followed by one."""
     assert rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60).invoke().return_value == 47
     (zygote,) = psutil.Process(current().fork_server(rt.isolation).pid).children()
-    while True:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         for init in zygote.children():
             for process in init.children():
                 if init.name() == process.name() == SPARE_NAME:
                     return init, process
+    pytest.fail("no spare is made within 60 s")
 
 
 @only(start_method="fork", pidfd=True)

@@ -286,7 +286,6 @@ def test_an_end_races_with_a_termination_and_the_event_tells_the_truth(
 ) -> None:
     """Told to end and terminated in the same moment, again and again, on instances that are warm where they can be."""
     fn = scf_runtime.deploy(SOURCE, async_run=True)
-    seen = set()
     for on_signal in itertools.islice(itertools.cycle(ON_SIGNAL), 18):
         witness = Witness(fn.invoke_async({"signal": on_signal, "now": ""}), on_signal)
         witness.event.wait_for_log("ready")
@@ -301,9 +300,7 @@ def test_an_end_races_with_a_termination_and_the_event_tells_the_truth(
         witness.tell(how)
         ending.result(60)
         witness.judge()
-        seen.add(int(witness.event.status_code))
         assert fn.invoke_async({"signal": "go on", "now": "return"}).wait().return_value == "return"
-    assert seen
 
 
 def test_a_timeout_races_with_terminations_and_returns(scf_runtime: ScfRuntime) -> None:
