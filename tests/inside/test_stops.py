@@ -252,3 +252,24 @@ def test_a_traceback_shows_the_users_frames_alone(rt: ScfRuntime, worker: Path) 
         "helper",
         "on_sigterm",
     ]
+
+
+def trace_everything() -> None:
+    import sys
+
+    def marker(*args: object) -> None:
+        pass
+
+    sys.settrace(marker)
+
+
+def test_what_traced_before_goes_on_afterwards(rt: ScfRuntime):
+    """Coverage, for example."""
+    source = "import sys\n\ndef main_handler(event, context):\n    return str(sys.gettrace())\n"
+    fn = rt.deploy(source, async_run=True, setup=trace_everything)
+    event = fn.invoke_async(stop_at="index.py:4")
+    event.wait_for_stop().release()
+    event.assert_finished()
+    later = fn.invoke_async().wait()
+    assert later.instance == event.instance
+    assert "marker" in later.return_value

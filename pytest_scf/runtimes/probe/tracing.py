@@ -127,10 +127,14 @@ class _Tracing(object):
     def __init__(self, files):
         # type: (Files) -> None
         self._files = files
+        #: what traced before, of this thread and of new ones: coverage, perhaps
+        self._before = None  # type: tuple[Any, Any] | None
 
     def enter(self, on_line):
         # type: (OnLine) -> None
         name = self._files.name
+        if self._before is None:
+            self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
 
         def line(frame, event, arg):
             # type: (FrameType, str, object) -> Any
@@ -147,8 +151,10 @@ class _Tracing(object):
 
     def leave(self):
         # type: () -> None
-        sys.settrace(None)
-        threading.settrace(None)
+        before, of_threads = self._before or (None, None)
+        self._before = None
+        sys.settrace(before)
+        threading.settrace(of_threads)
 
 
 class Tracer(object):
