@@ -239,29 +239,70 @@ def test_it_can_be_by_log_lines(rt: ScfRuntime) -> None:
     assert "log:" in str(found)
 
 
-def test_other_functions_by_their_log(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
+SERVER = """
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Stopped(Exception):
+    pass
+
+def on_sigterm(signum, frame):
+    raise Stopped
+
+class App(BaseHTTPRequestHandler):
+    def do_POST(self):
+        done = 0
+        try:
+            for n in range(3):
+                print("step", n)
+                done += 1
+        except Stopped:
+            print("stopped after", done)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"done")
+
+    def log_message(self, *args):
+        pass
+
+signal.signal(signal.SIGTERM, on_sigterm)
+HTTPServer(("", 9000), App).serve_forever()
+"""
+
+
+def test_a_server_in_python_by_its_lines(scf_runtime_of, tmp_path: Path):
     rt = scf_runtime_of("namespaces")
-    (tmp_path / "app.py").write_text(
-        textwrap.dedent(
-            """\
-            import signal, sys, time
-            from http.server import BaseHTTPRequestHandler, HTTPServer
-
-            class App(BaseHTTPRequestHandler):
-                def do_POST(self):
-                    for n in range(3):
-                        print("step", n)
-                        time.sleep(0.05)
-                    self.send_response(200)
-                    self.end_headers()
-                def log_message(self, *args):
-                    pass
-
-            HTTPServer(("", 9000), App).serve_forever()
-            """
-        )
+    (tmp_path / "app.py").write_text(SERVER)
+    fn = rt.deploy_image([sys.executable, "app.py"], cwd=tmp_path, async_run=True, environment={"PYTHONPATH": "/opt"})
+    found = fn.termination_map({})
+    steps = [moment for moment in found.moments if moment.source == "done += 1"]
+    assert [(moment.occurrence, moment.outcome) for moment in steps] == [(n, "FINISHED 200") for n in (1, 2, 3)]
+    assert [moment.event.logs.user.splitlines()[-1] for moment in steps] == [f"stopped after {n}" for n in range(3)]
+    assert {moment.phase for moment in steps} == {"handler"}
+    # Out of the try it ends the answer.
+    assert not next(moment for moment in found.moments if moment.source == "done = 0").ok
+    forced = fn.termination_map({}, graceful=False, occurrences="ends")
+    assert {moment.outcome for moment in forced.moments} == {"ABORTED 499"}
+    # It sees nothing of the probe.
+    shown = "repr((sorted(__import__('os').environ), sys.path)).encode()"
+    (tmp_path / "app.py").write_text(SERVER.replace('b"done"', shown))
+    other = rt.deploy_image(
+        [sys.executable, "app.py"], cwd=tmp_path, async_run=True, environment={"PYTHONPATH": "/opt"}
     )
-    fn = rt.deploy_image([sys.executable, "app.py"], cwd=tmp_path, async_run=True)
+    other.termination_map({}, only="app.py:14", graceful=False)
+    told = other.invoke({}).return_value
+    assert "_SCF_PROBE" not in told
+    assert "PYTHONPATH" in told
+    assert "probe" not in told
+
+
+def test_other_functions_by_their_log(scf_runtime_of, tmp_path: Path):
+    rt = scf_runtime_of("namespaces")
+    (tmp_path / "app.py").write_text(SERVER.replace("done += 1", "__import__('time').sleep(0.05)"))
+    (tmp_path / "run").write_text(f"#!/bin/sh\nexec {sys.executable} app.py\n")
+    (tmp_path / "run").chmod(0o755)
+    fn = rt.deploy_image([tmp_path / "run"], cwd=tmp_path, async_run=True)
     with pytest.raises(UsageError, match="ask for moments='log'"):
         fn.termination_map({})
     found = fn.termination_map({}, moments="log", graceful=False)

@@ -37,6 +37,8 @@ class Connections:
     ) -> None:
         self._platform = platform
         self.config = config
+        #: what the event that it has begun last is handled by
+        self.plan: Any = None
         #: pdb in this instance
         self.debugged: Any = None
         #: set by the owner

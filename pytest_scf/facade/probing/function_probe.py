@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,9 +123,11 @@ class FunctionProbe:
             return link.ANSWER, self._debug(connections, payload, self.terminal).encode("utf-8", "replace")
         plan, attempt = self._current(connections)
         if kind == link.BEGIN:
+            connections.plan = plan
             return link.ANSWER, plan.message()
-        if kind == link.LINES:
-            plan.recorded.take(payload)
+        if kind == link.LINES and connections.plan is not None:
+            # Of the event that it has begun, which may have ended meanwhile.
+            connections.plan.recorded.take(payload)
             return link.ANSWER, b""
         if kind == link.STOPPED and attempt is not None:
             stopped = plan.stop(payload)
@@ -166,6 +169,12 @@ def probe_of(session: Session, function: FunctionRecord) -> FunctionProbe:
     return probe
 
 
+def is_python_server(function: FunctionRecord) -> bool:
+    """Whether it is a process of this machine that runs Python: its lines can be seen, though not its events."""
+    server = function.config.server
+    return server is not None and server.image is None and os.path.basename(server.command[0]).startswith("python")
+
+
 def refuse_other_runtimes(function: FunctionRecord) -> None:
     if not function.config.is_python:
         kind = function.config.server.kind if function.config.server is not None else function.config.runtime
@@ -177,7 +186,13 @@ def refuse_other_runtimes(function: FunctionRecord) -> None:
 
 def trace(session: Session, function: FunctionRecord) -> FunctionProbe:
     """The probe of a function whose instances look which lines run; those that do not are repossessed."""
-    probe = probe_of(session, function)
+    probe: Any = function.config.probe
+    if probe is None and is_python_server(function):
+        probe = FunctionProbe(session.platform)
+        session.probes.append(probe)
+    if probe is None:
+        probe = probe_of(session, function)
+    assert isinstance(probe, FunctionProbe)
     if not probe.traced:
         probe.traced = True
         session.platform.equip(function, probe)

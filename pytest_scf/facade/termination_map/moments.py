@@ -45,6 +45,8 @@ class Moment:
     error: BaseException | None = None
     #: how many lines of the user's code run before it, in its phase
     position: int = -1
+    #: how many lines of the user's code ran before it in the recording
+    index: int = -1
     #: ``check`` has looked at it, so it is what decides
     checked: bool = False
     #: it was signalled and went on, until it was terminated by force
@@ -141,10 +143,11 @@ def of_recording(recorded: Recorded, end: int, source: Callable[[str, int], str]
         in_handler = 0 <= loaded_at <= index
         moment = Moment(file, line, counts[file, line], HANDLER if in_handler else INIT, source=source(file, line))
         moment.position = index - loaded_at if in_handler else index
+        moment.index = index
         found.append(moment)
         if index in recorded.blocked:
             during = Moment(file, line, moment.occurrence, moment.phase, blocked=True, source=moment.source)
-            during.position = moment.position
+            during.position, during.index = moment.position, index
             found.append(during)
     return found
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
@@ -18,8 +19,17 @@ from pytest_scf.facade.probing import function_probe, lines
 from pytest_scf.facade.probing.lines import Place
 from pytest_scf.facade.probing.plans import Plan, Stopped
 from pytest_scf.facade.termination_map import blocking
-from pytest_scf.facade.termination_map.moments import HANDLER, LOG, Moment, check_occurrences, chosen, of_recording
+from pytest_scf.facade.termination_map.moments import (
+    HANDLER,
+    INIT,
+    LOG,
+    Moment,
+    check_occurrences,
+    chosen,
+    of_recording,
+)
 from pytest_scf.facade.termination_map.result import TerminationMap
+from pytest_scf.runtimes.probe.tracing import LOOK_INTERVAL
 
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event, Function
@@ -94,7 +104,9 @@ class MapRunner:
                 "deploy it with async_run=True"
             )
         self._by_log = options.moments == "log"
-        if not self._by_log and not self._record.config.is_python:
+        #: a server does not say where an event begins and ends: each moment has an instance of its own
+        self._is_server = function_probe.is_python_server(self._record)
+        if not self._by_log and not self._record.config.is_python and not self._is_server:
             raise UsageError(
                 f"the lines of function {function.name} cannot be seen, as its handler is not Python: ask for "
                 "moments='log', which terminates it after each line of its log"
@@ -105,16 +117,21 @@ class MapRunner:
         self._local = threading.local()
         self._errors: list[BaseException] = []
         self._stopping = False
+        #: moments of a recording that may have come after the answer
+        self._late: set[int] = set()
 
     @property
-    def _root(self) -> Any:
-        return self._record.config.code_root
+    def _root(self) -> Path:
+        server = self._record.config.server
+        return Path(server.cwd) if server is not None and server.cwd is not None else self._record.config.code_root
 
     # -- the whole -----------------------------------------------------------------------------------------------
 
     def run(self) -> TerminationMap:
         moments, total = self.moments()
         self._run_all(moments)
+        # What a server does after its answer belongs to no event that could be terminated.
+        moments = [each for each in moments if each.reached or id(each) not in self._late]
         how = "graceful" if self._options.graceful else "forced"
         title = f"termination map of function {self._function.name}, {how}, event {_shown(self._event)}"
         origins = self._session.origins.get(self._record, {})
@@ -169,6 +186,9 @@ class MapRunner:
         plan = Plan(record=True)
         invocation = self._probe.begin(plan, lambda: self._invoke(fresh=True))
         end = self._let_end(invocation, lambda: len(plan.recorded))
+        answered = len(plan.recorded)
+        if self._is_server:
+            time.sleep(4 * LOOK_INTERVAL)  # what it recorded last is on its way; it does not say that it is all
         self._probe.settle(invocation)
         self._probe.forget(invocation.request_id)
         texts: dict[str, list[str]] = {}
@@ -179,7 +199,10 @@ class MapRunner:
                 text = texts[file] = lines.source_lines(self._root / file)
             return text[line - 1].strip() if line <= len(text) else ""
 
-        return of_recording(plan.recorded, len(plan.recorded) if end is None else end, source)
+        found = of_recording(plan.recorded, len(plan.recorded) if end is None else end, source)
+        if self._is_server and end is None:
+            self._late = {id(each) for each in found if each.index >= answered}
+        return found
 
     def _record_log(self) -> list[Moment]:
         invocation = self._invoke(fresh=True)
@@ -259,7 +282,7 @@ class MapRunner:
                 self._stopping = True
 
     def _run(self, moment: Moment) -> None:
-        if self._by_log or moment.phase != HANDLER or self._options.fresh or moment.position < 0:
+        if self._by_log or self._is_server or moment.phase != HANDLER or self._options.fresh or moment.position < 0:
             self._run_once(moment, fresh=True)
             return
         # An instance that has served a moment well may serve another. Whatever is wrong then is tried anew in a fresh
@@ -342,7 +365,9 @@ class MapRunner:
             if moment.blocked and not self._let_block(invocation, plan, found):
                 self._end_by_force(invocation)
                 return invocation
-            moment.phase = found.phase
+            instance = invocation.attempt.instance
+            ready = instance is not None and instance.init is not None
+            moment.phase = found.phase if not self._is_server else HANDLER if ready else INIT
             self._terminate(moment, invocation, plan)
             return invocation
         finally:

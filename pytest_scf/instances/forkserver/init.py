@@ -250,12 +250,28 @@ def _become_server(level: str, spec: dict[str, Any], sockets: Sockets) -> None:
             python.connect_standard_streams(os.dup(sockets.out))
             _restore_signals()
             os.chdir(server["cwd"])
-            os.execvpe(server["command"][0], server["command"], spec["environ"])
+            environ = spec["environ"]
+            if sockets.probe is not None:
+                sockets.probe.set_inheritable(True)
+                environ = _with_probe(environ, spec, sockets.probe.fileno())
+            os.execvpe(server["command"][0], server["command"], environ)
     except OSError as error:
         problem = f"{' '.join(server['command'])!r} cannot be started in {server['cwd']}: {error}"
     facts = {"type": "OSError", "message": problem, "stack": "", "reason": reason}
     sockets.runtime.sendall(wire.frame(wire.LOAD_FAILED, wire.MEASURE.pack(0, 0) + json.dumps(facts).encode()))
     _exit(127)
+
+
+def _with_probe(environ: dict[str, str], spec: dict[str, Any], fd: int) -> dict[str, str]:
+    """The environment of a server in Python that is to load the probe at its start."""
+    site = os.path.join(os.path.dirname(os.path.abspath(python.__file__)), "probe", "site")
+    return {
+        **environ,
+        "PYTHONPATH": os.pathsep.join([site, *filter(None, [environ.get("PYTHONPATH")])]),
+        "_SCF_PROBE_FD": str(fd),
+        "_SCF_PROBE_CONFIG": json.dumps(spec["probe"]),
+        "_SCF_PROBE_ROOT": spec["server"]["cwd"],
+    }
 
 
 def _port_is_free(port: int) -> bool:

@@ -1,0 +1,44 @@
+"""Loads the probe in a server that is written in Python: its directory comes first in that one's PYTHONPATH.
+
+Leaves everything else as it was: the environment, the path, and another ``sitecustomize`` where there is one.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import socket
+import sys
+
+
+def _start():
+    # type: () -> None
+    here = os.path.dirname(os.path.abspath(__file__))
+    given = {name: os.environ.pop(name, "") for name in ("_SCF_PROBE_FD", "_SCF_PROBE_CONFIG", "_SCF_PROBE_ROOT")}
+    places = [place for place in os.environ.pop("PYTHONPATH", "").split(os.pathsep) if place not in ("", here)]
+    if places:
+        os.environ["PYTHONPATH"] = os.pathsep.join(places)
+    sys.path[:] = [place for place in sys.path if place != here]
+    mine = sys.modules.pop("sitecustomize", None)
+    try:
+        importlib.import_module("sitecustomize")
+    except ImportError:
+        if mine is not None:
+            sys.modules["sitecustomize"] = mine
+    if not given["_SCF_PROBE_FD"]:
+        return
+    name, directory = "_scf_probe", os.path.dirname(here)
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(directory, "__init__.py"), submodule_search_locations=[directory]
+    )
+    assert spec is not None
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    inside = importlib.import_module(name + ".inside")
+    for each in [each for each in sys.modules if each.partition(".")[0] == name]:
+        del sys.modules[each]
+    sock = socket.socket(fileno=int(given["_SCF_PROBE_FD"]))
+    sock.set_inheritable(False)
+    inside.make(sock, json.loads(given["_SCF_PROBE_CONFIG"]), given["_SCF_PROBE_ROOT"]).before_load()
+
+
+_start()
