@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from pytest_scf.facade.assertions import ANY
 
 if TYPE_CHECKING:
+    from pytest_scf.facade.probing.stops import Stop
     from pytest_scf.facade.web import Response
 
     class _Event(Protocol):
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         def wait(self, timeout: float = ...) -> Any: ...
         def wait_for_signal_handler(self, timeout: float = ...) -> Any: ...
         def wait_for_log(self, pattern: str | re.Pattern[str], timeout: float = ...) -> re.Match[str]: ...
+        def wait_for_stop(self, timeout: float = ...) -> Stop: ...
         def wait_for_attempt(self, number: int = ..., timeout: float = ...) -> Any: ...
         def terminate(self, graceful: bool = ...) -> None: ...
         def assert_finished(self, value: object = ..., *, timeout: float = ...) -> None: ...
@@ -93,6 +95,10 @@ class AsyncEvent(Generic[E]):
 
     async def wait_for_attempt(self, number: int = 1, timeout: float = 60) -> E:
         return cast(E, await in_thread(lambda: self._event.wait_for_attempt(number, timeout)))
+
+    async def wait_for_stop(self, timeout: float = 30) -> Stop:
+        stop: Stop = await in_thread(lambda: self._event.wait_for_stop(timeout))
+        return stop
 
     async def terminate(self, graceful: bool = False) -> None:
         await in_thread(lambda: self._event.terminate(graceful))

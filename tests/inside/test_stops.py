@@ -273,3 +273,18 @@ def test_what_traced_before_goes_on_afterwards(rt: ScfRuntime):
     later = fn.invoke_async().wait()
     assert later.instance == event.instance
     assert "marker" in later.return_value
+
+
+def test_a_coroutine_waits_for_it_while_the_loop_goes_on(scf_runtime_of, worker: Path):
+    import asyncio
+
+    fn = scf_runtime_of("directory").deploy(worker, async_run=True)
+
+    async def run() -> int:
+        event = fn.invoke_async(stop_at=at("done.append"))
+        stop, _ = await asyncio.gather(event.aio.wait_for_stop(), asyncio.sleep(0))
+        stop.release()
+        await event
+        return int(event.status_code)
+
+    assert asyncio.run(run()) == 200
