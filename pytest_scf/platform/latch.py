@@ -1,8 +1,9 @@
-"""Waiting for what happens once."""
+"""Waiting for what happens once, and for what changes."""
 
 from __future__ import annotations
 
 import threading
+from typing import Protocol
 
 
 class Latch:
@@ -23,3 +24,9 @@ class Latch:
             return False
         self._lock.release()
         return True
+
+
+class Waiter(Protocol):
+    """Who is told that something about an invocation has changed."""
+
+    def set(self) -> None: ...

@@ -14,29 +14,23 @@ import itertools
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pytest_scf.platform import status
 from pytest_scf.platform.event_index import EventIndex
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
-from pytest_scf.platform.latch import Latch
+from pytest_scf.platform.held_process import HeldProcess
+from pytest_scf.platform.latch import Latch, Waiter
 from pytest_scf.platform.logs import EndReport, EventLog, Frame, log_frame
 from pytest_scf.platform.notes import InitReport, Registration, SignalNote, Transition
 from pytest_scf.platform.outcomes import Outcome, error_json
 
 if TYPE_CHECKING:
-    from pytest_scf.instances.process import InstanceProcess, ProcessExit
+    from pytest_scf.instances.process import ProcessExit
     from pytest_scf.platform.log_blocks import LogBlocks
 
 _invocation_numbers = itertools.count(1)
 _instance_numbers = itertools.count(1)
-
-
-class Waiter(Protocol):
-    """Who is told that something about an invocation has changed."""
-
-    def set(self) -> None: ...
 
 
 class Attempt:
@@ -163,10 +157,6 @@ class Attempt:
     def begin_late(self, config: FunctionConfig, now: float) -> None:
         """A message that waited gets an instance now, of the configuration that its qualifier leads to by now."""
         self.config, self.assigned = config, now
-
-    def wait_again(self) -> None:
-        """The instance that it was about to begin in is gone; it waits for another."""
-        self.instance, self.assigned = None, None
 
     def note(self, text: str) -> None:
         self.notices += (text,)
@@ -324,10 +314,11 @@ class Invocation:
         return f"<event {self.request_id} of {self.function.name}: {self.status} {self.status_code}>"
 
 
-class InstanceRecord:
+class InstanceRecord(HeldProcess):
     """``state`` goes starting → busy ⇄ idle → gone; an instance starts because an attempt needs it."""
 
     def __init__(self, function: FunctionRecord, config: FunctionConfig) -> None:
+        super().__init__()
         self.function = function
         self.config = config
         self.id = f"{function.name}-{next(_instance_numbers)}"
@@ -345,48 +336,10 @@ class InstanceRecord:
         self.launched = time.monotonic()
         #: set when nothing of the instance is left
         self.gone = Latch()
-        self._process: InstanceProcess | None = None
-        self._kept: tuple[int | None, str, Path] = (None, "", Path())
-
-    def run_in(self, process: InstanceProcess) -> None:
-        self._process = process
-
-    @property
-    def process(self) -> InstanceProcess:
-        """Its sockets and processes, as long as it is alive."""
-        assert self._process is not None, f"{self!r} has no process"
-        return self._process
-
-    @property
-    def process_if_alive(self) -> InstanceProcess | None:
-        """The same for who does not hold the lock, and may come too late."""
-        return self._process
 
     @property
     def alive(self) -> bool:
         return self.state != "gone"
-
-    @property
-    def tmp(self) -> Path:
-        """The instance's /tmp as the test can read it, as long as the instance lives."""
-        process = self._process
-        return process.tmp if process is not None else self._kept[2]
-
-    @property
-    def pid(self) -> int | None:
-        """PID of the user's process, in the numbering of the test process."""
-        process = self._process
-        return process.user_pid if process is not None else self._kept[0]
-
-    @property
-    def isolation(self) -> str:
-        process = self._process
-        return process.level if process is not None else self._kept[1]
-
-    def disposition(self, signum: int) -> str:
-        """What the user's process would do with the signal now; see ``procstatus.DISPOSITIONS``."""
-        process = self._process
-        return "gone" if process is None else process.disposition(signum)
 
     def begin(self, attempt: Attempt) -> None:
         """Work on an attempt: now where it was idle, once it has started otherwise."""
@@ -405,11 +358,9 @@ class InstanceRecord:
 
     def become_gone(self) -> None:
         """Nothing of it is left: let go of what was held for its processes, as an ended event keeps its instance."""
-        process = self.process
+        self.let_go()
         self.state = "gone"
         self.attempt = None
-        self._kept = (process.user_pid, process.level, process.directory / "tmp")
-        self._process = None
         self.gone.open()
 
     def register(self, registration: Registration) -> None:
