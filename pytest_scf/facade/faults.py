@@ -79,6 +79,18 @@ class Faults:
             yield strikes
 
     @contextlib.contextmanager
+    def no_network(self, function: Function, *, times: int | None = None) -> Iterator[Strikes]:
+        """Instances that start within the block have no network. Idle ones go at once, and again at its end."""
+        if self._platform.isolation == "directory":
+            raise UsageError("a network can be taken from instances where they are isolated by namespaces only")
+        fault = StartFault(0.0, "", Strikes(_times(times)), no_network=True)
+        record = function._record
+        with contextlib.ExitStack() as stack:
+            # At the end those that were cut off go, too.
+            stack.callback(lambda: self._platform.equip(record, function_probe.probe_of(self._session, record)))
+            yield stack.enter_context(self._starting(function, fault))
+
+    @contextlib.contextmanager
     def _starting(self, function: Function, fault: StartFault) -> Iterator[Strikes]:
         record = function._record
         probe = function_probe.probe_of(self._session, record)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +108,36 @@ def test_an_instance_that_breaks_down(rt: ScfRuntime) -> None:
     stopped.wait_for_stop()
     rt.faults.kill(stopped)
     stopped.assert_failed(500)
+
+
+def test_a_network_that_leads_nowhere(scf_runtime_of):
+    rt = scf_runtime_of("namespaces")
+    source = (
+        "import socket\n\ndef main_handler(event, context):\n"
+        "    with socket.create_connection(('127.0.0.1', event), 10) as it:\n        return it.recv(10).decode()\n"
+    )
+    fn = rt.deploy(source, async_run=True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            for _ in range(2):
+                with server.accept()[0] as connection:
+                    connection.sendall(b"hello")
+
+        greeting = threading.Thread(target=greet, daemon=True)
+        greeting.start()
+        port = server.getsockname()[1]
+        fn.invoke_async(port).assert_finished("hello")
+        with rt.faults.no_network(fn):
+            event = fn.invoke_async(port)
+            event.assert_failed(430)
+            assert "ConnectionRefusedError" in event.error_message
+            assert "[FAULT] this instance has no network" in event.logs.text
+        fn.invoke_async(port).assert_finished("hello")
+        greeting.join(30)
+    lesser = scf_runtime_of("directory")
+    with pytest.raises(UsageError, match="by namespaces only"), lesser.faults.no_network(lesser.deploy(source)):
+        pass
 
 
 def test_a_tmp_that_is_full(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:

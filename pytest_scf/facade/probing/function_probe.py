@@ -33,6 +33,7 @@ class StartFault:
     seconds: float
     message: str
     strikes: Any
+    no_network: bool = False
 
 
 class FunctionProbe:
@@ -62,7 +63,9 @@ class FunctionProbe:
             "stand_ins": self._stubs.config(),
             "trace": self.traced,
             "debug": self.terminal is not None,
-            "fault": None if fault is None else {"seconds": fault.seconds, "message": fault.message},
+            "fault": None
+            if fault is None
+            else {"seconds": fault.seconds, "message": fault.message, "no_network": fault.no_network},
         }
         connections = Connections(self._platform, config, self._answer, self._forget)
         connections.instance = instance

@@ -85,11 +85,11 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
             spec["environ"]["SCF_RUNTIME_API"], port = listener.getsockname()
             spec["environ"]["SCF_RUNTIME_API_PORT"] = str(port)
             order = json.dumps(spec).encode()
-        elif "server" in spec and level == "namespaces":
+        elif level == "namespaces" and ("server" in spec or _is_cut_off(spec)):
             # The process that waits is in the network of the test, and has no right to leave it any more.
             to_user.close()
             os.waitpid(user, 0)
-            _enter_network(sockets.init, spec["server"]["host_ports"], lifelines)
+            _enter_network(sockets.init, spec["server"]["host_ports"] if "server" in spec else [], lifelines)
             user, to_user = _fork_user_process(level, name, [*lifelines, *sockets.fds])
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
         sockets.init.sendall(wire.frame(wire.INIT_STARTED, linux.own_identity()))
@@ -123,6 +123,12 @@ def _fork_user_process(level: str, name: str, not_its_own: list[int]) -> tuple[i
         _become_user_process(level, from_init, name)
     from_init.close()
     return user, to_user
+
+
+def _is_cut_off(spec: dict[str, Any]) -> bool:
+    """A fault that the test has asked for: the network of the instance leads nowhere."""
+    fault = (spec["probe"] or {}).get("fault")
+    return fault is not None and bool(fault["no_network"])
 
 
 def _enter_network(channel: socket.socket, host_ports: list[int], lifelines: list[int]) -> None:

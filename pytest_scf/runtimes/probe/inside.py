@@ -58,6 +58,8 @@ class Probe(object):
         if fault["seconds"]:
             print("[FAULT] this cold start takes %g s longer" % fault["seconds"])
             time.sleep(fault["seconds"])
+        if fault["no_network"]:
+            print("[FAULT] this instance has no network")
         if fault["message"]:
             print("[FAULT] this cold start fails")
             raise SetUpError(fault["message"])
