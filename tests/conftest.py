@@ -68,3 +68,9 @@ def scf_runtime_of() -> Iterator[Callable[..., ScfRuntime]]:
             return runtime
 
         yield make
+
+
+@pytest.fixture(params=["namespaces", "directory"])
+def each_level(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
+    """A runtime of each level of isolation."""
+    return scf_runtime_of(request.param)

@@ -27,13 +27,8 @@ def zipped(text: str, name: str = "index.py", mode: int = 0o644) -> str:
 
 
 @pytest.fixture
-def rt(scf_runtime: ScfRuntime) -> ScfRuntime:
-    return scf_runtime
-
-
-@pytest.fixture
-def call(rt: ScfRuntime) -> Callable[..., dict[str, Any]]:
-    return lambda action, **params: rt.api.call(action, params)
+def call(scf_runtime: ScfRuntime) -> Callable[..., dict[str, Any]]:
+    return lambda action, **params: scf_runtime.api.call(action, params)
 
 
 @pytest.fixture
@@ -103,14 +98,14 @@ class TestCreating:
             call("UpdateFunctionConfiguration", FunctionName="worker", AsyncRunEnable="FALSE")
 
     def test_what_deploy_makes_is_told_and_the_other_way_round(
-        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
+        self, scf_runtime: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
     ) -> None:
-        fn = rt.deploy("def main_handler(event, context):\n    return 7\n", name="deployed", memory=512)
+        fn = scf_runtime.deploy("def main_handler(event, context):\n    return 7\n", name="deployed", memory=512)
         assert call("GetFunction", FunctionName="deployed")["MemorySize"] == fn.config.memory == 512
         create()
         assert {each["FunctionName"] for each in call("ListFunctions")["Functions"]} == {"deployed", "worker"}
 
-    def test_a_web_function(self, rt: ScfRuntime, call: Callable[..., dict[str, Any]]) -> None:
+    def test_a_web_function(self, scf_runtime: ScfRuntime, call: Callable[..., dict[str, Any]]) -> None:
         bootstrap = "#!/bin/sh\nexec python3 -m http.server 9000 --bind 0.0.0.0\n"
         code = {"ZipFile": zipped(bootstrap, "scf_bootstrap", 0o755)}
         call("CreateFunction", FunctionName="site", Code=code, Type="HTTP")
@@ -182,11 +177,11 @@ class TestCreating:
 
 class TestListing:
     def test_order_page_and_search(
-        self, rt: ScfRuntime, call: Callable[..., dict[str, Any]], create: Callable[..., None]
+        self, scf_runtime: ScfRuntime, call: Callable[..., dict[str, Any]], create: Callable[..., None]
     ) -> None:
         for name in ("beta", "alpha", "gamma"):
             create(FunctionName=name, Description=f"does {name}")
-            rt.clock.advance(seconds=1)
+            scf_runtime.clock.advance(seconds=1)
 
         def names(**params):
             return [each["FunctionName"] for each in call("ListFunctions", **params)["Functions"]]
@@ -204,15 +199,21 @@ class TestListing:
 
 class TestUpdating:
     def test_new_events_get_the_new_code_in_new_instances(
-        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+        self,
+        scf_runtime: ScfRuntime,
+        create: Callable[..., None],
+        call: Callable[..., dict[str, Any]],
+        run: Callable[..., Any],
     ) -> None:
         create()
         assert run()[0] == "one"
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="two")))
         assert run()[0] == "two"
-        assert len(rt.instances) == 1
+        assert len(scf_runtime.instances) == 1
 
-    def test_an_event_that_runs_keeps_the_old_code(self, rt: ScfRuntime, call: Callable[..., dict[str, Any]]) -> None:
+    def test_an_event_that_runs_keeps_the_old_code(
+        self, scf_runtime: ScfRuntime, call: Callable[..., dict[str, Any]]
+    ) -> None:
         code = (
             "import signal\nstop = []\nsignal.signal(signal.SIGTERM, lambda *args: stop.append(1))\n"
             "def main_handler(event, context):\n    while event == 'wait' and not stop:\n        signal.pause()\n"
@@ -221,13 +222,13 @@ class TestUpdating:
         new = {"FunctionName": "worker", "Code": {"ZipFile": zipped(f"VERSION = 1\n{code}")}, "AsyncRunEnable": "TRUE"}
         call("CreateFunction", **new)
         invoked = call("Invoke", FunctionName="worker", InvocationType="Event", ClientContext='"wait"')
-        (event,) = rt.events()
+        (event,) = scf_runtime.events()
         assert event.request_id == invoked["Result"]["FunctionRequestId"]
         event.wait_for_signal_handler()
         call("UpdateFunctionCode", FunctionName="worker", Code={"ZipFile": zipped(f"VERSION = 2\n{code}")})
         assert call("Invoke", FunctionName="worker")["Result"]["RetMsg"] == "2"
         event.terminate()
-        assert event.instance != rt.events()[0].function.instances[0]
+        assert event.instance != scf_runtime.events()[0].function.instances[0]
 
     def test_configuration_is_changed_field_by_field(
         self, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
@@ -252,7 +253,11 @@ class TestUpdating:
         assert call("Invoke", FunctionName="worker")["Result"]["InvokeResult"] == 1
 
     def test_deleted_is_gone(
-        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+        self,
+        scf_runtime: ScfRuntime,
+        create: Callable[..., None],
+        call: Callable[..., dict[str, Any]],
+        run: Callable[..., Any],
     ) -> None:
         create()
         run()
@@ -273,14 +278,14 @@ class TestVersionsAndAliases:
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped(ECHO.format(text="latest")))
 
     def test_a_version_is_frozen(
-        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any], rt: ScfRuntime
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any], scf_runtime: ScfRuntime
     ) -> None:
         call("UpdateFunctionConfiguration", FunctionName="worker", Timeout=20)
         assert [run(each)[0] for each in ("1", "2", "$LATEST", "1")] == ["first", "second", "latest", "first"]
         _text, environ, context = run("2")
         assert environ["SCF_FUNCTIONVERSION"] == context["function_version"] == "2"
         assert context["time_limit_in_ms"] == 3000
-        assert len(rt.instances) == 3
+        assert len(scf_runtime.instances) == 3
 
     def test_the_code_of_a_local_directory_is_frozen_too(
         self, call: Callable[..., dict[str, Any]], run: Callable[..., Any], tmp_path: Path
@@ -351,7 +356,7 @@ class TestVersionsAndAliases:
         ]
 
     def test_the_alias_default_is_there_and_takes_calls_without_a_qualifier(
-        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any], rt: ScfRuntime
+        self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any], scf_runtime: ScfRuntime
     ) -> None:
         told = call("GetAlias", FunctionName="worker", Name="$DEFAULT")
         assert (told["FunctionVersion"], told["RoutingConfig"]["AdditionalVersionWeights"]) == ("$LATEST", [])
@@ -366,7 +371,7 @@ class TestVersionsAndAliases:
         assert called() == called("InvokeFunction") == run("$DEFAULT")[0] == "second"
         assert run("$LATEST")[0] == "latest"
         call("UpdateAlias", FunctionName="worker", Name="$DEFAULT", FunctionVersion="1")
-        (function,) = {invocation.function for invocation in rt.invocations()}
+        (function,) = {invocation.function for invocation in scf_runtime.invocations()}
         assert function.invoke().return_value[0] == "first"
 
     def test_the_alias_default_can_be_neither_made_nor_deleted(
@@ -431,13 +436,13 @@ class TestVersionsAndAliases:
         assert call("PublishVersion", FunctionName="worker")["FunctionVersion"] == "3"
 
     def test_events_of_a_version_are_listed_by_it(
-        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
+        self, scf_runtime: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
     ) -> None:
         create(AsyncRunEnable="TRUE", TraceEnable="TRUE")
         call("PublishVersion", FunctionName="worker")
         for qualifier in ("1", "$LATEST"):
             call("Invoke", FunctionName="worker", Qualifier=qualifier, InvocationType="Event")
-        for event in rt.events():
+        for event in scf_runtime.events():
             event.wait()
         listed = call("ListAsyncEvents", FunctionName="worker", Qualifier="1")
         assert [each["Qualifier"] for each in listed["EventList"]] == ["1"]
@@ -476,7 +481,7 @@ class TestNamespaces:
 
 class TestHowItIsInvoked:
     def test_retries_and_ttl(
-        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
+        self, scf_runtime: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]]
     ) -> None:
         create()
         assert call("GetFunctionEventInvokeConfig", FunctionName="worker")["AsyncTriggerConfig"] == {
@@ -488,7 +493,7 @@ class TestHowItIsInvoked:
         assert call("GetFunctionEventInvokeConfig", FunctionName="worker")["AsyncTriggerConfig"] == config
         call("UpdateFunctionCode", FunctionName="worker", ZipFile=zipped("def main_handler(e, c):\n    1 / 0\n"))
         call("Invoke", FunctionName="worker", InvocationType="Event")
-        (invocation,) = rt.invocations()
+        (invocation,) = scf_runtime.invocations()
         assert invocation.wait().status == "FAILED"
 
     @pytest.mark.parametrize(
@@ -507,10 +512,10 @@ class TestHowItIsInvoked:
             call("UpdateFunctionEventInvokeConfig", FunctionName="worker", AsyncTriggerConfig=config)
 
     def test_reserved_concurrency_is_memory_for_instances(
-        self, rt: ScfRuntime, call: Callable[..., dict[str, Any]]
+        self, scf_runtime: ScfRuntime, call: Callable[..., dict[str, Any]]
     ) -> None:
         stays = "import time\ndef main_handler(event, context):\n    time.sleep(3600)\n"
-        fn = rt.deploy(stays, name="stays", async_run=True, memory=128)
+        fn = scf_runtime.deploy(stays, name="stays", async_run=True, memory=128)
         assert call("GetReservedConcurrencyConfig", FunctionName="stays")["ReservedMem"] is None
         call("PutReservedConcurrencyConfig", FunctionName="stays", ReservedConcurrencyMem=256)
         assert call("GetReservedConcurrencyConfig", FunctionName="stays")["ReservedMem"] == 256
@@ -527,7 +532,11 @@ class TestHowItIsInvoked:
             fn.invoke_async()
 
     def test_an_idle_instance_of_another_version_makes_room(
-        self, rt: ScfRuntime, create: Callable[..., None], call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+        self,
+        scf_runtime: ScfRuntime,
+        create: Callable[..., None],
+        call: Callable[..., dict[str, Any]],
+        run: Callable[..., Any],
     ) -> None:
         create("first")
         call("PublishVersion", FunctionName="worker")

@@ -17,7 +17,14 @@ def add(event, context):
     return event + OFFSET
 
 
-def test_every_form_of_source_runs(rt: ScfRuntime, tmp_path: Path) -> None:
+@pytest.fixture
+def here(each_level: ScfRuntime, tmp_path: Path) -> ScfRuntime:
+    """A runtime of each level, which looks for code in the test's own directory."""
+    each_level.base_dirs = [tmp_path]
+    return each_level
+
+
+def test_every_form_of_source_runs(here: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "index.py").write_text(HANDLER)
     (tmp_path / "single.py").write_text(HANDLER)
@@ -30,23 +37,23 @@ def test_every_form_of_source_runs(rt: ScfRuntime, tmp_path: Path) -> None:
         ("packed.zip", "packed", "index.py"),
         (HANDLER, "function", "index.py"),
     ]:
-        fn = rt.deploy(source)
+        fn = here.deploy(source)
         assert fn.name == name
         value = fn.invoke({"a": 1}).return_value
         assert value[0].endswith("/" + file)
         assert value[1] == {"a": 1}
-    fn = rt.deploy(add)
+    fn = here.deploy(add)
     assert fn.name == "add"
     assert fn.invoke(5).return_value == 15
 
 
-def test_tracebacks_of_a_function_name_its_own_lines(rt: ScfRuntime) -> None:
+def test_tracebacks_of_a_function_name_its_own_lines(here: ScfRuntime) -> None:
     line = add.__code__.co_firstlineno + 1
-    assert f'index.py", line {line}, in add' in rt.deploy(add).invoke("text").error["stackTrace"]
+    assert f'index.py", line {line}, in add' in here.deploy(add).invoke("text").error["stackTrace"]
 
 
-def test_settings_reach_the_function(rt: ScfRuntime) -> None:
-    fn = rt.deploy(
+def test_settings_reach_the_function(here: ScfRuntime) -> None:
+    fn = here.deploy(
         "import os\ndef main_handler(event, context):\n    return dict(context, A=os.environ['A'])\n",
         name="settings",
         timeout=7,
@@ -64,8 +71,8 @@ def test_settings_reach_the_function(rt: ScfRuntime) -> None:
     assert repr(fn) == "<Function settings in namespace other>"
 
 
-def test_defaults(rt: ScfRuntime) -> None:
-    plain, asynchronous = rt.deploy(HANDLER).config, rt.deploy(HANDLER, async_run=True).config
+def test_defaults(here: ScfRuntime) -> None:
+    plain, asynchronous = here.deploy(HANDLER).config, here.deploy(HANDLER, async_run=True).config
     assert (plain.timeout, plain.memory, plain.init_timeout, plain.namespace) == (3, 128, 65, "default")
     assert (plain.async_run, plain.trace, plain.max_instances) == (False, True, None)
     assert asynchronous.timeout == 86400
@@ -82,17 +89,17 @@ def test_defaults(rt: ScfRuntime) -> None:
         ("a" * 100 + ".py", "a" * 54),
     ],
 )
-def test_default_names_are_made_valid(rt: ScfRuntime, tmp_path: Path, file: str, name: str) -> None:
+def test_default_names_are_made_valid(here: ScfRuntime, tmp_path: Path, file: str, name: str) -> None:
     (tmp_path / file).write_text(HANDLER)
-    assert rt.deploy(file).name == name
-    assert rt.deploy(file).name == name + "-2"
+    assert here.deploy(file).name == name
+    assert here.deploy(file).name == name + "-2"
 
 
-def test_a_name_that_is_taken(rt: ScfRuntime) -> None:
-    rt.deploy(HANDLER, name="worker")
-    rt.deploy(HANDLER, name="worker", namespace="other")
+def test_a_name_that_is_taken(here: ScfRuntime) -> None:
+    here.deploy(HANDLER, name="worker")
+    here.deploy(HANDLER, name="worker", namespace="other")
     with pytest.raises(UsageError, match="there is a function 'worker' in namespace 'default' already"):
-        rt.deploy(HANDLER, name="worker")
+        here.deploy(HANDLER, name="worker")
 
 
 @pytest.mark.parametrize(
@@ -133,21 +140,21 @@ def test_what_was_staged_goes_with_the_runtime(tmp_path: Path) -> None:
     assert not root.exists()
 
 
-def test_a_deployed_directory_is_not_written_to_and_stays(rt: ScfRuntime, tmp_path: Path) -> None:
+def test_a_deployed_directory_is_not_written_to_and_stays(here: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "index.py").write_text(HANDLER)
-    rt.deploy("worker").invoke()
-    rt.close()
+    here.deploy("worker").invoke()
+    here.close()
     assert [path.name for path in (tmp_path / "worker").iterdir()] == ["index.py"]
 
 
-def test_base_directories_may_be_set_at_any_time(rt: ScfRuntime, tmp_path: Path) -> None:
+def test_base_directories_may_be_set_at_any_time(here: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "single.py").write_text(HANDLER)
     with pytest.raises(UsageError, match=f"Looked for:\n  {tmp_path}/single.py"):
-        rt.deploy("single.py")
-    rt.base_dirs = [tmp_path / "later"]
-    assert isinstance(rt.deploy("single.py"), Function)
+        here.deploy("single.py")
+    here.base_dirs = [tmp_path / "later"]
+    assert isinstance(here.deploy("single.py"), Function)
 
 
 def test_settings_that_are_none() -> None:

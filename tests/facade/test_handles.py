@@ -69,8 +69,8 @@ def main_handler(event, context):
 """
 
 
-def test_graceful_termination(rt: ScfRuntime) -> None:
-    fn = rt.deploy(GRACEFUL, async_run=True)
+def test_graceful_termination(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(GRACEFUL, async_run=True)
     event = fn.invoke_async({"job": 7})
     assert event.wait_for_signal_handler() is event
     event.wait_for_log("waiting\n")
@@ -89,14 +89,14 @@ def test_graceful_termination(rt: ScfRuntime) -> None:
     event.assert_logged("do something")
 
 
-def test_forced_termination(rt: ScfRuntime) -> None:
-    fn = rt.deploy(STUCK, async_run=True)
+def test_forced_termination(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(STUCK, async_run=True)
     event = fn.invoke_async({})
     event.wait_for_log("job None waits")
     instance = event.instance
     assert instance.alive
     assert instance.state == "busy"
-    assert fn.instances == [instance] == rt.instances
+    assert fn.instances == [instance] == each_level.instances
     assert list(instance.tmp.glob("mark*"))
     event.terminate()
     assert (event.status, event.status_code) == ("ABORTED", 499)
@@ -110,8 +110,8 @@ def test_forced_termination(rt: ScfRuntime) -> None:
     event.assert_repossessed()
 
 
-def test_a_signal_before_the_registration_ran(rt: ScfRuntime) -> None:
-    event = rt.deploy(LATE, async_run=True).invoke_async()
+def test_a_signal_before_the_registration_ran(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(LATE, async_run=True).invoke_async()
     event.wait_for_log("started")
     event.terminate(graceful=True)
     event.wait()
@@ -129,8 +129,8 @@ def late(event, context):
     signal.signal(signal.SIGTERM, print)
 
 
-def test_a_registration_in_a_test_module_is_named_there(rt: ScfRuntime) -> None:
-    event = rt.deploy(late, async_run=True).invoke_async()
+def test_a_registration_in_a_test_module_is_named_there(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(late, async_run=True).invoke_async()
     event.wait_for_log("started")
     event.terminate(graceful=True)
     event.assert_failed(439)
@@ -138,8 +138,8 @@ def test_a_registration_in_a_test_module_is_named_there(rt: ScfRuntime) -> None:
     assert f"`print` is registered at test_handles.py:{line}, which had not run yet" in event.diagnosis
 
 
-def test_a_registration_that_python_refused(rt: ScfRuntime) -> None:
-    event = rt.deploy(
+def test_a_registration_that_python_refused(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(
         """
         import signal, threading
         def main_handler(event, context):
@@ -157,8 +157,8 @@ def test_a_registration_that_python_refused(rt: ScfRuntime) -> None:
     assert "`print` is registered at index.py:4, in a thread that is not the main one" in event.diagnosis
 
 
-def test_no_signal_handler_at_all_leaves_the_diagnosis_alone(rt: ScfRuntime) -> None:
-    event = rt.deploy(STUCK, async_run=True).invoke_async()
+def test_no_signal_handler_at_all_leaves_the_diagnosis_alone(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(STUCK, async_run=True).invoke_async()
     event.wait_for_log("waits")
     event.terminate(graceful=True)
     event.assert_failed(439)
@@ -166,8 +166,8 @@ def test_no_signal_handler_at_all_leaves_the_diagnosis_alone(rt: ScfRuntime) -> 
     assert "had not run yet" not in event.diagnosis
 
 
-def test_synchronous_calls(rt: ScfRuntime) -> None:
-    fn = rt.deploy("def main_handler(event, context):\n    print('é')\n    return event\n")
+def test_synchronous_calls(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy("def main_handler(event, context):\n    print('é')\n    return event\n")
     result = fn.invoke({"a": [1, None]})
     assert result.return_value == {"a": [1, None]}
     assert result.status_code == 200
@@ -188,8 +188,8 @@ def test_synchronous_calls(rt: ScfRuntime) -> None:
     assert result.instance.function == fn
 
 
-def test_synchronous_calls_that_fail(rt: ScfRuntime) -> None:
-    result = rt.deploy("def main_handler(event, context):\n    return event['x']\n").invoke()
+def test_synchronous_calls_that_fail(each_level: ScfRuntime) -> None:
+    result = each_level.deploy("def main_handler(event, context):\n    return event['x']\n").invoke()
     assert result.status_code == 430
     assert result.return_value is None
     assert "KeyError: 'x'" in result.error_message
@@ -197,34 +197,38 @@ def test_synchronous_calls_that_fail(rt: ScfRuntime) -> None:
     assert result.result["InvokeResult"] == 1
 
 
-def test_events_that_are_not_json(rt: ScfRuntime) -> None:
-    fn = rt.deploy(STUCK, async_run=True)
+def test_events_that_are_not_json(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(STUCK, async_run=True)
     for call in (fn.invoke, fn.invoke_async):
         with pytest.raises(UsageError, match=r"event is \{1\} of type set"):
             call({1})
-    assert rt.invocations() == []
+    assert each_level.invocations() == []
 
 
-def test_lists_of_events(rt: ScfRuntime) -> None:
-    fn = rt.deploy("def main_handler(event, context):\n    return event\n", async_run=True)
+def test_lists_of_events(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy("def main_handler(event, context):\n    return event\n", async_run=True)
     first = fn.invoke_async(1).wait()
     result = fn.invoke(2)
     second = fn.invoke_async(3).wait()
-    assert rt.events() == [first, second]
-    assert [event.request_id for event in rt.invocations()] == [first.request_id, result.request_id, second.request_id]
-    assert [event.asynchronous for event in rt.invocations()] == [True, False, True]
-    assert len({first, second, *rt.events()}) == 2
+    assert each_level.events() == [first, second]
+    assert [event.request_id for event in each_level.invocations()] == [
+        first.request_id,
+        result.request_id,
+        second.request_id,
+    ]
+    assert [event.asynchronous for event in each_level.invocations()] == [True, False, True]
+    assert len({first, second, *each_level.events()}) == 2
     assert first != result
     assert second.function == fn
-    listed = rt.api.call("ListAsyncEvents", {"FunctionName": fn.name})
+    listed = each_level.api.call("ListAsyncEvents", {"FunctionName": fn.name})
     assert listed["TotalCount"] == 2
 
 
-def test_times(rt: ScfRuntime) -> None:
-    event = rt.deploy(STUCK, async_run=True).invoke_async()
+def test_times(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(STUCK, async_run=True).invoke_async()
     assert event.end_time is None
     assert event.start_time.utcoffset() == timedelta(hours=8)
-    rt.clock.advance(hours=1)
+    each_level.clock.advance(hours=1)
     event.wait_for_log("waits")
     event.terminate()
     assert timedelta(hours=1) < event.end_time - event.start_time < timedelta(hours=1, minutes=1)
@@ -235,20 +239,20 @@ def test_times(rt: ScfRuntime) -> None:
     assert {line.source for line in event.logs.lines} == {"Platform", "Custom"}
 
 
-def test_handles_stay_readable_when_the_runtime_is_closed(rt: ScfRuntime) -> None:
-    fn = rt.deploy(STUCK, async_run=True)
+def test_handles_stay_readable_when_the_runtime_is_closed(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(STUCK, async_run=True)
     event = fn.invoke_async({"job": 1})
     event.wait_for_log("job 1 waits")
-    assert rt.close() == [event]
-    assert rt.close() == []
+    assert each_level.close() == [event]
+    assert each_level.close() == []
     assert (event.status, event.status_code) == ("ABORTED", 499)
     assert "the runtime was closed" in event.diagnosis
     assert "job 1 waits" in event.logs
     assert not event.instance.alive
-    assert rt.events() == [event]
+    assert each_level.events() == [event]
     with pytest.raises(UsageError, match="this ScfRuntime is closed"):
-        rt.deploy(STUCK)
-    with pytest.raises(UsageError, match="this ScfRuntime is closed"), rt:
+        each_level.deploy(STUCK)
+    with pytest.raises(UsageError, match="this ScfRuntime is closed"), each_level:
         pass
     with pytest.raises(ScfError, match="closed"):
         fn.invoke()
@@ -282,8 +286,8 @@ def test_an_error_in_the_block_is_not_hidden() -> None:
 
 
 class TestWaiting:
-    def test_for_the_end(self, rt: ScfRuntime) -> None:
-        event = rt.deploy(STUCK, async_run=True).invoke_async()
+    def test_for_the_end(self, each_level: ScfRuntime) -> None:
+        event = each_level.deploy(STUCK, async_run=True).invoke_async()
         event.wait_for_log("waits")
         with pytest.raises(WaitTimeout) as caught:
             event.wait(timeout=0.01)
@@ -294,8 +298,8 @@ class TestWaiting:
         assert isinstance(caught.value, TimeoutError)
         event.terminate()
 
-    def test_for_a_signal_handler(self, rt: ScfRuntime) -> None:
-        event = rt.deploy(STUCK, async_run=True).invoke_async()
+    def test_for_a_signal_handler(self, each_level: ScfRuntime) -> None:
+        event = each_level.deploy(STUCK, async_run=True).invoke_async()
         event.wait_for_log("waits")
         with pytest.raises(WaitTimeout, match=r"did not register a signal handler for SIGTERM within 0\.01 s"):
             event.wait_for_signal_handler(timeout=0.01)
@@ -303,8 +307,8 @@ class TestWaiting:
         with pytest.raises(EventEnded, match="a signal handler"):
             event.wait_for_signal_handler()
 
-    def test_for_a_line_of_the_log(self, rt: ScfRuntime) -> None:
-        event = rt.deploy(STUCK, async_run=True).invoke_async({"job": 42})
+    def test_for_a_line_of_the_log(self, each_level: ScfRuntime) -> None:
+        event = each_level.deploy(STUCK, async_run=True).invoke_async({"job": 42})
         assert event.wait_for_log(r"job (\d+)")[1] == "42"
         assert event.wait_for_log(re.compile("JOB", re.IGNORECASE))[0] == "job"
         assert event.wait_for_log("START RequestId:")
@@ -316,8 +320,10 @@ class TestWaiting:
             event.wait_for_log("nothing")
         assert event.wait_for_log("END RequestId")
 
-    def test_a_text_stands_for_itself_first(self, rt: ScfRuntime) -> None:
-        event = rt.deploy("def main_handler(e, c):\n    print('a(b [PLATFORM] c+')\n", async_run=True).invoke_async()
+    def test_a_text_stands_for_itself_first(self, each_level: ScfRuntime) -> None:
+        event = each_level.deploy(
+            "def main_handler(e, c):\n    print('a(b [PLATFORM] c+')\n", async_run=True
+        ).invoke_async()
         for pattern in ("a(b", "[PLATFORM] c+"):
             assert event.wait_for_log(pattern)[0] == pattern
         event.wait()
@@ -340,14 +346,14 @@ class TestWaiting:
             event.terminate()
 
 
-def test_terminating_what_cannot_be(rt: ScfRuntime) -> None:
-    event = rt.deploy("def main_handler(e, c):\n    pass\n", async_run=True).invoke_async().wait()
+def test_terminating_what_cannot_be(each_level: ScfRuntime) -> None:
+    event = each_level.deploy("def main_handler(e, c):\n    pass\n", async_run=True).invoke_async().wait()
     with pytest.raises(ApiError) as caught:
         event.terminate()
     assert caught.value.code == "FailedOperation.AsyncEventStatus"
     assert caught.value.action == "TerminateAsyncEvent"
     assert caught.value.request_id in str(caught.value)
-    event = rt.deploy("def main_handler(e, c):\n    pass\n").invoke_async()
+    event = each_level.deploy("def main_handler(e, c):\n    pass\n").invoke_async()
     assert not event.asynchronous
     with pytest.raises(ApiError) as caught:
         event.terminate(graceful=True)
@@ -355,8 +361,8 @@ def test_terminating_what_cannot_be(rt: ScfRuntime) -> None:
     event.wait()
 
 
-def test_an_invocation_that_waits_for_an_instance(rt: ScfRuntime) -> None:
-    fn = rt.deploy(STUCK, max_instances=1, timeout=900)
+def test_an_invocation_that_waits_for_an_instance(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(STUCK, max_instances=1, timeout=900)
     busy = fn.invoke_async()
     waiting = fn.invoke_async()
     with pytest.raises(UsageError, match="has no instance"):
@@ -381,8 +387,8 @@ def test_handles_are_received(handle: Any, giver: str) -> None:
         handle("session", record=1)
 
 
-def test_representations(rt: ScfRuntime) -> None:
-    fn = rt.deploy(STUCK, name="stuck", async_run=True)
+def test_representations(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(STUCK, name="stuck", async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("waits")
     assert repr(event) == f"<Event {event.request_id} of stuck: RUNNING>"
@@ -392,9 +398,9 @@ def test_representations(rt: ScfRuntime) -> None:
     assert event.status_code == 0
     event.terminate()
     assert repr(event) == f"<Event {event.request_id} of stuck: ABORTED 499, {event.diagnosis}>"
-    assert repr(rt) == "<ScfRuntime: 1 functions>"
-    rt.close()
-    assert repr(rt) == "<ScfRuntime: closed>"
+    assert repr(each_level) == "<ScfRuntime: 1 functions>"
+    each_level.close()
+    assert repr(each_level) == "<ScfRuntime: closed>"
 
 
 def refuse_namespaces(monkeypatch):

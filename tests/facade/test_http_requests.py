@@ -42,8 +42,8 @@ def slow(event, context):
     time.sleep(60)
 
 
-def test_by_the_function_url(rt: ScfRuntime) -> None:
-    fn = rt.deploy(mirror)
+def test_by_the_function_url(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(mirror)
     response = fn.request("POST", "/article?id=1&id=2", headers={"X-Token": "t", "Cookie": "c=1"}, json={"n": "é"})
     assert (response.status_code, response.ok, response.problem) == (200, True, "")
     assert response.headers["x-method"] == "POST"
@@ -52,13 +52,13 @@ def test_by_the_function_url(rt: ScfRuntime) -> None:
     assert (event["path"], event["queryString"]) == ("/article", {"id": ["1", "2"]})
     assert (event["headers"]["x-token"], event["headers"]["content-type"]) == ("t", "application/json")
     assert json.loads(event["body"]) == {"n": "é"}
-    assert event["headers"]["host"].endswith(f".{rt.settings.region}.tencentscf.com")
+    assert event["headers"]["host"].endswith(f".{each_level.settings.region}.tencentscf.com")
     assert response.request_id == response.invocation.request_id
     assert "Report RequestId" in response.log
 
 
-def test_through_the_gateway(rt: ScfRuntime) -> None:
-    event = rt.deploy(mirror).request("DELETE", "/article/7", via="apigw").json()
+def test_through_the_gateway(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(mirror).request("DELETE", "/article/7", via="apigw").json()
     assert event["requestContext"]["httpMethod"] == "DELETE"
     assert (event["path"], event["isBase64Encoded"], event["headers"]["requestsource"]) == (
         "/article/7",
@@ -67,8 +67,8 @@ def test_through_the_gateway(rt: ScfRuntime) -> None:
     )
 
 
-def test_json_without_a_status_code(rt: ScfRuntime) -> None:
-    fn = rt.deploy(plain)
+def test_json_without_a_status_code(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(plain)
     response = fn.request("GET", "/a")
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     assert response.json() == {"asked": "/a"}
@@ -79,16 +79,16 @@ def test_json_without_a_status_code(rt: ScfRuntime) -> None:
     assert refused.invocation.return_value == {"asked": "/a"}
 
 
-def test_bytes_in_both_directions(rt: ScfRuntime) -> None:
-    response = rt.deploy(picture).request("GET", "/")
+def test_bytes_in_both_directions(each_level: ScfRuntime) -> None:
+    response = each_level.deploy(picture).request("GET", "/")
     assert (response.content, response.headers["content-type"]) == (b"\x89PNG\xff", "image/png")
     assert response.headers.get_all("set-cookie") == ["a=1", "b=2"]
-    event = rt.deploy(mirror).request("POST", "/", body=b"\xff\x00").json()
+    event = each_level.deploy(mirror).request("POST", "/", body=b"\xff\x00").json()
     assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b"\xff\x00", True)
 
 
-def test_a_function_that_fails(rt: ScfRuntime) -> None:
-    fn = rt.deploy(failing)
+def test_a_function_that_fails(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(failing)
     response = fn.request("GET", "/")
     assert (response.status_code, response.ok) == (430, False)
     assert response.json()["statusCode"] == 430
@@ -99,20 +99,20 @@ def test_a_function_that_fails(rt: ScfRuntime) -> None:
     assert "not today" in through.invocation.error_message
 
 
-def test_a_time_limit(rt: ScfRuntime) -> None:
-    fn = rt.deploy(slow, timeout=1)
+def test_a_time_limit(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(slow, timeout=1)
     assert fn.request("GET", "/").status_code == 433
     through = fn.request("GET", "/", via="apigw")
     assert through.status_code == 200
     assert through.json()["statusCode"] == 433
 
 
-def test_what_cannot_be_is_refused(rt: ScfRuntime) -> None:
-    fn = rt.deploy(plain)
+def test_what_cannot_be_is_refused(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(plain)
     with pytest.raises(UsageError, match="via must be one of 'url', 'apigw', not 'mail'"):
         fn.request("GET", "/", via="mail")
     with pytest.raises(UsageError, match="via must be one of"):
-        rt.http(fn, via="mail")
+        each_level.http(fn, via="mail")
     with pytest.raises(UsageError, match="begins with '/'"):
         fn.request("GET", "a")
     # 5 MB of quotes are more than 6 MB of JSON
@@ -120,8 +120,8 @@ def test_what_cannot_be_is_refused(rt: ScfRuntime) -> None:
         fn.request("POST", "/", body='"' * 5_000_000)
 
 
-def test_an_address(rt: ScfRuntime) -> None:
-    address = rt.http(rt.deploy(mirror))
+def test_an_address(each_level: ScfRuntime) -> None:
+    address = each_level.http(each_level.deploy(mirror))
     assert address.url == f"http://127.0.0.1:{address.port}"
     with httpx.Client(base_url=address.url) as client:
         for number in range(3):  # one connection
@@ -137,21 +137,21 @@ def test_an_address(rt: ScfRuntime) -> None:
         head = client.head("/")
         assert (head.status_code, head.content, head.headers["x-method"]) == (200, b"", "HEAD")
         assert int(head.headers["content-length"]) > 0
-    with httpx.Client(base_url=rt.http(rt.deploy(picture), via="apigw").url) as client:
+    with httpx.Client(base_url=each_level.http(each_level.deploy(picture), via="apigw").url) as client:
         response = client.get("/")
         assert (response.content, response.headers.get_list("set-cookie")) == (b"\x89PNG\xff", ["a=1", "b=2"])
-    with httpx.Client(base_url=rt.http(rt.deploy(failing)).url) as client:
+    with httpx.Client(base_url=each_level.http(each_level.deploy(failing)).url) as client:
         assert client.get("/").status_code == 430
-    rt.close()
+    each_level.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", address.port))
 
 
-def test_an_address_says_what_the_cloud_refuses(rt: ScfRuntime) -> None:
-    fn = rt.deploy(slow, max_instances=1, timeout=60, async_run=True)
+def test_an_address_says_what_the_cloud_refuses(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(slow, max_instances=1, timeout=60, async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("waiting")
-    with rt.http(fn) as address:
+    with each_level.http(fn) as address:
         response = httpx.get(address.url)
         assert response.status_code == 432
         assert "concurrency exceeded" in response.json()["errorMessage"]
@@ -159,8 +159,8 @@ def test_an_address_says_what_the_cloud_refuses(rt: ScfRuntime) -> None:
         assert httpx.post(address.url, content=b'"' * 5_000_000, timeout=30).status_code == 406
 
 
-def test_bytes_that_are_no_http(rt: ScfRuntime) -> None:
-    address = rt.http(rt.deploy(plain))
+def test_bytes_that_are_no_http(each_level: ScfRuntime) -> None:
+    address = each_level.http(each_level.deploy(plain))
     with socket.create_connection(("127.0.0.1", address.port)) as sock:
         sock.sendall(b"nonsense\r\n\r\n")
         answer = http.client.HTTPResponse(sock)
@@ -169,9 +169,9 @@ def test_bytes_that_are_no_http(rt: ScfRuntime) -> None:
         answer.close()
 
 
-def test_an_address_closes_while_a_request_is_in_flight(rt: ScfRuntime) -> None:
-    fn = rt.deploy(slow, timeout=60)
-    address = rt.http(fn)
+def test_an_address_closes_while_a_request_is_in_flight(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(slow, timeout=60)
+    address = each_level.http(fn)
     ended: list[object] = []
 
     def call() -> None:
@@ -182,9 +182,9 @@ def test_an_address_closes_while_a_request_is_in_flight(rt: ScfRuntime) -> None:
 
     thread = threading.Thread(target=call)
     thread.start()
-    while not rt.invocations():
+    while not each_level.invocations():
         threading.Event().wait(0.01)
-    rt.invocations()[0].wait_for_log("waiting")
-    rt.close()
+    each_level.invocations()[0].wait_for_log("waiting")
+    each_level.close()
     thread.join(30)
     assert isinstance(ended[0], httpx.HTTPError)

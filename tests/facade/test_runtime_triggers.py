@@ -43,9 +43,9 @@ def client() -> Any:
     return cos_client.CosS3Client(cos_client.CosConfig(Region="ap-guangzhou", SecretId="id", SecretKey="key"))
 
 
-def test_a_function_that_reads_and_writes_a_bucket(rt: ScfRuntime) -> None:
-    bucket = rt.cos("shots")
-    fn = rt.deploy(THUMBNAILS, timeout=60)
+def test_a_function_that_reads_and_writes_a_bucket(each_level: ScfRuntime) -> None:
+    bucket = each_level.cos("shots")
+    fn = each_level.deploy(THUMBNAILS, timeout=60)
     trigger = fn.triggers.cos("shots", prefix="in/", suffix=".jpg")
     (event,) = bucket.put("in/a.jpg", b"\xff\xd8\xff\xe0 and much more", headers={"Content-Type": "image/jpeg"})
     event.wait()
@@ -56,12 +56,12 @@ def test_a_function_that_reads_and_writes_a_bucket(rt: ScfRuntime) -> None:
     assert trigger.events == [event]
 
 
-def test_the_official_sdk_reaches_a_bucket_as_it_is(rt: ScfRuntime) -> None:
-    bucket = rt.cos("shots-1250000000")
+def test_the_official_sdk_reaches_a_bucket_as_it_is(each_level: ScfRuntime) -> None:
+    bucket = each_level.cos("shots-1250000000")
     assert bucket.name == "shots-1250000000"
     sdk, name = client(), bucket.name
-    created = rt.deploy(echo).triggers.cos("shots")
-    removed = rt.deploy(echo).triggers.cos("shots", "cos:ObjectRemove:Delete")
+    created = each_level.deploy(echo).triggers.cos("shots")
+    removed = each_level.deploy(echo).triggers.cos("shots", "cos:ObjectRemove:Delete")
     sdk.put_object(
         Bucket=name, Key="a b/é.txt", Body=b"hello", ContentType="text/plain", Metadata={"x-cos-meta-o": "lin"}
     )
@@ -94,8 +94,8 @@ def test_the_official_sdk_reaches_a_bucket_as_it_is(rt: ScfRuntime) -> None:
     ]
 
 
-def test_lists_uploads_in_parts_and_deletions_of_many(rt: ScfRuntime) -> None:
-    bucket, sdk = rt.cos("shots"), client()
+def test_lists_uploads_in_parts_and_deletions_of_many(each_level: ScfRuntime) -> None:
+    bucket, sdk = each_level.cos("shots"), client()
     name = bucket.name
     for key in ("a/1", "a/2", "b/1", "c"):
         bucket.put(key, key)
@@ -107,7 +107,7 @@ def test_lists_uploads_in_parts_and_deletions_of_many(rt: ScfRuntime) -> None:
     assert (first["IsTruncated"], [each["Key"] for each in first["Contents"]]) == ("true", ["a/1", "a/2"])
     rest = sdk.list_objects(Bucket=name, Marker=first["NextMarker"])
     assert [each["Key"] for each in rest["Contents"]] == ["b/1", "c"]
-    trigger = rt.deploy(echo).triggers.cos("shots")
+    trigger = each_level.deploy(echo).triggers.cos("shots")
     content = b"x" * (3 * 1024 * 1024)
     sdk.upload_file_from_buffer(Bucket=name, Key="large", Body=io.BytesIO(content), MaxBufferSize=1, PartSize=1)
     assert bucket.get("large") == content
@@ -117,8 +117,8 @@ def test_lists_uploads_in_parts_and_deletions_of_many(rt: ScfRuntime) -> None:
     assert bucket.keys() == ["a/2", "b/1", "large"]
 
 
-def test_what_cos_refuses(rt: ScfRuntime) -> None:
-    bucket, sdk = rt.cos("shots"), client()
+def test_what_cos_refuses(each_level: ScfRuntime) -> None:
+    bucket, sdk = each_level.cos("shots"), client()
     with pytest.raises(cos_client.CosServiceError) as refused:
         sdk.get_object(Bucket=bucket.name, Key="none")
     assert (refused.value.get_status_code(), refused.value.get_error_code()) == (404, "NoSuchKey")
@@ -130,16 +130,16 @@ def test_what_cos_refuses(rt: ScfRuntime) -> None:
     assert refused.value.get_error_code() == "NotImplemented"
     with pytest.raises(KeyError):
         bucket.get("none")
-    rt.deploy(echo).triggers.cos("shots", prefix="in/")
+    each_level.deploy(echo).triggers.cos("shots", prefix="in/")
     with pytest.raises(ApiError, match="CosNotifyRuleConflict"):
-        rt.deploy(echo).triggers.cos("shots")
+        each_level.deploy(echo).triggers.cos("shots")
     send = cos_client.CosS3Client.send_request
-    rt.close()
+    each_level.close()
     assert cos_client.CosS3Client.send_request is not send
 
 
-def test_triggers_are_switched_and_deleted(rt: ScfRuntime) -> None:
-    bucket, fn = rt.cos("shots"), rt.deploy(echo)
+def test_triggers_are_switched_and_deleted(each_level: ScfRuntime) -> None:
+    bucket, fn = each_level.cos("shots"), each_level.deploy(echo)
     trigger = fn.triggers.cos("shots")
     assert (len(fn.triggers), [each.name for each in fn.triggers]) == (1, [trigger.name])
     trigger.disable()
@@ -149,47 +149,52 @@ def test_triggers_are_switched_and_deleted(rt: ScfRuntime) -> None:
     trigger.delete()
     assert bucket.put("a", "") == []
     assert len(fn.triggers) == 0
-    rt.api.call("DeleteFunction", {"FunctionName": fn.name})
+    each_level.api.call("DeleteFunction", {"FunctionName": fn.name})
 
 
-def test_batches_of_kafka(rt: ScfRuntime) -> None:
-    fn = rt.deploy(picky)
+def test_batches_of_kafka(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(picky)
     fn.triggers.ckafka("orders", batch=2)
-    rt.api.call(
+    each_level.api.call(
         "CreateTrigger",
-        {"FunctionName": rt.deploy(echo).name, "TriggerName": "ckafka-1-orders", "Type": "ckafka", "TriggerDesc": "{}"},
+        {
+            "FunctionName": each_level.deploy(echo).name,
+            "TriggerName": "ckafka-1-orders",
+            "Type": "ckafka",
+            "TriggerDesc": "{}",
+        },
     )
-    topic = rt.topic("orders")
+    topic = each_level.topic("orders")
     events = topic.send("a", {"b": 1}, "c", key="k")
     assert [event.return_value for event in events[:2]] == [["a", '{"b": 1}'], ["c"]]
     whole = events[2].return_value["Records"]
     assert [record["Ckafka"]["offset"] for record in whole] == [0, 1, 2]
     assert {(record["Ckafka"]["msgKey"], record["Ckafka"]["topic"]) for record in whole} == {("k", "orders")}
     assert topic.send("d")[1].return_value["Records"][0]["Ckafka"]["offset"] == 3
-    assert rt.topic("others").send("x") == []
+    assert each_level.topic("others").send("x") == []
 
 
-def test_a_batch_that_fails_is_tried_again_and_holds_up_its_partition(rt: ScfRuntime) -> None:
-    fn = rt.deploy(picky)
+def test_a_batch_that_fails_is_tried_again_and_holds_up_its_partition(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(picky)
     fn.triggers.ckafka("orders", retry=2)
-    topic = rt.topic("orders")
+    topic = each_level.topic("orders")
     (failed,) = topic.send("bad", "a")
     assert failed.status_code == 430
     assert topic.send("behind") == []
     (other,) = topic.send("elsewhere", partition=1)
     assert other.return_value == ["elsewhere"]
-    rt.clock.advance(seconds=61)
-    assert [event.status_code for event in rt.invocations()] == [430, 200, 430]
-    rt.clock.advance(seconds=61)
+    each_level.clock.advance(seconds=61)
+    assert [event.status_code for event in each_level.invocations()] == [430, 200, 430]
+    each_level.clock.advance(seconds=61)
     # It has failed three times: it is passed over, and the one behind it comes.
-    assert [event.status_code for event in rt.invocations()] == [430, 200, 430, 430, 200]
-    assert rt.invocations()[-1].return_value == ["behind"]
+    assert [event.status_code for event in each_level.invocations()] == [430, 200, 430, 430, 200]
+    assert each_level.invocations()[-1].return_value == ["behind"]
 
 
-def test_topics_of_cmq(rt: ScfRuntime) -> None:
-    fn = rt.deploy(echo)
+def test_topics_of_cmq(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(echo)
     fn.triggers.cmq("sales", tags=["red", "blue"])
-    topic = rt.topic("sales")
+    topic = each_level.topic("sales")
     assert topic.send("x") == []
     one, two = topic.send("a", "b", tags="green,blue")
     messages = [event.wait().return_value["Records"][0]["CMQ"] for event in (one, two)]
@@ -201,9 +206,9 @@ def test_topics_of_cmq(rt: ScfRuntime) -> None:
         topic.send()
 
 
-def test_a_timer(rt: ScfRuntime) -> None:
-    fn = rt.deploy(echo)
+def test_a_timer(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(echo)
     trigger = fn.triggers.timer("0 30 1 * * * *", name="nightly", message="go")
-    rt.clock.advance(days=2)
+    each_level.clock.advance(days=2)
     assert [event.return_value["Message"] for event in trigger.events] == ["go", "go"]
     assert "nightly" in repr(trigger)

@@ -35,23 +35,23 @@ def main_handler(event, context):
 """
 
 
-def test_a_cold_start_that_is_slow_or_fails(rt: ScfRuntime) -> None:
-    fn = rt.deploy(WORKER, init_timeout=1, async_run=True)
+def test_a_cold_start_that_is_slow_or_fails(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(WORKER, init_timeout=1, async_run=True)
     fn.invoke_async().assert_finished("done")
-    with rt.faults.slow_start(fn, 0.2) as struck:
+    with each_way.faults.slow_start(fn, 0.2) as struck:
         event = fn.invoke_async()
         event.assert_finished("done")
         assert "[FAULT] this cold start takes 0.2 s longer" in event.logs.text
         assert struck.count == 1
         fn.invoke_async().assert_finished("done")
         assert struck.count == 1
-    with rt.faults.slow_start(fn, 30, times=1):
+    with each_way.faults.slow_start(fn, 30, times=1):
         slow = fn.invoke_async()
         slow.wait()
         assert slow.status == "FAILED"
         assert "InitTimeout of 1 s" in slow.diagnosis
         fn.invoke_async().assert_finished("done")
-    with rt.faults.failing_start(fn, "the layer is gone", times=2):
+    with each_way.faults.failing_start(fn, "the layer is gone", times=2):
         for _ in range(2):
             failed = fn.invoke_async()
             failed.assert_failed(443)
@@ -60,12 +60,12 @@ def test_a_cold_start_that_is_slow_or_fails(rt: ScfRuntime) -> None:
     fn.invoke_async().assert_finished("done")
 
 
-def test_a_signal_that_is_lost(rt: ScfRuntime) -> None:
-    fn, other = rt.deploy(WORKER, async_run=True), rt.deploy(WORKER, async_run=True)
+def test_a_signal_that_is_lost(each_way: ScfRuntime) -> None:
+    fn, other = each_way.deploy(WORKER, async_run=True), each_way.deploy(WORKER, async_run=True)
     events = [function.invoke_async("wait") for function in (fn, other)]
     for event in events:
         event.wait_for_signal_handler()
-    with rt.faults.lost_signal(fn, times=1) as struck:
+    with each_way.faults.lost_signal(fn, times=1) as struck:
         for event in events:
             event.terminate(graceful=True)
         assert struck.count == 1
@@ -94,19 +94,19 @@ def test_an_action_that_fails_a_number_of_times(scf_runtime_of: Callable[..., Sc
     fn.invoke_async().assert_finished("done")
 
 
-def test_an_instance_that_breaks_down(rt: ScfRuntime) -> None:
-    fn = rt.deploy(WORKER, async_run=True)
+def test_an_instance_that_breaks_down(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(WORKER, async_run=True)
     event = fn.invoke_async("wait")
     event.wait_for_log("working")
-    rt.faults.kill(event)
+    each_way.faults.kill(event)
     event.assert_failed(500)
     assert "the test has asked for killed the instance" in event.diagnosis
     assert not event.instance.alive
     with pytest.raises(UsageError, match="has no instance that could be killed"):
-        rt.faults.kill(event)
+        each_way.faults.kill(event)
     stopped = fn.invoke_async("wait", stop_at="index.py:18")
     stopped.wait_for_stop()
-    rt.faults.kill(stopped)
+    each_way.faults.kill(stopped)
     stopped.assert_failed(500)
 
 

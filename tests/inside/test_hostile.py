@@ -146,8 +146,8 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ["garbage", "kinds", "huge", "calls", "files", "many", "no descriptor"])
-def test_code_that_speaks_for_the_probe_reaches_nothing(rt: ScfRuntime, attack: str) -> None:
-    fn = rt.deploy(ATTACK, timeout=120, max_instances=2)
+def test_code_that_speaks_for_the_probe_reaches_nothing(each_way: ScfRuntime, attack: str) -> None:
+    fn = each_way.deploy(ATTACK, timeout=120, max_instances=2)
     act = fn.stub("index.act")
     act.return_value = None
     fn.invoke(attack)
@@ -157,8 +157,8 @@ def test_code_that_speaks_for_the_probe_reaches_nothing(rt: ScfRuntime, attack: 
     assert act.called
 
 
-def test_an_instance_that_stops_reading_holds_nobody_up(rt: ScfRuntime) -> None:
-    fn = rt.deploy(
+def test_an_instance_that_stops_reading_holds_nobody_up(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(
         "import os, signal\n\ndef act():\n    pass\n\n"
         "def main_handler(event, context):\n    act()\n    os.kill(os.getpid(), signal.SIGSTOP)\n",
         async_run=True,

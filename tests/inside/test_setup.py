@@ -31,8 +31,8 @@ def fake_module() -> None:
     sys.modules["cloud_only"] = module
 
 
-def test_a_function_of_the_tests_module_is_run_before_the_code(rt: ScfRuntime) -> None:
-    fn = rt.deploy(SOURCE, setup=fake_module)
+def test_a_function_of_the_tests_module_is_run_before_the_code(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(SOURCE, setup=fake_module)
     first = fn.invoke()
     assert first.return_value == 43
     assert first.log.index("setting up") < first.log.index("loaded with 42")
@@ -40,14 +40,16 @@ def test_a_function_of_the_tests_module_is_run_before_the_code(rt: ScfRuntime) -
     assert fn.invoke().return_value == 44
 
 
-def test_a_file_is_run(rt: ScfRuntime, tmp_path: Path) -> None:
+def test_a_file_is_run(each_way: ScfRuntime, tmp_path: Path) -> None:
     file = tmp_path / "patches.py"
     file.write_text("import sys, types\nsys.modules['cloud_only'] = types.SimpleNamespace(answer=1)\n")
-    assert rt.deploy(SOURCE, setup=file).invoke().return_value == 2
+    assert each_way.deploy(SOURCE, setup=file).invoke().return_value == 2
 
 
-def test_it_goes_together_with_stand_ins(rt: ScfRuntime) -> None:
-    fn = rt.deploy("def helper():\n    pass\n" + SOURCE.replace("return ", "return helper(), "), setup=fake_module)
+def test_it_goes_together_with_stand_ins(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(
+        "def helper():\n    pass\n" + SOURCE.replace("return ", "return helper(), "), setup=fake_module
+    )
     fn.stub("index.helper").return_value = "stood in"
     assert fn.invoke().return_value == ["stood in", 43]
 
@@ -56,8 +58,8 @@ def broken() -> None:
     raise LookupError("nothing to patch")
 
 
-def test_one_that_fails_ends_the_event_and_says_why(rt: ScfRuntime) -> None:
-    result = rt.deploy(SOURCE, setup=broken).invoke()
+def test_one_that_fails_ends_the_event_and_says_why(each_way: ScfRuntime) -> None:
+    result = each_way.deploy(SOURCE, setup=broken).invoke()
     assert result.status_code == 443
     assert "LookupError: nothing to patch" in result.error_message
     assert "in broken" in result._event().error["stackTrace"]
@@ -74,7 +76,7 @@ def test_what_is_no_set_up_is_refused_at_once(scf_runtime_of: Callable[..., ScfR
         (tmp_path, "is neither"),
         (tmp_path / "wrong.py", "the set-up cannot be compiled"),
         (lambda: None, "is a lambda"),
-        (test_it_goes_together_with_stand_ins, "setup is called without arguments, and .* needs rt"),
+        (test_it_goes_together_with_stand_ins, "setup is called without arguments, and .* needs each_way"),
     ]:
         with pytest.raises(UsageError, match=said):
             rt.deploy(SOURCE, setup=given)  # type: ignore[arg-type]

@@ -65,8 +65,8 @@ def at(text: str) -> str:
     return f"index.py:{line_of(text)}"
 
 
-def test_an_event_is_held_before_a_line(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True)
+def test_an_event_is_held_before_a_line(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async({"job": 7}, stop_at=at("twice = "))
     stop = event.wait_for_stop()
     assert (stop.file, stop.line, stop.source, stop.occurrence) == ("index.py", line_of("twice = "), "twice = n * 2", 1)
@@ -81,8 +81,8 @@ def test_an_event_is_held_before_a_line(rt: ScfRuntime, worker: Path) -> None:
     event.assert_finished(["whole", 6])
 
 
-def test_a_graceful_termination_acts_exactly_there(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True)
+def test_a_graceful_termination_acts_exactly_there(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at("done.append") + "#2")
     stop = event.wait_for_stop()
     assert stop.occurrence == 2
@@ -93,8 +93,8 @@ def test_a_graceful_termination_acts_exactly_there(rt: ScfRuntime, worker: Path)
     fn.invoke_async().assert_finished(["whole", 6])
 
 
-def test_a_forced_termination_acts_exactly_there(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True)
+def test_a_forced_termination_acts_exactly_there(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at("done.append"))
     event.wait_for_stop()
     event.terminate()
@@ -102,8 +102,8 @@ def test_a_forced_termination_acts_exactly_there(rt: ScfRuntime, worker: Path) -
     fn.invoke_async().assert_finished(["whole", 6])
 
 
-def test_module_level_code_is_held_too(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True)
+def test_module_level_code_is_held_too(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at("ready = True"))
     stop = event.wait_for_stop()
     assert stop.locals["done"] == "[]"
@@ -112,8 +112,8 @@ def test_module_level_code_is_held_too(rt: ScfRuntime, worker: Path) -> None:
     event.assert_failed(439)
 
 
-def test_several_lines_each_once(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True)
+def test_several_lines_each_once(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=[at("done.append"), at("twice = ") + "#2", at("return twice")])
     found = []
     for _ in range(3):
@@ -126,8 +126,8 @@ def test_several_lines_each_once(rt: ScfRuntime, worker: Path) -> None:
         event.wait_for_stop()
 
 
-def test_a_thread_of_the_handler_is_held(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True)
+def test_a_thread_of_the_handler_is_held(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async({"thread": True, "count": 0}, stop_at=at("return twice"))
     stop = event.wait_for_stop()
     assert stop.thread == "worker"
@@ -136,8 +136,8 @@ def test_a_thread_of_the_handler_is_held(rt: ScfRuntime, worker: Path) -> None:
     event.assert_finished(["whole", 0])
 
 
-def test_limits_stand_still_meanwhile(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True, timeout=1)
+def test_limits_stand_still_meanwhile(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True, timeout=1)
     event = fn.invoke_async(stop_at=at("done.append"))
     stop = event.wait_for_stop()
     time.sleep(1.3)
@@ -154,8 +154,8 @@ def test_the_limit_goes_on_afterwards(scf_runtime_of: Callable[..., ScfRuntime])
     event.assert_failed(433)
 
 
-def test_a_line_that_is_not_reached(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True)
+def test_a_line_that_is_not_reached(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at('return ["stopped"'))
     with pytest.raises(EventEnded, match=r"ended without coming to index\.py:\d+"):
         event.wait_for_stop()
@@ -201,8 +201,8 @@ def in_the_test(event, context):
     return first + 0
 
 
-def test_a_function_of_the_test_is_stopped_by_its_lines_here(rt: ScfRuntime) -> None:
-    fn = rt.deploy(in_the_test, async_run=True)
+def test_a_function_of_the_test_is_stopped_by_its_lines_here(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(in_the_test, async_run=True)
     line = in_the_test.__code__.co_firstlineno + 2
     event = fn.invoke_async({"n": 1}, stop_at=f"test_stops.py:{line}")
     stop = event.wait_for_stop()
@@ -233,15 +233,15 @@ def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], worker: P
         event.wait_for_stop()  # the instance was there already
 
 
-def test_closing_a_runtime_that_is_stopped(rt: ScfRuntime, worker: Path) -> None:
-    fn = rt.deploy(worker, async_run=True)
+def test_closing_a_runtime_that_is_stopped(each_way: ScfRuntime, worker: Path) -> None:
+    fn = each_way.deploy(worker, async_run=True)
     fn.invoke_async(stop_at=at("done.append")).wait_for_stop()
-    rt.close()
+    each_way.close()
 
 
-def test_a_traceback_shows_the_users_frames_alone(rt: ScfRuntime, worker: Path) -> None:
+def test_a_traceback_shows_the_users_frames_alone(each_way: ScfRuntime, worker: Path) -> None:
     (worker / "index.py").write_text(WORKER.replace("except Stopped", "except OSError"))
-    fn = rt.deploy(worker, async_run=True)
+    fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async(stop_at=at("return twice"))
     event.wait_for_stop()
     event.terminate(graceful=True)
@@ -263,10 +263,10 @@ def trace_everything() -> None:
     sys.settrace(marker)
 
 
-def test_what_traced_before_goes_on_afterwards(rt: ScfRuntime):
+def test_what_traced_before_goes_on_afterwards(each_way: ScfRuntime):
     """Coverage, for example."""
     source = "import sys\n\ndef main_handler(event, context):\n    return str(sys.gettrace())\n"
-    fn = rt.deploy(source, async_run=True, setup=trace_everything)
+    fn = each_way.deploy(source, async_run=True, setup=trace_everything)
     event = fn.invoke_async(stop_at="index.py:4")
     event.wait_for_stop().release()
     event.assert_finished()

@@ -62,8 +62,8 @@ def handler(body: str, before: str = "") -> str:
     return f"{before}\n\ndef main_handler(event, context):\n{lines}\n"
 
 
-def test_a_stand_in_answers_and_knows_its_calls(rt: ScfRuntime, uploader: Path) -> None:
-    fn = rt.deploy(uploader)
+def test_a_stand_in_answers_and_knows_its_calls(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader)
     assert "no network" in fn.invoke({"key": "k"}).error_message
     put = fn.stub("index.client.put_object")
     assert isinstance(put, mock.Mock)
@@ -77,34 +77,34 @@ def test_a_stand_in_answers_and_knows_its_calls(rt: ScfRuntime, uploader: Path) 
     put.assert_called_with(Bucket="bucket", Key="l")
 
 
-def test_a_module_that_the_function_imports_is_patched_before_it_is_used(rt: ScfRuntime, tmp_path: Path) -> None:
+def test_a_module_that_the_function_imports_is_patched_before_it_is_used(each_way: ScfRuntime, tmp_path: Path) -> None:
     """``from helpers import upload`` gets the stand-in, as it would with a patch that was there before."""
     (tmp_path / "helpers.py").write_text("def upload(name):\n    raise OSError('no network')\n")
     (tmp_path / "index.py").write_text("from helpers import upload\n" + handler("return [upload('a'), FIRST]"))
     with open(tmp_path / "index.py", "a") as file:
         file.write("\nFIRST = upload('while loading')\n")
-    fn = rt.deploy(tmp_path)
+    fn = each_way.deploy(tmp_path)
     upload = fn.stub("helpers.upload")
     upload.side_effect = lambda name: name.upper()
     assert fn.invoke().return_value == ["A", "WHILE LOADING"]
 
 
-def test_a_module_that_is_not_the_functions_is_patched_before_the_function_is_loaded(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("return which('ls')", "from shutil import which"))
+def test_a_module_that_is_not_the_functions_is_patched_before_the_function_is_loaded(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(handler("return which('ls')", "from shutil import which"))
     fn.stub("shutil.which").return_value = "/nowhere/ls"
     assert fn.invoke().return_value == "/nowhere/ls"
 
 
-def test_a_module_that_is_imported_by_the_handler_is_patched_then(rt: ScfRuntime, tmp_path: Path) -> None:
+def test_a_module_that_is_imported_by_the_handler_is_patched_then(each_way: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "late.py").write_text("def value():\n    return 1\n")
     (tmp_path / "index.py").write_text(handler("import late\nreturn late.value()"))
-    fn = rt.deploy(tmp_path)
+    fn = each_way.deploy(tmp_path)
     fn.stub("late.value").return_value = 2
     assert [fn.invoke().return_value for _ in range(2)] == [2, 2]
 
 
-def test_side_effects(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("return get(event)", "def get(key):\n    return None"), async_run=True)
+def test_side_effects(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(handler("return get(event)", "def get(key):\n    return None"), async_run=True)
     get = fn.stub("index.get")
     get.side_effect = [1, KeyError("gone"), "last"]
     fn.invoke_async("a").assert_finished(1)
@@ -149,14 +149,14 @@ VALUES = [
 ]
 
 
-def test_values_travel_as_what_they_are(rt: ScfRuntime) -> None:
+def test_values_travel_as_what_they_are(each_way: ScfRuntime) -> None:
     """Into the test as arguments, and back as what the stand-in gives."""
     source = handler("return all(same(value) for value in values())", "import index\n")
     source = (
         "def values():\n    pass\ndef echo(value):\n    pass\n"
         "def same(value):\n    got = echo(value)\n    return type(got) is type(value) and got == value\n" + source
     )
-    fn = rt.deploy(source.replace("import index\n", ""))
+    fn = each_way.deploy(source.replace("import index\n", ""))
     fn.stub("index.values").return_value = VALUES
     echo = fn.stub("index.echo")
     got = []
@@ -166,14 +166,14 @@ def test_values_travel_as_what_they_are(rt: ScfRuntime) -> None:
     assert [type(each) for each in got] == [type(each) for each in VALUES]
 
 
-def test_an_exception_comes_as_what_it_is(rt: ScfRuntime) -> None:
+def test_an_exception_comes_as_what_it_is(each_way: ScfRuntime) -> None:
     body = """
 try:
     act(ValueError("from inside", 1))
 except json.JSONDecodeError as error:
     return [error.pos, str(error)]
 """
-    fn = rt.deploy(handler(body, "import json\ndef act(error):\n    pass"))
+    fn = each_way.deploy(handler(body, "import json\ndef act(error):\n    pass"))
     act = fn.stub("index.act")
     act.side_effect = json.JSONDecodeError("bad", "doc", 2)
     assert fn.invoke().return_value == [2, "bad: line 1 column 3 (char 2)"]
@@ -182,11 +182,11 @@ except json.JSONDecodeError as error:
     assert error.args == ("from inside", 1)
 
 
-def test_an_exception_whose_class_is_not_known_there(rt: ScfRuntime) -> None:
+def test_an_exception_whose_class_is_not_known_there(each_way: ScfRuntime) -> None:
     class Mine(Exception):
         pass
 
-    fn = rt.deploy(handler("act()", "def act():\n    pass"))
+    fn = each_way.deploy(handler("act()", "def act():\n    pass"))
     fn.stub("index.act").side_effect = Mine("of the test")
     result = fn.invoke()
     assert result.status_code == 430
@@ -194,9 +194,9 @@ def test_an_exception_whose_class_is_not_known_there(rt: ScfRuntime) -> None:
     assert "of the test" in result.error_message
 
 
-def test_what_cannot_travel_shows_what_it_is_and_can_be_given_back(rt: ScfRuntime) -> None:
+def test_what_cannot_travel_shows_what_it_is_and_can_be_given_back(each_way: ScfRuntime) -> None:
     body = "thing = Thing()\nreturn keep(thing) is thing"
-    fn = rt.deploy(handler(body, "class Thing:\n    pass\ndef keep(thing):\n    pass"))
+    fn = each_way.deploy(handler(body, "class Thing:\n    pass\ndef keep(thing):\n    pass"))
     keep = fn.stub("index.keep")
     keep.side_effect = lambda thing: thing
     assert fn.invoke().return_value is True
@@ -211,8 +211,8 @@ def test_what_cannot_travel_shows_what_it_is_and_can_be_given_back(rt: ScfRuntim
     assert "within the call that it came with" in result.error_message
 
 
-def test_what_cannot_be_given_is_refused_with_what_can(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("act()", "def act():\n    pass"))
+def test_what_cannot_be_given_is_refused_with_what_can(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(handler("act()", "def act():\n    pass"))
     act = fn.stub("index.act")
     for value in (object(), threading.Lock(), sys):
         act.return_value = value
@@ -226,9 +226,9 @@ def test_what_cannot_be_given_is_refused_with_what_can(rt: ScfRuntime) -> None:
     assert "or holds itself" in fn.invoke().error_message
 
 
-def test_the_signature_of_the_original_is_kept(rt: ScfRuntime) -> None:
+def test_the_signature_of_the_original_is_kept(each_way: ScfRuntime) -> None:
     source = handler("return act(*event['args'], **event['kwargs'])", "def act(a, b=2, *, c):\n    pass")
-    fn = rt.deploy(source)
+    fn = each_way.deploy(source)
     act = fn.stub("index.act")
     act.return_value = "ok"
     assert fn.invoke({"args": [1], "kwargs": {"c": 3}}).return_value == "ok"
@@ -237,7 +237,7 @@ def test_the_signature_of_the_original_is_kept(rt: ScfRuntime) -> None:
         assert "TypeError" in result.error_message
         assert said in result.error_message
     act.assert_called_once_with(1, c=3)
-    other = rt.deploy(source)
+    other = each_way.deploy(source)
     loose = other.stub("index.act", autospec=False)
     loose.return_value = "anything"
     assert other.invoke({"args": [], "kwargs": {"d": 1}}).return_value == "anything"
@@ -262,8 +262,8 @@ class Client:
 @pytest.mark.parametrize(
     ("name", "autospec"), [("plain", True), ("plain", False), ("static", True), ("of_class", True)]
 )
-def test_methods_of_a_class(rt: ScfRuntime, name: str, autospec: bool) -> None:
-    fn = rt.deploy(handler(f"return Client().{name}(7)", METHODS))
+def test_methods_of_a_class(each_way: ScfRuntime, name: str, autospec: bool) -> None:
+    fn = each_way.deploy(handler(f"return Client().{name}(7)", METHODS))
     method = fn.stub(f"index.Client.{name}", autospec=autospec)
     method.return_value = "stood in"
     assert fn.invoke().return_value == "stood in"
@@ -274,7 +274,7 @@ def test_methods_of_a_class(rt: ScfRuntime, name: str, autospec: bool) -> None:
         assert method.call_args == mock.call(7)
 
 
-def test_a_class_and_what_it_makes(rt: ScfRuntime) -> None:
+def test_a_class_and_what_it_makes(each_way: ScfRuntime) -> None:
     body = """
 with Session("x") as session:
     answer = session.get("http://a", timeout=3)
@@ -282,7 +282,7 @@ with Session("x") as session:
     return [answer.status_code, answer.json(), [line for line in answer], len(answer), answer["k"], "k" in answer,
             answer.encoding, bool(answer)]
 """
-    fn = rt.deploy(handler(body, "class Session:\n    def __init__(self, name):\n        self.name = name\n"))
+    fn = each_way.deploy(handler(body, "class Session:\n    def __init__(self, name):\n        self.name = name\n"))
     session_class = fn.stub("index.Session")
     session = session_class.return_value.__enter__.return_value
     answer = session.get.return_value
@@ -297,8 +297,8 @@ with Session("x") as session:
     session.get.assert_called_once_with("http://a", timeout=3)
 
 
-def test_an_object_and_its_methods(rt: ScfRuntime, uploader: Path) -> None:
-    fn = rt.deploy(uploader, async_run=True)
+def test_an_object_and_its_methods(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader, async_run=True)
     client = fn.stub("index.client")
     client.put_object.return_value = {"ETag": "abc"}
     assert fn.invoke({"key": "k"}).return_value == "abc"
@@ -309,14 +309,14 @@ def test_an_object_and_its_methods(rt: ScfRuntime, uploader: Path) -> None:
         assert event.status == "RUNNING"
     event.assert_finished("abc")
     (uploader / "index.py").write_text(UPLOADER.replace("client.put_object", "client.put"))
-    other = rt.deploy(uploader)
+    other = each_way.deploy(uploader)
     other.stub("index.client")
     assert "has no attribute 'put'" in other.invoke({"key": "k"}).error_message
 
 
-def test_iterators_and_generators(rt: ScfRuntime) -> None:
+def test_iterators_and_generators(each_way: ScfRuntime) -> None:
     body = "rows = page()\nfirst = next(iter(rows))\nreturn [first, list(rows)]"
-    fn = rt.deploy(handler(body, "def page():\n    yield 1"))
+    fn = each_way.deploy(handler(body, "def page():\n    yield 1"))
     page = fn.stub("index.page")
 
     def rows():
@@ -367,8 +367,8 @@ def main_handler(event, context):
 """
 
 
-def test_coroutine_functions_leave_the_loop_running(rt: ScfRuntime) -> None:
-    fn = rt.deploy(COROUTINES, timeout=60)
+def test_coroutine_functions_leave_the_loop_running(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(COROUTINES, timeout=60)
     fetch = fn.stub("index.fetch")
     barrier = threading.Barrier(3)
 
@@ -385,13 +385,13 @@ def test_coroutine_functions_leave_the_loop_running(rt: ScfRuntime) -> None:
     barrier.reset()
 
 
-def test_threads_call_at_once(rt: ScfRuntime) -> None:
+def test_threads_call_at_once(each_way: ScfRuntime) -> None:
     body = """
 from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor(8) as pool:
     return sorted(pool.map(lambda n: act(n), range(200)))
 """
-    fn = rt.deploy(handler(body, "def act(n):\n    pass"), timeout=60)
+    fn = each_way.deploy(handler(body, "def act(n):\n    pass"), timeout=60)
     act = fn.stub("index.act")
     barrier = threading.Barrier(8)
     act.side_effect = lambda n: (barrier.wait(60) and n) or n
@@ -400,7 +400,7 @@ with ThreadPoolExecutor(8) as pool:
     assert len(act.mock_calls) == 200
 
 
-def test_a_forked_child_of_the_handler_calls(rt: ScfRuntime) -> None:
+def test_a_forked_child_of_the_handler_calls(each_way: ScfRuntime) -> None:
     body = """
 import os
 before = act(0)
@@ -412,13 +412,13 @@ if pid == 0:
 os.waitpid(pid, 0)
 return [before, os.read(reading, 10).decode(), act(2)]
 """
-    fn = rt.deploy(handler(body, "def act(n):\n    pass"))
+    fn = each_way.deploy(handler(body, "def act(n):\n    pass"))
     fn.stub("index.act").side_effect = lambda n: n * 10
     assert fn.invoke().return_value == [0, "10", 20]
 
 
-def test_a_call_is_held_while_the_event_is_terminated_gracefully(rt: ScfRuntime, uploader: Path) -> None:
-    fn = rt.deploy(uploader, async_run=True)
+def test_a_call_is_held_while_the_event_is_terminated_gracefully(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader, async_run=True)
     put, abort = fn.stub("index.client.put_object"), fn.stub("index.client.abort")
     with put.held() as call:
         event = fn.invoke_async({"key": "k"})
@@ -433,10 +433,10 @@ def test_a_call_is_held_while_the_event_is_terminated_gracefully(rt: ScfRuntime,
     assert "stopping" in event.logs.user
 
 
-def test_a_call_is_held_and_let_go(rt: ScfRuntime, uploader: Path) -> None:
+def test_a_call_is_held_and_let_go(each_way: ScfRuntime, uploader: Path) -> None:
     """The signal handler returns, and the call goes on, as a system call that is taken up again does."""
     (uploader / "index.py").write_text(UPLOADER.replace("    raise KeyboardInterrupt\n", ""))
-    fn = rt.deploy(uploader, async_run=True)
+    fn = each_way.deploy(uploader, async_run=True)
     put = fn.stub("index.client.put_object")
     put.return_value = {"ETag": "whole"}
     with put.held() as call:
@@ -449,8 +449,8 @@ def test_a_call_is_held_and_let_go(rt: ScfRuntime, uploader: Path) -> None:
     fn.invoke_async({"key": "l"}).assert_finished("whole")
 
 
-def test_a_call_is_held_while_the_event_is_terminated_by_force(rt: ScfRuntime, uploader: Path) -> None:
-    fn = rt.deploy(uploader, async_run=True)
+def test_a_call_is_held_while_the_event_is_terminated_by_force(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader, async_run=True)
     put = fn.stub("index.client.put_object")
     with put.held() as call:
         event = fn.invoke_async({"key": "k"})
@@ -461,8 +461,8 @@ def test_a_call_is_held_while_the_event_is_terminated_by_force(rt: ScfRuntime, u
     fn.invoke_async({"key": "k"}).assert_finished("next")
 
 
-def test_a_call_that_does_not_come(rt: ScfRuntime, uploader: Path) -> None:
-    fn = rt.deploy(uploader)
+def test_a_call_that_does_not_come(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader)
     put = fn.stub("index.client.put_object")
     with put.held() as call, pytest.raises(WaitTimeout, match=r"nobody called index\.client\.put_object within 0 s"):
         call.wait(0)
@@ -470,13 +470,13 @@ def test_a_call_that_does_not_come(rt: ScfRuntime, uploader: Path) -> None:
     assert fn.invoke({"key": "k"}).return_value == "free"
 
 
-def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(rt: ScfRuntime, uploader: Path) -> None:
-    fn = rt.deploy(uploader, async_run=True)
+def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader, async_run=True)
     put = fn.stub("index.client.put_object")
     with put.held() as call:
         fn.invoke_async({"key": "k"})
         call.wait()
-        rt.close()
+        each_way.close()
 
 
 @pytest.mark.parametrize(
@@ -526,7 +526,7 @@ def test_other_refusals(scf_runtime_of: Callable[..., ScfRuntime], uploader: Pat
         image.stub("index.x")
 
 
-def test_the_mock_itself_is_out_of_reach_for_the_function(rt: ScfRuntime) -> None:
+def test_the_mock_itself_is_out_of_reach_for_the_function(each_way: ScfRuntime) -> None:
     """What hostile code tries with a stand-in changes nothing in the test."""
     body = """
 found = []
@@ -538,17 +538,17 @@ for name in ("side_effect", "return_value", "mock_calls", "configure_mock", "_mo
         pass
 return found
 """
-    fn = rt.deploy(handler(body, "class Thing:\n    pass\nthing = Thing()"))
+    fn = each_way.deploy(handler(body, "class Thing:\n    pass\nthing = Thing()"))
     stub = fn.stub("index.thing", autospec=False)
     assert fn.invoke().return_value == []
     assert isinstance(stub, Stub)
 
 
-def test_a_published_version_has_its_stand_ins_too(rt: ScfRuntime, uploader: Path) -> None:
-    fn = rt.deploy(uploader)
-    rt.api.call("PublishVersion", {"FunctionName": fn.name})
+def test_a_published_version_has_its_stand_ins_too(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader)
+    each_way.api.call("PublishVersion", {"FunctionName": fn.name})
     fn.stub("index.client.put_object").return_value = {"ETag": "v"}
-    result = rt.api.call("Invoke", {"FunctionName": fn.name, "Qualifier": "1", "ClientContext": '{"key": "k"}'})
+    result = each_way.api.call("Invoke", {"FunctionName": fn.name, "Qualifier": "1", "ClientContext": '{"key": "k"}'})
     assert result["Result"]["RetMsg"] == '"v"'
 
 

@@ -18,8 +18,8 @@ def line_of(source: str, text: str) -> int:
     return next(number for number, line in enumerate(source.splitlines(), 1) if text in line)
 
 
-def test_it_finds_the_moments_that_nobody_saw(rt: ScfRuntime) -> None:
-    fn = rt.deploy(FAULTY, async_run=True)
+def test_it_finds_the_moments_that_nobody_saw(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(FAULTY, async_run=True)
     found = fn.termination_map({"count": 3})
     wrong = {moment.name: moment.outcome for moment in found.failures}
     before, after = line_of(FAULTY, "done = []"), line_of(FAULTY, "return len(done)")
@@ -54,8 +54,8 @@ def test_it_finds_the_moments_that_nobody_saw(rt: ScfRuntime) -> None:
         found.assert_finished(strict=True)
 
 
-def test_a_function_that_is_ready_at_every_moment(rt: ScfRuntime) -> None:
-    fn = rt.deploy(MENDED, async_run=True)
+def test_a_function_that_is_ready_at_every_moment(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(MENDED, async_run=True)
     found = fn.termination_map({"count": 3})
     found.assert_finished()
     found.assert_all()
@@ -87,11 +87,11 @@ CHECKPOINTS = textwrap.dedent(
 STORE = "def load():\n    pass\n\ndef save(text):\n    pass\n\ndef process(n):\n    pass\n"
 
 
-def test_by_force_what_is_invoked_again_is_compared(rt: ScfRuntime, tmp_path: Path) -> None:
+def test_by_force_what_is_invoked_again_is_compared(each_way: ScfRuntime, tmp_path: Path) -> None:
     """Each item is processed once, wherever the first run was killed: which it is not, between two of its lines."""
     (tmp_path / "index.py").write_text(CHECKPOINTS)
     (tmp_path / "store.py").write_text(STORE)
-    fn = rt.deploy(tmp_path, async_run=True)
+    fn = each_way.deploy(tmp_path, async_run=True)
     saved: list[str] = []
     processed: list[int] = []
     fn.stub("store.load").side_effect = lambda: saved[-1] if saved else None
@@ -144,8 +144,8 @@ SLEEPER = textwrap.dedent(
 )
 
 
-def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(rt: ScfRuntime) -> None:
-    fn = rt.deploy(SLEEPER, async_run=True)
+def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(SLEEPER, async_run=True)
     found = fn.termination_map({}, record_for=0.7, occurrences="ends", timeout=3)
     blocked = [moment for moment in found.moments if moment.blocked]
     assert {moment.source for moment in blocked} == {"time.sleep(0.2)"}
@@ -159,7 +159,7 @@ def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(rt: Sc
     assert [moment.outcome for moment in again.moments] == ["FINISHED 200"]
 
 
-def test_instances_that_served_one_moment_change_nothing_for_the_next(rt: ScfRuntime) -> None:
+def test_instances_that_served_one_moment_change_nothing_for_the_next(each_way: ScfRuntime) -> None:
     """What an earlier event left behind, a registration and a flag, must not make a moment pass."""
     source = textwrap.dedent(
         """\
@@ -177,7 +177,7 @@ def test_instances_that_served_one_moment_change_nothing_for_the_next(rt: ScfRun
             return [first, second]
         """
     )
-    fn = rt.deploy(source, async_run=True)
+    fn = each_way.deploy(source, async_run=True)
     outcomes = []
     for fresh in (False, True):
         found = fn.termination_map({}, fresh=fresh, parallel=1)
@@ -187,8 +187,8 @@ def test_instances_that_served_one_moment_change_nothing_for_the_next(rt: ScfRun
     assert dict(outcomes[0])["index.py:9"] == "FINISHED 200"
 
 
-def test_a_moment_that_is_not_reached_again_is_no_success(rt: ScfRuntime) -> None:
-    fn = rt.deploy(CHOOSER, async_run=True)
+def test_a_moment_that_is_not_reached_again_is_no_success(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(CHOOSER, async_run=True)
     choose = fn.stub("index.choose")
     first = [1]
     choose.side_effect = lambda: first.pop() if first else 0
@@ -231,8 +231,8 @@ def main_handler(event, context):
 """
 
 
-def test_it_can_be_by_log_lines(rt: ScfRuntime) -> None:
-    fn = rt.deploy(STEPS, async_run=True)
+def test_it_can_be_by_log_lines(each_way: ScfRuntime) -> None:
+    fn = each_way.deploy(STEPS, async_run=True)
     found = fn.termination_map({}, moments="log")
     assert [moment.source for moment in found.moments] == ["step 0", "step 1", "step 2"]
     assert {moment.outcome for moment in found.moments[:2]} == {"FAILED 439"}
@@ -372,9 +372,9 @@ def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], version: 
     assert {moment.outcome for moment in found.by_line["index.py", line_of(FAULTY, "done.append")]} == {"FINISHED 200"}
 
 
-def test_what_ends_the_process_at_once_is_recorded_too(rt: ScfRuntime) -> None:
+def test_what_ends_the_process_at_once_is_recorded_too(each_way: ScfRuntime) -> None:
     source = "import os\n\ndef main_handler(event, context):\n    a = 1\n    b = 2\n    os._exit(3)\n"
-    fn = rt.deploy(source, async_run=True)
+    fn = each_way.deploy(source, async_run=True)
     found = fn.termination_map({}, graceful=False)
     assert [moment.line for moment in found.moments if moment.phase == "handler"] == [4, 5, 6]
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}

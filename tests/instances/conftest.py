@@ -57,16 +57,17 @@ def need() -> Callable[[str], None]:
 
 
 @pytest.fixture
-def rt(open_runtime: Callable[..., ScfRuntime]) -> ScfRuntime:
+def each_kind(open_runtime: Callable[..., ScfRuntime]) -> ScfRuntime:
+    """A runtime of each kind of instance."""
     return open_runtime()
 
 
 @pytest.fixture
-def call(rt: ScfRuntime) -> Callable[..., Any]:
+def call(each_kind: ScfRuntime) -> Callable[..., Any]:
     """Deploy a handler, call it, and give what it returns."""
 
     def call(handler: object, event: object = None) -> Any:
-        result = rt.deploy(handler, timeout=DEADLINE).invoke(event)
+        result = each_kind.deploy(handler, timeout=DEADLINE).invoke(event)
         assert result.status_code == 200, result.log
         return result.return_value
 

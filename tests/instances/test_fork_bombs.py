@@ -48,9 +48,9 @@ def main_handler(event, context):
 
 @only(level="directory", start_method="fork")
 @pytest.mark.parametrize("bomb", [(1, 0), (8, 0), (0, 50), (4, 20)], ids=str)
-def test_all_processes_of_a_fork_bomb_end(rt: ScfRuntime, bomb: Any) -> None:
+def test_all_processes_of_a_fork_bomb_end(each_kind: ScfRuntime, bomb: Any) -> None:
     chains, workers = bomb
-    fn = rt.deploy(BOMBS, async_run=True, memory=3072, timeout=600)
+    fn = each_kind.deploy(BOMBS, async_run=True, memory=3072, timeout=600)
     event = fn.invoke_async({"chains": chains, "workers": workers})
     event.wait_for_log("forks")
     parent = psutil.Process(event.instance.pid).parent()
@@ -60,8 +60,8 @@ def test_all_processes_of_a_fork_bomb_end(rt: ScfRuntime, bomb: Any) -> None:
 
 
 @only(level="directory", start_method="fork", pidfd=True)
-def test_a_fork_bomb_ends_when_its_init_is_killed(rt: ScfRuntime) -> None:
-    fn = rt.deploy(BOMBS, async_run=True, memory=3072, timeout=600)
+def test_a_fork_bomb_ends_when_its_init_is_killed(each_kind: ScfRuntime) -> None:
+    fn = each_kind.deploy(BOMBS, async_run=True, memory=3072, timeout=600)
     event = fn.invoke_async({"chains": 4, "workers": 20})
     other = fn.invoke_async({"chains": 0, "workers": 0})
     for each in (event, other):

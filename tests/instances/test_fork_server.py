@@ -113,8 +113,8 @@ def test_a_fork_server_that_was_killed_takes_all_along_and_is_replaced_at_the_ne
 
 
 @only(start_method="fork")
-def test_an_init_that_was_killed_takes_its_instance_along_and_no_other(rt: ScfRuntime) -> None:
-    fn = rt.deploy(DESCENDANTS_AND_ALL, async_run=True)
+def test_an_init_that_was_killed_takes_its_instance_along_and_no_other(each_kind: ScfRuntime) -> None:
+    fn = each_kind.deploy(DESCENDANTS_AND_ALL, async_run=True)
     event, other = fn.invoke_async({}), fn.invoke_async({})
     for each in (event, other):
         each.wait_for_log("stays")
@@ -134,7 +134,7 @@ def test_an_init_that_was_killed_takes_its_instance_along_and_no_other(rt: ScfRu
 
 
 @only(level="directory")
-def test_code_that_kills_its_init_ends_its_own_event_only(rt: ScfRuntime) -> None:
+def test_code_that_kills_its_init_ends_its_own_event_only(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import signal
@@ -148,14 +148,14 @@ def test_code_that_kills_its_init_ends_its_own_event_only(rt: ScfRuntime) -> Non
         while True:
             signal.pause()
 
-    fn = rt.deploy(handler, async_run=True)
+    fn = each_kind.deploy(handler, async_run=True)
     event = fn.invoke_async({}).wait()
     assert (event.status, event.status_code) == ("FAILED", 500)
     assert fn.invoke_async({"quick": 1}).wait().return_value == "answer"
 
 
 @only(level="directory")
-def test_code_that_stops_its_init_is_terminated_all_the_same(rt: ScfRuntime) -> None:
+def test_code_that_stops_its_init_is_terminated_all_the_same(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import signal
@@ -165,13 +165,13 @@ def test_code_that_stops_its_init_is_terminated_all_the_same(rt: ScfRuntime) -> 
         while True:
             signal.pause()
 
-    event = rt.deploy(handler, async_run=True).invoke_async()
+    event = each_kind.deploy(handler, async_run=True).invoke_async()
     event.wait_for_log("stopped it")
     event.terminate()
     event.assert_aborted()
 
 
-def test_code_that_asks_its_init_to_leave_is_not_heard(rt: ScfRuntime) -> None:
+def test_code_that_asks_its_init_to_leave_is_not_heard(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import signal
@@ -180,13 +180,13 @@ def test_code_that_asks_its_init_to_leave_is_not_heard(rt: ScfRuntime) -> None:
             os.kill(os.getppid(), number)
         return "still there"
 
-    fn = rt.deploy(handler, timeout=60)
+    fn = each_kind.deploy(handler, timeout=60)
     for _ in range(2):
         assert fn.invoke().return_value == "still there"
     assert len(fn.instances) == 1
 
 
-def test_many_launched_at_once_each_see_their_own_end(rt: ScfRuntime) -> None:
+def test_many_launched_at_once_each_see_their_own_end(each_kind: ScfRuntime) -> None:
     """What is handed to one must not stay open in another that was launched at the same moment."""
 
     def handler(event, context):
@@ -196,7 +196,7 @@ def test_many_launched_at_once_each_see_their_own_end(rt: ScfRuntime) -> None:
             os._exit(47)
         return event
 
-    fn = rt.deploy(handler, async_run=True)
+    fn = each_kind.deploy(handler, async_run=True)
     events = [fn.invoke_async("leave" if number % 2 else number) for number in range(30)]
     for number, event in enumerate(events):
         event.wait()
@@ -220,45 +220,47 @@ def new_spare(rt) -> tuple[psutil.Process, psutil.Process]:
 
 
 @only(start_method="fork", pidfd=True)
-def test_an_instance_is_the_spare_and_is_not_called_so_any_more(rt: ScfRuntime) -> None:
+def test_an_instance_is_the_spare_and_is_not_called_so_any_more(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         with open("/proc/self/comm", encoding="ascii") as comm:
             return comm.read().strip()
 
-    init, process = new_spare(rt)
-    fn = rt.deploy(handler, timeout=60)
+    init, process = new_spare(each_kind)
+    fn = each_kind.deploy(handler, timeout=60)
     assert fn.invoke().return_value not in (SPARE_NAME, None)
     (instance,) = fn.instances
     assert [instance.pid, psutil.Process(instance.pid).ppid()] == [process.pid, init.pid]
 
 
 @only(start_method="fork", pidfd=True)
-def test_a_spare_whose_init_was_killed_is_replaced(rt: ScfRuntime) -> None:
-    init, _process = new_spare(rt)
+def test_a_spare_whose_init_was_killed_is_replaced(each_kind: ScfRuntime) -> None:
+    init, _process = new_spare(each_kind)
     init.kill()
     init.wait(60)
-    fn = rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60)
+    fn = each_kind.deploy("def main_handler(event, context):\n    return 47\n", timeout=60)
     assert fn.invoke().return_value == 47
 
 
 @only(start_method="fork", pidfd=True)
-def test_an_event_whose_spare_process_was_killed_says_so_and_the_next_has_another(rt: ScfRuntime) -> None:
-    _init, process = new_spare(rt)
+def test_an_event_whose_spare_process_was_killed_says_so_and_the_next_has_another(each_kind: ScfRuntime) -> None:
+    _init, process = new_spare(each_kind)
     process.kill()
-    fn = rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60)
+    fn = each_kind.deploy("def main_handler(event, context):\n    return 47\n", timeout=60)
     answer = fn.invoke()
     assert answer.return_value == 47 or "SIGKILL" in answer.diagnosis
     assert fn.invoke().return_value == 47
 
 
-def test_the_fork_server_ignores_what_asks_it_to_leave(rt: ScfRuntime) -> None:
+def test_the_fork_server_ignores_what_asks_it_to_leave(each_kind: ScfRuntime) -> None:
     """As it comes to every process when a job is cancelled: it leaves when the test process does, and not before."""
     host = current()
     assert host is not None
     for pid in host.pids:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             os.kill(pid, number)
-    assert rt.deploy("def main_handler(event, context):\n    return 47\n", timeout=60).invoke().return_value == 47
+    assert (
+        each_kind.deploy("def main_handler(event, context):\n    return 47\n", timeout=60).invoke().return_value == 47
+    )
 
 
 def test_an_interpreter_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

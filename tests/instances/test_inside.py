@@ -33,14 +33,16 @@ def test_pids_are_numbered_anew_and_no_process_of_the_host_is_seen(call: Callabl
     assert sorted(found["seen"]) == ["1", "2"]
 
 
-def test_the_instance_knows_the_pid_that_its_process_has_for_the_test(rt: ScfRuntime, call: Callable[..., Any]) -> None:
+def test_the_instance_knows_the_pid_that_its_process_has_for_the_test(
+    each_kind: ScfRuntime, call: Callable[..., Any]
+) -> None:
     def handler(event, context):
         import os
 
         return os.getpid()
 
     inside = call(handler)
-    (instance,) = rt.instances
+    (instance,) = each_kind.instances
     status = Path(f"/proc/{instance.pid}/status").read_text()
     (numbers,) = [line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")]
     assert int(numbers[-1]) == inside
@@ -88,7 +90,7 @@ def test_orphans_go_to_the_init_which_reaps_them(call: Callable[..., Any]) -> No
     assert call(handler) == [True, True]
 
 
-def test_sigterm_ends_the_process_by_default_as_it_is_no_pid_1(rt: ScfRuntime) -> None:
+def test_sigterm_ends_the_process_by_default_as_it_is_no_pid_1(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import signal
@@ -96,7 +98,7 @@ def test_sigterm_ends_the_process_by_default_as_it_is_no_pid_1(rt: ScfRuntime) -
         os.kill(os.getpid(), signal.SIGTERM)
         return "survived"
 
-    result = rt.deploy(handler).invoke()
+    result = each_kind.deploy(handler).invoke()
     assert result.status_code == 439
     assert "SIGTERM" in result.diagnosis
 
@@ -143,7 +145,7 @@ def test_of_roots_capabilities_only_those_of_a_container_are_left_and_nobody_els
 
 
 @only(level="namespaces")
-def test_tmp_is_its_own_and_the_test_can_read_it(rt: ScfRuntime) -> None:
+def test_tmp_is_its_own_and_the_test_can_read_it(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
 
@@ -152,7 +154,7 @@ def test_tmp_is_its_own_and_the_test_can_read_it(rt: ScfRuntime) -> None:
             file.write(event)
         return before
 
-    first, second = (rt.deploy(handler, name=name, timeout=60) for name in ("first", "second"))
+    first, second = (each_kind.deploy(handler, name=name, timeout=60) for name in ("first", "second"))
     assert first.invoke("one").return_value is False
     assert second.invoke("two").return_value is False
     assert first.invoke("three").return_value is True, "the next call of an instance finds what the last one left"
@@ -162,7 +164,7 @@ def test_tmp_is_its_own_and_the_test_can_read_it(rt: ScfRuntime) -> None:
     assert not os.path.exists("/tmp/note")
 
 
-def test_tmp_goes_with_the_instance(rt: ScfRuntime) -> None:
+def test_tmp_goes_with_the_instance(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import tempfile
@@ -170,12 +172,12 @@ def test_tmp_goes_with_the_instance(rt: ScfRuntime) -> None:
         os.makedirs(os.path.join(tempfile.gettempdir(), "a/b"))
         os.chmod(os.path.join(tempfile.gettempdir(), "a/b"), 0)  # which keeps an ordinary user out
 
-    fn = rt.deploy(handler, timeout=60)
+    fn = each_kind.deploy(handler, timeout=60)
     assert fn.invoke().status_code == 200
     (instance,) = fn.instances
     tmp = instance.tmp
     assert (tmp / "a").is_dir()
-    rt.close()
+    each_kind.close()
     assert not os.path.lexists(tmp)
     assert not os.path.lexists(tmp.parent)
 
@@ -199,7 +201,7 @@ def test_tmp_is_full_at_its_bound(open_runtime: Callable[..., ScfRuntime]) -> No
 
 @only(level="directory")
 def test_where_there_are_no_namespaces_the_usual_names_lead_to_a_directory_of_its_own(
-    rt: ScfRuntime, call: Callable[..., Any]
+    each_kind: ScfRuntime, call: Callable[..., Any]
 ) -> None:
     def handler(event, context):
         import os
@@ -210,25 +212,25 @@ def test_where_there_are_no_namespaces_the_usual_names_lead_to_a_directory_of_it
         return [tempfile.gettempdir(), *(os.environ[name] for name in ("TMPDIR", "TMP", "TEMP"))]
 
     places = call(handler)
-    (instance,) = rt.instances
+    (instance,) = each_kind.instances
     assert set(places) == {str(instance.tmp)}
     assert (instance.tmp / "note").read_text() == "mine"
 
 
 @only(level="directory")
-def test_where_there_are_no_namespaces_a_look_into_the_shared_tmp_is_reported(rt: ScfRuntime) -> None:
+def test_where_there_are_no_namespaces_a_look_into_the_shared_tmp_is_reported(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
 
         return os.listdir("/tmp") and "looked"
 
-    event = rt.deploy(handler, async_run=True).invoke_async().wait()
+    event = each_kind.deploy(handler, async_run=True).invoke_async().wait()
     assert event.return_value == "looked"
     assert "the handler touched the shared /tmp" in event.diagnosis
 
 
 @only(level="namespaces")
-def test_nothing_but_tmp_can_be_written(rt: ScfRuntime, call: Callable[..., Any]) -> None:
+def test_nothing_but_tmp_can_be_written(each_kind: ScfRuntime, call: Callable[..., Any]) -> None:
     def handler(event, context):
         import os
 
@@ -263,7 +265,7 @@ def test_the_systems_settings_cannot_be_written(call: Callable[..., Any]) -> Non
 
 
 def test_code_lies_at_its_place_which_is_the_working_directory_and_first_on_the_search_path(
-    rt: ScfRuntime, tmp_path: Path
+    each_kind: ScfRuntime, tmp_path: Path
 ) -> None:
     code = tmp_path / "worker"
     code.mkdir()
@@ -276,8 +278,8 @@ def test_code_lies_at_its_place_which_is_the_working_directory_and_first_on_the_
         "    return [open('./demo.html').read(), os.getcwd(), __file__, sys.path[:2], helper.NAME,\n"
         "            os.environ['PWD'], os.environ['USER_CODE_ROOT'], os.environ['PYTHONPATH']]\n"
     )
-    result = rt.deploy(code, timeout=60).invoke()
-    root = "/var/user" if rt.isolation == "namespaces" else str(code)
+    result = each_kind.deploy(code, timeout=60).invoke()
+    root = "/var/user" if each_kind.isolation == "namespaces" else str(code)
     assert result.return_value == [
         "<p>hello</p>",
         root,
@@ -311,7 +313,7 @@ INTERPRETER_BELOW_TMP = """
 @pytest.mark.parametrize("by", ["its own name", "a link"])
 @only(pidfd=True)
 def test_interpreter_and_packages_below_tmp_are_still_there(
-    rt: ScfRuntime, kind: Any, script: Callable[..., Any], by: str
+    each_kind: ScfRuntime, kind: Any, script: Callable[..., Any], by: str
 ) -> None:
     """An environment of its own, which finds the packages of the one that runs this."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="environment-") as directory:
@@ -376,7 +378,9 @@ WITH_A_SECRET = """
 
 
 @only(pidfd=True)
-def test_nothing_of_the_tests_environment_is_there(rt: ScfRuntime, kind: Any, script: Callable[..., Any]) -> None:
+def test_nothing_of_the_tests_environment_is_there(
+    each_kind: ScfRuntime, kind: Any, script: Callable[..., Any]
+) -> None:
     names, everything = script(
         WITH_A_SECRET, kind.level, kind.start_method, SECRET_OF_THE_TEST="hush-hush", PYTHONSTARTUP="hush-hush"
     )
@@ -388,7 +392,7 @@ def test_nothing_of_the_tests_environment_is_there(rt: ScfRuntime, kind: Any, sc
     assert "hush" not in everything
 
 
-def test_standard_streams_are_ordinary(rt: ScfRuntime) -> None:
+def test_standard_streams_are_ordinary(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import subprocess
@@ -406,7 +410,7 @@ def test_standard_streams_are_ordinary(rt: ScfRuntime) -> None:
             print("nothing to read")
         return [sys.stdin.fileno(), sys.stdout.fileno(), sys.stderr.fileno(), sys.stdout.encoding, sys.stdout.isatty()]
 
-    event = rt.deploy(handler, async_run=True).invoke_async().wait()
+    event = each_kind.deploy(handler, async_run=True).invoke_async().wait()
     assert event.return_value == [0, 1, 2, "utf-8", False], event.logs.text
     assert event.logs.user.splitlines() == [
         "by print",
@@ -460,7 +464,7 @@ def test_none_of_our_modules_is_loaded_and_main_is_no_module_of_ours(call: Calla
         assert main == []
 
 
-def test_modules_of_our_names_are_the_users_own(rt: ScfRuntime, tmp_path: Path) -> None:
+def test_modules_of_our_names_are_the_users_own(each_kind: ScfRuntime, tmp_path: Path) -> None:
     code = tmp_path / "worker"
     code.mkdir()
     for name in ("wire", "init", "python", "pytest_scf"):
@@ -470,7 +474,7 @@ def test_modules_of_our_names_are_the_users_own(rt: ScfRuntime, tmp_path: Path) 
         "def main_handler(event, context):\n"
         "    return [wire.WHOSE, init.WHOSE, python.WHOSE, pytest_scf.WHOSE]\n"
     )
-    result = rt.deploy(code, timeout=60).invoke()
+    result = each_kind.deploy(code, timeout=60).invoke()
     assert result.return_value == ["the user, " + name for name in ("wire", "init", "python", "pytest_scf")], result.log
 
 
@@ -524,7 +528,7 @@ print(json.dumps(handler(None, None)))
 @pytest.mark.parametrize("started", ["ordinarily", "with signals ignored and blocked"])
 @only(pidfd=True)
 def test_signals_are_those_of_a_fresh_interpreter_however_the_test_was(
-    rt: ScfRuntime, kind: Any, script: Callable[..., Any], started: str
+    each_kind: ScfRuntime, kind: Any, script: Callable[..., Any], started: str
 ) -> None:
     program = FRESH if started == "ordinarily" else HOSTILE
     found = script(IN_AN_INSTANCE, kind.level, kind.start_method, command=(sys.executable, "-c", program))

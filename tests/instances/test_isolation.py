@@ -92,8 +92,8 @@ def filled(rt, event: object):
 # -- termination ---------------------------------------------------------------------------------------------------
 
 
-def test_a_forced_end_leaves_no_descendant_when_it_returns(rt: ScfRuntime) -> None:
-    event = filled(rt, "stay")
+def test_a_forced_end_leaves_no_descendant_when_it_returns(each_kind: ScfRuntime) -> None:
+    event = filled(each_kind, "stay")
     processes = below(event)
     assert len(processes) == 8
     tmp = event.instance.tmp
@@ -104,20 +104,20 @@ def test_a_forced_end_leaves_no_descendant_when_it_returns(rt: ScfRuntime) -> No
 
 
 def test_a_graceful_end_tells_the_users_process_alone_and_the_instance_lives_on_with_what_it_forked(
-    rt: ScfRuntime,
+    each_kind: ScfRuntime,
 ) -> None:
-    event = filled(rt, "stay")
+    event = filled(each_kind, "stay")
     processes = below(event)
     event.terminate(graceful=True)
     event.wait()
     event.assert_finished("told")
     assert running(processes) == processes
-    rt.close()
+    each_kind.close()
     assert running(processes) == []
 
 
-def test_an_exceptional_end_after_the_signal_leaves_no_descendant(rt: ScfRuntime) -> None:
-    event = filled(rt, "raise")
+def test_an_exceptional_end_after_the_signal_leaves_no_descendant(each_kind: ScfRuntime) -> None:
+    event = filled(each_kind, "raise")
     processes = below(event)
     tmp = event.instance.tmp
     event.terminate(graceful=True)
@@ -128,15 +128,15 @@ def test_an_exceptional_end_after_the_signal_leaves_no_descendant(rt: ScfRuntime
     assert not os.path.lexists(tmp)
 
 
-def test_a_process_that_exits_leaves_no_descendant(rt: ScfRuntime) -> None:
-    fn = rt.deploy(DESCENDANTS, async_run=True)
+def test_a_process_that_exits_leaves_no_descendant(each_kind: ScfRuntime) -> None:
+    fn = each_kind.deploy(DESCENDANTS, async_run=True)
     event = fn.invoke_async("exit").wait()
     event.assert_failed(439)
     event.assert_repossessed()
     assert fn.instances == []
 
 
-def test_a_forced_end_catches_up_with_processes_that_keep_forking(rt: ScfRuntime) -> None:
+def test_a_forced_end_catches_up_with_processes_that_keep_forking(each_kind: ScfRuntime) -> None:
     """Each lives for a moment only, in a session of its own, so no list of them is ever true."""
 
     def handler(event, context):
@@ -152,7 +152,7 @@ def test_a_forced_end_catches_up_with_processes_that_keep_forking(rt: ScfRuntime
                     os.setsid()
         signal.pause()  # not os.wait(), which raises as soon as the first of each line has ended
 
-    event = rt.deploy(handler, async_run=True).invoke_async()
+    event = each_kind.deploy(handler, async_run=True).invoke_async()
     event.wait_for_log("runs")
     init = psutil.Process(event.instance.pid).parent()
     zygote = init.parent()
@@ -163,8 +163,8 @@ def test_a_forced_end_catches_up_with_processes_that_keep_forking(rt: ScfRuntime
     assert [child for child in zygote.children(recursive=True) if child.name() != SPARE_NAME] == []
 
 
-def test_terminated_twice_is_refused_and_the_next_event_has_an_instance_of_its_own(rt: ScfRuntime) -> None:
-    fn = rt.deploy(DESCENDANTS, async_run=True)
+def test_terminated_twice_is_refused_and_the_next_event_has_an_instance_of_its_own(each_kind: ScfRuntime) -> None:
+    fn = each_kind.deploy(DESCENDANTS, async_run=True)
     event = fn.invoke_async("stay")
     event.wait_for_log("filled")
     event.terminate()
@@ -188,7 +188,7 @@ def outside() -> Iterator[str]:
         yield directory
 
 
-def test_links_that_lead_out_of_tmp_are_not_followed_when_it_is_removed(rt: ScfRuntime, outside: str) -> None:
+def test_links_that_lead_out_of_tmp_are_not_followed_when_it_is_removed(each_kind: ScfRuntime, outside: str) -> None:
     def handler(event, context):
         import os
         import tempfile
@@ -196,16 +196,16 @@ def test_links_that_lead_out_of_tmp_are_not_followed_when_it_is_removed(rt: ScfR
         os.symlink(event, os.path.join(tempfile.gettempdir(), "directory"))
         os.symlink(event + "/kept", os.path.join(tempfile.gettempdir(), "file"))
 
-    fn = rt.deploy(handler, timeout=60)
+    fn = each_kind.deploy(handler, timeout=60)
     assert fn.invoke(outside).status_code == 200
     (instance,) = fn.instances
     tmp = instance.tmp
-    rt.close()
+    each_kind.close()
     assert not os.path.lexists(tmp)
     assert os.listdir(outside) == ["kept"]
 
 
-def test_a_tree_deeper_than_a_path_may_be_long_is_removed(rt: ScfRuntime) -> None:
+def test_a_tree_deeper_than_a_path_may_be_long_is_removed(each_kind: ScfRuntime) -> None:
     def handler(event, context):
         import os
         import tempfile
@@ -216,11 +216,11 @@ def test_a_tree_deeper_than_a_path_may_be_long_is_removed(rt: ScfRuntime) -> Non
             os.chdir("d" * 200)
         os.chdir("/")
 
-    fn = rt.deploy(handler, timeout=60)
+    fn = each_kind.deploy(handler, timeout=60)
     assert fn.invoke().status_code == 200
     (instance,) = fn.instances
     tmp = instance.tmp
-    rt.close()
+    each_kind.close()
     assert not os.path.lexists(tmp)
 
 

@@ -59,8 +59,8 @@ MALFORMED = {
 
 @only(level="namespaces", pidfd=True, start_method="fork")
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_frame_ends_its_event_and_is_no_error_of_ours(rt: ScfRuntime, data: Any) -> None:
-    fn = rt.deploy(WRITES, async_run=True, timeout=60)
+def test_a_malformed_frame_ends_its_event_and_is_no_error_of_ours(each_kind: ScfRuntime, data: Any) -> None:
+    fn = each_kind.deploy(WRITES, async_run=True, timeout=60)
     event = fn.invoke_async({"data": data.hex()}).wait(30)
     assert (event.status, event.status_code) == ("FAILED", 500)
     assert "the instance sent what no runtime sends" in event.diagnosis
@@ -71,10 +71,12 @@ def test_a_malformed_frame_ends_its_event_and_is_no_error_of_ours(rt: ScfRuntime
 
 
 @only(pidfd=True, start_method="fork")
-def test_a_frame_of_four_gigabytes_is_refused_with_its_header(rt: ScfRuntime) -> None:
+def test_a_frame_of_four_gigabytes_is_refused_with_its_header(each_kind: ScfRuntime) -> None:
     header = wire.HEADER.pack(0xFFFFFFFF, wire.RETURNED)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    event = rt.deploy(WRITES, async_run=True, timeout=60).invoke_async({"data": header.hex(), "more": 4000}).wait(30)
+    event = (
+        each_kind.deploy(WRITES, async_run=True, timeout=60).invoke_async({"data": header.hex(), "more": 4000}).wait(30)
+    )
     assert (event.status, event.status_code) == ("FAILED", 500)
     assert "announces 4294967295 bytes" in event.diagnosis
     # 250 MB were on their way.
@@ -82,9 +84,9 @@ def test_a_frame_of_four_gigabytes_is_refused_with_its_header(rt: ScfRuntime) ->
 
 
 @only(pidfd=True, start_method="fork")
-def test_an_answer_that_was_not_asked_for_is_not_taken_for_that_of_a_later_event(rt: ScfRuntime) -> None:
+def test_an_answer_that_was_not_asked_for_is_not_taken_for_that_of_a_later_event(each_kind: ScfRuntime) -> None:
     forged = wire.frame(wire.RETURNED, MEASURE + b'"forged"') * 2
-    fn = rt.deploy(WRITES, async_run=True, timeout=60)
+    fn = each_kind.deploy(WRITES, async_run=True, timeout=60)
     event = fn.invoke_async({"data": forged.hex()}).wait(30)
     later = fn.invoke_async(None).wait(30)
     assert event.return_value == "forged"  # it is its own handler that says so

@@ -46,8 +46,8 @@ def main_handler(event, context):
 
 @only(pidfd=True, start_method="fork")
 @pytest.mark.parametrize("how", ["shared", "double-forked"])
-def test_memory_of_all_processes_counts(rt: ScfRuntime, how: str) -> None:
-    fn = rt.deploy(HANDLER, memory=128, timeout=120, async_run=True)
+def test_memory_of_all_processes_counts(each_kind: ScfRuntime, how: str) -> None:
+    fn = each_kind.deploy(HANDLER, memory=128, timeout=120, async_run=True)
     event = fn.invoke_async({"how": how, "seconds": 100}).wait(100)
     assert (event.status, event.status_code) == ("FAILED", 434), event.diagnosis
 
@@ -55,14 +55,14 @@ def test_memory_of_all_processes_counts(rt: ScfRuntime, how: str) -> None:
 @only(pidfd=True, start_method="fork")
 @pytest.mark.parametrize("how", ["file", "forked"])
 def test_what_is_shared_with_a_file_or_among_processes_counts_once_or_not(
-    rt: ScfRuntime, tmp_path: Path, how: str
+    each_kind: ScfRuntime, tmp_path: Path, how: str
 ) -> None:
     code = tmp_path / "code"
     code.mkdir()
     (code / "index.py").write_text(HANDLER)
     (code / "big.bin").write_bytes(bytes(200 << 20))
-    fn = rt.deploy(code, memory=128, timeout=120, async_run=True)
-    file = "/var/user/big.bin" if rt.isolation == "namespaces" else str(code / "big.bin")
+    fn = each_kind.deploy(code, memory=128, timeout=120, async_run=True)
+    file = "/var/user/big.bin" if each_kind.isolation == "namespaces" else str(code / "big.bin")
     # Some twenty looks at it.
     event = fn.invoke_async({"how": how, "seconds": 1, "file": file}).wait(100)
     assert (event.status, event.status_code) == ("FINISHED", 200), event.diagnosis

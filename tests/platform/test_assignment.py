@@ -38,8 +38,8 @@ ENDING = (
 # -- reuse -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_idle_instance_is_reused_with_its_globals_and_its_tmp(rt: ScfRuntime) -> None:
-    fn = rt.deploy(COUNTING)
+def test_an_idle_instance_is_reused_with_its_globals_and_its_tmp(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(COUNTING)
     results = [fn.invoke() for _ in range(4)]
     assert [result.return_value[1:] for result in results] == [[1, False], [2, True], [3, True], [4, True]]
     assert {result.return_value[0] for result in results} == {results[0].return_value[0]}
@@ -47,20 +47,20 @@ def test_an_idle_instance_is_reused_with_its_globals_and_its_tmp(rt: ScfRuntime)
     assert (results[0].instance.tmp / "mark").exists()
 
 
-def test_module_level_code_runs_once_per_instance(rt: ScfRuntime) -> None:
-    fn = rt.deploy(COUNTING)
+def test_module_level_code_runs_once_per_instance(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(COUNTING)
     assert ["module level" in fn.invoke().log for _ in range(3)] == [True, False, False]
 
 
-def test_instances_share_neither_globals_nor_tmp(rt: ScfRuntime) -> None:
-    fn = rt.deploy(COUNTING)
-    other = rt.deploy(COUNTING)
+def test_instances_share_neither_globals_nor_tmp(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(COUNTING)
+    other = each_level.deploy(COUNTING)
     assert fn.invoke().return_value[1:] == other.invoke().return_value[1:] == [1, False]
     assert fn.instances != other.instances
 
 
-def test_while_all_are_busy_an_event_gets_a_new_instance(rt: ScfRuntime) -> None:
-    fn = rt.deploy(ENDING, async_run=True)
+def test_while_all_are_busy_an_event_gets_a_new_instance(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(ENDING, async_run=True)
     events = [fn.invoke_async("sleep") for _ in range(3)]
     for event in events:
         event.wait_for_log("working")
@@ -71,7 +71,7 @@ def test_while_all_are_busy_an_event_gets_a_new_instance(rt: ScfRuntime) -> None
     assert fn.instances == []
 
 
-def test_an_instance_works_on_one_event_at_a_time(rt: ScfRuntime) -> None:
+def test_an_instance_works_on_one_event_at_a_time(each_level: ScfRuntime) -> None:
     source = (
         "import time\n"
         "working = []\n"
@@ -82,7 +82,7 @@ def test_an_instance_works_on_one_event_at_a_time(rt: ScfRuntime) -> None:
         "    working.pop()\n"
         "    return alone\n"
     )
-    fn = rt.deploy(source, async_run=True, max_instances=200)
+    fn = each_level.deploy(source, async_run=True, max_instances=200)
     events = [fn.invoke_async() for _ in range(30)]
     for event in events:
         event.assert_finished(True)
@@ -97,8 +97,8 @@ def test_the_most_recently_used_instance_is_taken_first(scf_runtime: ScfRuntime)
     first.terminate()
 
 
-def test_fifty_threads_invoke_at_once_and_each_gets_its_own_answer(rt: ScfRuntime) -> None:
-    fn = rt.deploy(ENDING, timeout=60)
+def test_fifty_threads_invoke_at_once_and_each_gets_its_own_answer(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(ENDING, timeout=60)
     wrong = []
 
     def invoke(number: int) -> None:
@@ -116,15 +116,15 @@ def test_fifty_threads_invoke_at_once_and_each_gets_its_own_answer(rt: ScfRuntim
     assert wrong == []
     assert len(fn.instances) <= 50
     assert {instance.state for instance in fn.instances} == {"idle"}
-    assert Counter(int(each.status_code) for each in rt.invocations()) == {200: 250}
+    assert Counter(int(each.status_code) for each in each_level.invocations()) == {200: 250}
 
 
 # -- which ends keep an instance -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", ["raise", "exit", "too much"])
-def test_any_exceptional_end_of_an_asynchronous_execution_repossesses(rt: ScfRuntime, how: str) -> None:
-    fn = rt.deploy(ENDING, async_run=True, memory=256)
+def test_any_exceptional_end_of_an_asynchronous_execution_repossesses(each_level: ScfRuntime, how: str) -> None:
+    fn = each_level.deploy(ENDING, async_run=True, memory=256)
     event = fn.invoke_async(how).wait()
     event.assert_repossessed()
     assert fn.instances == []
@@ -135,14 +135,16 @@ def test_any_exceptional_end_of_an_asynchronous_execution_repossesses(rt: ScfRun
 
 
 @pytest.mark.parametrize(("how", "kept"), [("raise", True), ("too much", True), ("exit", False)])
-def test_a_synchronous_call_keeps_the_instance_unless_the_process_is_gone(rt: ScfRuntime, how: str, kept: bool) -> None:
-    fn = rt.deploy(ENDING, memory=256)
+def test_a_synchronous_call_keeps_the_instance_unless_the_process_is_gone(
+    each_level: ScfRuntime, how: str, kept: bool
+) -> None:
+    fn = each_level.deploy(ENDING, memory=256)
     failed = fn.invoke(how)
     assert failed.return_value is None
     assert (fn.invoke("next").instance == failed.instance) is kept
 
 
-def test_an_idle_instance_that_dies_on_its_own_is_replaced(rt: ScfRuntime) -> None:
+def test_an_idle_instance_that_dies_on_its_own_is_replaced(each_level: ScfRuntime) -> None:
     source = (
         "import os, threading, tempfile\n"
         "here = tempfile.gettempdir()\n"
@@ -153,7 +155,7 @@ def test_an_idle_instance_that_dies_on_its_own_is_replaced(rt: ScfRuntime) -> No
         "    os.mkfifo(f'{here}/go')\n"
         "    threading.Thread(target=leave).start()\n"
     )
-    fn = rt.deploy(source)
+    fn = each_level.deploy(source)
     first = fn.invoke().instance
     (first.tmp / "go").open("w").close()
     assert first._record.gone.wait(30)
@@ -165,15 +167,15 @@ def test_an_idle_instance_that_dies_on_its_own_is_replaced(rt: ScfRuntime) -> No
 # -- idle time -------------------------------------------------------------------------------------------------------
 
 
-def test_an_instance_idle_for_long_enough_is_gone_when_the_clock_has_moved(rt: ScfRuntime) -> None:
-    fn = rt.deploy(COUNTING)
+def test_an_instance_idle_for_long_enough_is_gone_when_the_clock_has_moved(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(COUNTING)
     instance = fn.invoke().instance
     tmp = instance.tmp
-    rt.clock.advance(seconds=290)
+    each_level.clock.advance(seconds=290)
     assert fn.invoke().instance == instance
-    rt.clock.advance(seconds=290)
+    each_level.clock.advance(seconds=290)
     assert fn.instances == [instance]
-    rt.clock.advance(seconds=20)
+    each_level.clock.advance(seconds=20)
     assert not instance.alive
     assert not tmp.exists()
     assert fn.instances == []
@@ -250,19 +252,19 @@ def test_beyond_the_most_instances_an_invocation_is_refused_with_432(
 # -- the queue of asynchronous invocations of functions without asynchronous execution -------------------------------
 
 
-def test_an_asynchronous_invocation_of_an_ordinary_function_waits_for_an_instance(rt: ScfRuntime) -> None:
-    fn = rt.deploy(COUNTING, max_instances=1)
+def test_an_asynchronous_invocation_of_an_ordinary_function_waits_for_an_instance(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(COUNTING, max_instances=1)
     events = [fn.invoke_async(number) for number in range(10)]
     values = [event.wait().return_value for event in events]
     assert [count for _, count, _ in values] == list(range(1, 11))
     assert len({event.instance for event in events}) == 1
     assert not any(event.asynchronous for event in events)
-    assert rt.events() == []
-    assert len(rt.invocations()) == 10
+    assert each_level.events() == []
+    assert len(each_level.invocations()) == 10
 
 
-def test_the_queue_goes_on_when_instances_die(rt: ScfRuntime) -> None:
-    fn = rt.deploy(ENDING, max_instances=2, retry_num=0)
+def test_the_queue_goes_on_when_instances_die(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(ENDING, max_instances=2, retry_num=0)
     events = [fn.invoke_async("exit" if number % 2 else number) for number in range(12)]
     codes = [int(event.wait().status_code) for event in events]
     assert codes == [200, 439] * 6

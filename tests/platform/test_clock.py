@@ -146,7 +146,7 @@ def test_instances_of_many_functions_are_repossessed_in_the_order_they_fell_idle
     assert left == [[1, 1, 0], [1, 0, 0], [0, 0, 0]]
 
 
-def test_the_clock_never_touches_the_handlers_own_time(rt: ScfRuntime) -> None:
+def test_the_clock_never_touches_the_handlers_own_time(each_level: ScfRuntime) -> None:
     source = (
         "import time\n"
         "def main_handler(event, context):\n"
@@ -155,9 +155,9 @@ def test_the_clock_never_touches_the_handlers_own_time(rt: ScfRuntime) -> None:
         "    time.sleep(0.3)\n"
         "    return [time.time() - began[0], time.monotonic() - began[1], began[0]]\n"
     )
-    event = rt.deploy(source, async_run=True, timeout=60).invoke_async()
+    event = each_level.deploy(source, async_run=True, timeout=60).invoke_async()
     event.wait_for_log("working")
-    rt.clock.advance(days=10)
+    each_level.clock.advance(days=10)
     before = time.time()
     event.wait()
     by_clock, monotonic, began = event.return_value

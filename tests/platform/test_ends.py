@@ -32,8 +32,8 @@ def ended(rt, body: str, before: str = "", event: object = None, **config):
 # -- 200 -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_handler_that_returns_finishes_with_200_and_keeps_its_instance(rt: ScfRuntime) -> None:
-    event, result = ended(rt, "return {'got': event}", event={"a": [1, None, True]})
+def test_a_handler_that_returns_finishes_with_200_and_keeps_its_instance(each_level: ScfRuntime) -> None:
+    event, result = ended(each_level, "return {'got': event}", event={"a": [1, None, True]})
     event.assert_finished({"got": {"a": [1, None, True]}})
     assert result.return_value == event.return_value
     assert result.result["InvokeResult"] == 0
@@ -63,22 +63,22 @@ def test_half_a_surrogate_pair_and_numbers_that_json_has_not_come_back_as_python
     assert infinite == math.inf
 
 
-def test_an_event_of_six_megabytes_reaches_a_cold_and_a_warm_instance(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("return [len(event), event[-3:]]"))
+def test_an_event_of_six_megabytes_reaches_a_cold_and_a_warm_instance(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(handler("return [len(event), event[-3:]]"))
     event = "x" * (6 * MIB - 5) + "end"
     for _ in range(2):
         assert fn.invoke(event).return_value == [6 * MIB - 2, "end"]
     assert len(fn.instances) == 1
 
 
-def test_a_response_of_just_six_megabytes_comes_back(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("return 'x' * event"), memory=256)
+def test_a_response_of_just_six_megabytes_comes_back(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(handler("return 'x' * event"), memory=256)
     assert len(fn.invoke(6 * MIB - 2).return_value) == 6 * MIB - 2
 
 
-def test_a_thread_that_outlives_the_handler_does_not_hold_up_the_answer(rt: ScfRuntime) -> None:
+def test_a_thread_that_outlives_the_handler_does_not_hold_up_the_answer(each_level: ScfRuntime) -> None:
     body = "threading.Thread(target=time.sleep, args=(600,)).start()\nreturn 'answered'"
-    fn = rt.deploy(handler(body))
+    fn = each_level.deploy(handler(body))
     assert fn.invoke().return_value == "answered"
     assert fn.invoke().return_value == "answered"
 
@@ -114,16 +114,16 @@ def test_an_event_over_its_limit_is_refused(scf_runtime: ScfRuntime, kind: str, 
 # -- 407, 430: the handler's own ---------------------------------------------------------------------------------------
 
 
-def test_a_response_over_six_megabytes_fails_with_407(rt: ScfRuntime) -> None:
-    event, result = ended(rt, "return 'x' * (6 * 1024 * 1024 - 1)", memory=256)
+def test_a_response_over_six_megabytes_fails_with_407(each_level: ScfRuntime) -> None:
+    event, result = ended(each_level, "return 'x' * (6 * 1024 * 1024 - 1)", memory=256)
     event.assert_failed(407)
     event.assert_repossessed()
     assert str(6 * MIB + 1) in event.error_message
     assert result.instance.alive
 
 
-def test_an_exception_fails_with_430_and_says_where(rt: ScfRuntime) -> None:
-    event, result = ended(rt, "raise ValueError('I failed!')")
+def test_an_exception_fails_with_430_and_says_where(each_level: ScfRuntime) -> None:
+    event, result = ended(each_level, "raise ValueError('I failed!')")
     event.assert_failed(430)
     event.assert_repossessed()
     assert event.error["statusCode"] == 430
@@ -200,8 +200,8 @@ def test_an_exception_of_a_chain_shows_the_whole_chain(scf_runtime: ScfRuntime) 
 
 
 @pytest.mark.parametrize("body", ["time.sleep(600)", "while True: pass", "os.kill(os.getpid(), signal.SIGSTOP)"])
-def test_a_handler_over_its_timeout_fails_with_433_and_its_instance_goes(rt: ScfRuntime, body: str) -> None:
-    event, result = ended(rt, f"print('began')\n{body}", timeout=1)
+def test_a_handler_over_its_timeout_fails_with_433_and_its_instance_goes(each_level: ScfRuntime, body: str) -> None:
+    event, result = ended(each_level, f"print('began')\n{body}", timeout=1)
     event.assert_failed(433)
     event.assert_repossessed()
     assert not result.instance.alive
@@ -230,8 +230,8 @@ def test_a_timeout_counts_anew_for_each_event(scf_runtime: ScfRuntime) -> None:
         ),
     ],
 )
-def test_a_handler_over_its_memory_fails_with_434_and_its_instance_goes(rt: ScfRuntime, body: str) -> None:
-    event, result = ended(rt, body, memory=128, timeout=60)
+def test_a_handler_over_its_memory_fails_with_434_and_its_instance_goes(each_level: ScfRuntime, body: str) -> None:
+    event, result = ended(each_level, body, memory=128, timeout=60)
     event.assert_failed(434)
     event.assert_repossessed()
     assert not result.instance.alive
@@ -246,8 +246,8 @@ def test_memory_over_the_limit_while_the_instance_starts_is_434(scf_runtime: Scf
     event.assert_repossessed()
 
 
-def test_memory_under_the_limit_is_no_matter(rt: ScfRuntime) -> None:
-    event, _ = ended(rt, "return len(bytearray(90 * 1024 * 1024))", memory=128)
+def test_memory_under_the_limit_is_no_matter(each_level: ScfRuntime) -> None:
+    event, _ = ended(each_level, "return len(bytearray(90 * 1024 * 1024))", memory=128)
     event.assert_finished(90 * MIB)
 
 
@@ -272,9 +272,9 @@ def call(rt: ScfRuntime, files: dict[str, str], name: str, directory):
     ],
 )
 def test_code_without_a_handler_that_can_be_called_fails_with_437(
-    rt: ScfRuntime, tmp_path: Path, source: str, name: str, message: str
+    each_level: ScfRuntime, tmp_path: Path, source: str, name: str, message: str
 ) -> None:
-    event = call(rt, {"index.py": source}, name, tmp_path / "code")
+    event = call(each_level, {"index.py": source}, name, tmp_path / "code")
     event.assert_failed(437)
     event.assert_repossessed()
     assert message in event.error_message
@@ -300,9 +300,9 @@ def test_a_module_that_goes_after_it_was_deployed_is_437(scf_runtime: ScfRuntime
     ],
 )
 def test_code_that_fails_outside_the_handler_is_443_and_its_instance_goes(
-    rt: ScfRuntime, before: str, message: str
+    each_level: ScfRuntime, before: str, message: str
 ) -> None:
-    event, result = ended(rt, "return 1", before)
+    event, result = ended(each_level, "return 1", before)
     event.assert_failed(443)
     event.assert_repossessed()
     assert not result.instance.alive
@@ -339,9 +339,9 @@ ENDS = [
 
 @pytest.mark.parametrize(("body", "how"), ENDS)
 def test_a_process_that_ends_in_the_handler_is_439_and_the_diagnosis_tells_how(
-    rt: ScfRuntime, body: Any, how: Any
+    each_level: ScfRuntime, body: Any, how: Any
 ) -> None:
-    event, result = ended(rt, f"print('last words')\n{body}")
+    event, result = ended(each_level, f"print('last words')\n{body}")
     event.assert_failed(439)
     event.assert_repossessed()
     assert not result.instance.alive
@@ -354,21 +354,21 @@ def test_a_text_given_to_exit_stands_in_the_log(scf_runtime: ScfRuntime) -> None
     assert "told why" in scf_runtime.deploy(handler("sys.exit('told why')")).invoke().log
 
 
-def test_exit_functions_run_and_threads_are_waited_for_as_any_interpreter_does(rt: ScfRuntime) -> None:
+def test_exit_functions_run_and_threads_are_waited_for_as_any_interpreter_does(each_level: ScfRuntime) -> None:
     body = (
         "import atexit\n"
         "atexit.register(print, 'exit function')\n"
         "threading.Thread(target=lambda: (time.sleep(0.1), print('thread done'))).start()\n"
         "sys.exit(0)"
     )
-    event = rt.deploy(handler(body), async_run=True).invoke_async()
+    event = each_level.deploy(handler(body), async_run=True).invoke_async()
     event.assert_failed(439)
     assert event.logs.user == "thread done\nexit function\n"
 
 
 @pytest.mark.parametrize(("leave", "how"), [("sys.exit(9)", "status 9"), ("os.abort()", "signal SIGABRT")])
-def test_a_process_that_ends_while_the_instance_starts_is_439(rt: ScfRuntime, leave: str, how: str) -> None:
-    event, _ = ended(rt, "return 1", f"print('starting')\n{leave}")
+def test_a_process_that_ends_while_the_instance_starts_is_439(each_level: ScfRuntime, leave: str, how: str) -> None:
+    event, _ = ended(each_level, "return 1", f"print('starting')\n{leave}")
     event.assert_failed(439)
     event.assert_repossessed()
     assert how in event.diagnosis
@@ -397,8 +397,10 @@ def test_the_init_phase_is_no_part_of_the_timeout(scf_runtime: ScfRuntime) -> No
 # -- forks -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_child_that_comes_back_out_of_the_handler_answers_nothing(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("pid = os.fork()\nif pid: os.waitpid(pid, 0)\nreturn 'child' if pid == 0 else 'parent'"))
+def test_a_child_that_comes_back_out_of_the_handler_answers_nothing(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(
+        handler("pid = os.fork()\nif pid: os.waitpid(pid, 0)\nreturn 'child' if pid == 0 else 'parent'")
+    )
     for _ in range(5):
         assert fn.invoke().return_value == "parent"
     assert len(fn.instances) == 1
@@ -407,19 +409,21 @@ def test_a_child_that_comes_back_out_of_the_handler_answers_nothing(rt: ScfRunti
 @pytest.mark.parametrize(
     ("leave", "status"), [("return", 0), ("sys.exit(3)", 3), ("raise ValueError('child')", 1), ("os._exit(4)", 4)]
 )
-def test_a_child_that_leaves_the_handler_exits_as_it_would_anywhere(rt: ScfRuntime, leave: str, status: int) -> None:
+def test_a_child_that_leaves_the_handler_exits_as_it_would_anywhere(
+    each_level: ScfRuntime, leave: str, status: int
+) -> None:
     body = f"pid = os.fork()\nif pid == 0:\n    {leave}\nreturn os.WEXITSTATUS(os.waitpid(pid, 0)[1])"
-    result = rt.deploy(handler(body)).invoke()
+    result = each_level.deploy(handler(body)).invoke()
     assert result.return_value == status
     assert ("ValueError: child" in result.log) == ("ValueError" in leave)
 
 
-def test_a_child_forked_at_module_level_does_not_take_the_events(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("return pid > 0", "pid = os.fork()"))
+def test_a_child_forked_at_module_level_does_not_take_the_events(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(handler("return pid > 0", "pid = os.fork()"))
     assert [fn.invoke().return_value for _ in range(5)] == [True] * 5
 
 
-def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(rt: ScfRuntime) -> None:
+def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(each_level: ScfRuntime) -> None:
     # Not its queues and locks: they need /dev/shm, and only /tmp can be written to.
     body = (
         "import multiprocessing, subprocess\n"
@@ -430,9 +434,9 @@ def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(rt: ScfRu
         "child.join()\n"
         "return [said, child.exitcode, subprocess.check_output(['echo', 'ran'], text=True)]"
     )
-    assert rt.deploy(handler(body)).invoke().return_value == ["from the child", 0, "ran\n"]
+    assert each_level.deploy(handler(body)).invoke().return_value == ["from the child", 0, "ran\n"]
 
 
-def test_the_end_of_a_child_does_not_end_the_event(rt: ScfRuntime) -> None:
+def test_the_end_of_a_child_does_not_end_the_event(each_level: ScfRuntime) -> None:
     body = "if os.fork() == 0: os.kill(os.getpid(), signal.SIGKILL)\nos.wait()\nreturn 'goes on'"
-    assert rt.deploy(handler(body)).invoke().return_value == "goes on"
+    assert each_level.deploy(handler(body)).invoke().return_value == "goes on"

@@ -27,8 +27,8 @@ def handler(body: str, before: str = "") -> str:
 # -- the platform's lines --------------------------------------------------------------------------------------------
 
 
-def test_the_log_of_a_cold_request_has_every_line_in_its_place(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("print('working')\nreturn 'END'", "print('starting')"), async_run=True)
+def test_the_log_of_a_cold_request_has_every_line_in_its_place(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(handler("print('working')\nreturn 'END'", "print('starting')"), async_run=True)
     event = fn.invoke_async().wait()
     rid = event.request_id
     wanted = [
@@ -47,8 +47,8 @@ def test_the_log_of_a_cold_request_has_every_line_in_its_place(rt: ScfRuntime) -
     ]
 
 
-def test_a_warm_request_has_no_init_in_its_log(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("print('working')", "print('starting')"))
+def test_a_warm_request_has_no_init_in_its_log(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(handler("print('working')", "print('starting')"))
     fn.invoke()
     log = fn.invoke().log
     assert "Init Report" not in log
@@ -88,7 +88,7 @@ def test_the_tail_is_the_last_four_kilobytes(scf_runtime: ScfRuntime) -> None:
     assert whole.logs.text.endswith(result["Log"])
 
 
-def test_lines_that_threads_print_at_once_stay_whole(rt: ScfRuntime) -> None:
+def test_lines_that_threads_print_at_once_stay_whole(each_level: ScfRuntime) -> None:
     body = (
         "def talk(name):\n"
         "    for count in range(300):\n"
@@ -97,7 +97,7 @@ def test_lines_that_threads_print_at_once_stay_whole(rt: ScfRuntime) -> None:
         "for each in threads: each.start()\n"
         "for each in threads: each.join()"
     )
-    event = rt.deploy(handler(body), async_run=True).invoke_async().wait()
+    event = each_level.deploy(handler(body), async_run=True).invoke_async().wait()
     expected = {f"{name}-{count}-said" for name in ("one", "two", "three") for count in range(300)}
     assert set(event.logs.user.splitlines()) == expected
 
@@ -125,8 +125,8 @@ def test_print_is_as_it_always_is(scf_runtime: ScfRuntime, body: str, printed: s
 # -- while the event runs --------------------------------------------------------------------------------------------
 
 
-def test_the_log_can_be_read_while_the_event_runs(rt: ScfRuntime) -> None:
-    event = rt.deploy(handler("print('begun')\ntime.sleep(600)"), async_run=True).invoke_async()
+def test_the_log_can_be_read_while_the_event_runs(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(handler("print('begun')\ntime.sleep(600)"), async_run=True).invoke_async()
     event.wait_for_log("begun")
     assert event.status == "RUNNING"
     assert event.logs.user.startswith("begun")
@@ -136,17 +136,17 @@ def test_the_log_can_be_read_while_the_event_runs(rt: ScfRuntime) -> None:
     assert "END RequestId" in event.logs.text
 
 
-def test_the_init_phase_can_be_read_while_it_lasts(rt: ScfRuntime) -> None:
-    event = rt.deploy(handler("pass", "print('starting')\ntime.sleep(600)"), async_run=True).invoke_async()
+def test_the_init_phase_can_be_read_while_it_lasts(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(handler("pass", "print('starting')\ntime.sleep(600)"), async_run=True).invoke_async()
     event.wait_for_log("starting")
     assert "Init Report" not in event.logs.text
     event.terminate()
 
 
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)", "time.sleep(600)"])
-def test_half_a_line_is_kept_when_the_process_is_killed(rt: ScfRuntime, end: str) -> None:
+def test_half_a_line_is_kept_when_the_process_is_killed(each_level: ScfRuntime, end: str) -> None:
     body = f"print('whole')\nprint('half', end='')\n{end}"
-    event = rt.deploy(handler(body), async_run=True).invoke_async()
+    event = each_level.deploy(handler(body), async_run=True).invoke_async()
     event.wait_for_log("half") if "sleep" in end else event.wait()
     if "sleep" in end:
         event.terminate()
@@ -154,12 +154,12 @@ def test_half_a_line_is_kept_when_the_process_is_killed(rt: ScfRuntime, end: str
     assert "half\nERROR RequestId" in event.logs.text
 
 
-def test_a_process_that_never_stops_writing_can_be_terminated(rt: ScfRuntime) -> None:
-    event = rt.deploy(handler("while True: os.write(1, b'x' * 65536)"), async_run=True).invoke_async()
+def test_a_process_that_never_stops_writing_can_be_terminated(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(handler("while True: os.write(1, b'x' * 65536)"), async_run=True).invoke_async()
     event.wait_for_log("xxx")
     event.terminate(graceful=True)
     event.assert_failed(439)
-    other = rt.deploy(handler("while True: os.write(1, b'x' * 65536)"), async_run=True).invoke_async()
+    other = each_level.deploy(handler("while True: os.write(1, b'x' * 65536)"), async_run=True).invoke_async()
     other.wait_for_log("xxx")
     other.terminate()
     other.assert_aborted()
@@ -168,8 +168,10 @@ def test_a_process_that_never_stops_writing_can_be_terminated(rt: ScfRuntime) ->
 # -- much ------------------------------------------------------------------------------------------------------------
 
 
-def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(rt: ScfRuntime) -> None:
-    fn = rt.deploy(handler("print(''.join(chr(97 + n % 26) for n in range(10 * 1024 * 1024)))"), timeout=60, memory=512)
+def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(
+        handler("print(''.join(chr(97 + n % 26) for n in range(10 * 1024 * 1024)))"), timeout=60, memory=512
+    )
     result = fn.invoke()
     wanted = "".join(map(chr, range(97, 123))) * (10 * MIB // 26 + 1)
     # Compared first: a difference of ten megabytes is not to be explained.
@@ -177,8 +179,8 @@ def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(rt: ScfRuntime) -> No
     assert same
 
 
-def test_ten_megabytes_in_many_lines_are_kept_byte_for_byte(rt: ScfRuntime) -> None:
-    event = rt.deploy(
+def test_ten_megabytes_in_many_lines_are_kept_byte_for_byte(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(
         handler("for n in range(200000): print(f'line {n:06} ' + 'x' * 40)"), async_run=True, timeout=120
     ).invoke_async()
     event.wait()
@@ -187,9 +189,9 @@ def test_ten_megabytes_in_many_lines_are_kept_byte_for_byte(rt: ScfRuntime) -> N
     assert len(event.logs.lines) == 200000 + 5
 
 
-def test_a_waiter_reads_along_with_much_output(rt: ScfRuntime) -> None:
+def test_a_waiter_reads_along_with_much_output(each_level: ScfRuntime) -> None:
     body = "for n in range(20000): print('noise ' * 20)\nprint('needle')\ntime.sleep(600)"
-    event = rt.deploy(handler(body), async_run=True).invoke_async()
+    event = each_level.deploy(handler(body), async_run=True).invoke_async()
     event.wait_for_log("needle", timeout=60)
     event.terminate()
 
@@ -235,7 +237,7 @@ def test_blocks_of_logs_that_nobody_holds_are_used_anew() -> None:
 # -- whose output, and what bytes ------------------------------------------------------------------------------------
 
 
-def test_output_of_python_c_children_and_descriptors_stands_in_the_order_it_was_written(rt: ScfRuntime) -> None:
+def test_output_of_python_c_children_and_descriptors_stands_in_the_order_it_was_written(each_level: ScfRuntime) -> None:
     body = (
         "import ctypes, subprocess\n"
         "libc = ctypes.CDLL(None)\n"
@@ -248,33 +250,33 @@ def test_output_of_python_c_children_and_descriptors_stands_in_the_order_it_was_
         "    sys.stdout.buffer.write(f'buffer {n}\\n'.encode())\n"
         "    libc.puts(f'puts {n}'.encode())"
     )
-    result = rt.deploy(handler(body), timeout=60).invoke()
+    result = each_level.deploy(handler(body), timeout=60).invoke()
     kinds = ("python", "c", "child", "stderr", "descriptor", "buffer", "puts")
     assert result.log.splitlines()[2:-3] == [f"{kind} {n}" for n in range(5) for kind in kinds]
 
 
-def test_a_traceback_and_the_logging_module_write_to_the_log(rt: ScfRuntime) -> None:
+def test_a_traceback_and_the_logging_module_write_to_the_log(each_level: ScfRuntime) -> None:
     body = "import logging, traceback\nlogging.warning('warned')\ntry: 1 / 0\nexcept Exception: traceback.print_exc()"
-    log = rt.deploy(handler(body)).invoke().log
+    log = each_level.deploy(handler(body)).invoke().log
     assert "\nwarned\nTraceback (most recent call last):\n" in log
     assert "ZeroDivisionError: division by zero\n" in log
 
 
-def test_bytes_that_are_not_utf8_stay_readable(rt: ScfRuntime) -> None:
+def test_bytes_that_are_not_utf8_stay_readable(each_level: ScfRuntime) -> None:
     body = "os.write(1, b'before \\xff\\xfe\\x80 after\\n')\nos.write(1, 'ü 漢 \U0001f600\\n'.encode())"
-    event = rt.deploy(handler(body), async_run=True).invoke_async().wait()
+    event = each_level.deploy(handler(body), async_run=True).invoke_async().wait()
     assert event.logs.user == "before \\xff\\xfe\\x80 after\nü 漢 \U0001f600\n"
     assert "before \\xff\\xfe\\x80 after" in [line.text for line in event.logs.lines]
 
 
-def test_a_character_cut_in_two_by_the_writer_is_whole_in_the_log(rt: ScfRuntime) -> None:
+def test_a_character_cut_in_two_by_the_writer_is_whole_in_the_log(each_level: ScfRuntime) -> None:
     body = "data = '漢'.encode()\nos.write(1, data[:1])\ntime.sleep(0.05)\nos.write(1, data[1:] + b'\\n')"
-    event = rt.deploy(handler(body), async_run=True).invoke_async().wait()
+    event = each_level.deploy(handler(body), async_run=True).invoke_async().wait()
     assert event.logs.user == "漢\n"
 
 
-def test_carriage_returns_and_empty_lines_are_kept(rt: ScfRuntime) -> None:
-    event = rt.deploy(handler("print('a\\r\\n\\nb\\rc')"), async_run=True).invoke_async().wait()
+def test_carriage_returns_and_empty_lines_are_kept(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(handler("print('a\\r\\n\\nb\\rc')"), async_run=True).invoke_async().wait()
     assert event.logs.user == "a\r\n\nb\rc\n"
     assert [line.text for line in event.logs.lines if line.source == "Custom"] == ["a\r", "", "b\rc"]
 
@@ -285,7 +287,9 @@ def test_half_a_surrogate_pair_cannot_be_printed_as_anywhere(scf_runtime: ScfRun
     assert "UnicodeEncodeError" in result.error_message
 
 
-def test_what_a_background_process_writes_between_two_requests_shows_in_the_next_ones_log(rt: ScfRuntime) -> None:
+def test_what_a_background_process_writes_between_two_requests_shows_in_the_next_ones_log(
+    each_level: ScfRuntime,
+) -> None:
     body = (
         "if event == 'second':\n"
         "    os.wait()\n"
@@ -301,7 +305,7 @@ def test_what_a_background_process_writes_between_two_requests_shows_in_the_next
         "    open(f'{here}/done', 'w').close()\n"
         "    os._exit(0)"
     )
-    fn = rt.deploy(handler(body, "import tempfile"))
+    fn = each_level.deploy(handler(body, "import tempfile"))
     first = fn.invoke("first")
     tmp = first.instance.tmp
     (tmp / "go").open("w").close()
@@ -315,7 +319,7 @@ def test_what_a_background_process_writes_between_two_requests_shows_in_the_next
 # -- signals ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(rt: ScfRuntime) -> None:
+def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(each_level: ScfRuntime) -> None:
     body = (
         "signal.signal(signal.SIGTERM, lambda *args: print('signal handler', flush=True))\n"
         "signal.signal(signal.SIGALRM, lambda *args: print('alarm', flush=True))\n"
@@ -325,7 +329,7 @@ def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(rt: Sc
         "signal.setitimer(signal.ITIMER_REAL, 0)\n"
         "print('last')"
     )
-    event = rt.deploy(handler(body), async_run=True, timeout=60).invoke_async()
+    event = each_level.deploy(handler(body), async_run=True, timeout=60).invoke_async()
     event.wait_for_signal_handler()
     event.terminate(graceful=True)
     event.assert_finished()
@@ -340,7 +344,9 @@ def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(rt: Sc
     assert same
 
 
-def test_the_platforms_line_stands_between_what_was_written_before_the_signal_and_after_it(rt: ScfRuntime) -> None:
+def test_the_platforms_line_stands_between_what_was_written_before_the_signal_and_after_it(
+    each_level: ScfRuntime,
+) -> None:
     body = (
         "told = []\n"
         "signal.signal(signal.SIGTERM, lambda *args: told.append(1))\n"
@@ -348,7 +354,7 @@ def test_the_platforms_line_stands_between_what_was_written_before_the_signal_an
         "while not told: time.sleep(0.01)\n"
         "print('after')"
     )
-    event = rt.deploy(handler(body), async_run=True).invoke_async()
+    event = each_level.deploy(handler(body), async_run=True).invoke_async()
     # Python writes a line and its end one after the other: the signal may come between them.
     event.wait_for_log("before")
     event.terminate(graceful=True)

@@ -48,17 +48,17 @@ def status_of(rt, event) -> list[dict]:
 # -- retries -------------------------------------------------------------------------------------------------------
 
 
-def test_what_fails_is_tried_again_a_minute_later_by_the_clock(rt: ScfRuntime) -> None:
-    fn = rt.deploy(FLAKY, name="flaky")
+def test_what_fails_is_tried_again_a_minute_later_by_the_clock(each_level: ScfRuntime) -> None:
+    fn = each_level.deploy(FLAKY, name="flaky")
     event = fn.invoke_async({"fails": 1})
     first = event.wait_for_attempt(1)
     assert (first.status, first.status_code) == ("FAILED", 430)
     assert (event.status, event.status_code, event.final) == ("RUNNING", 0, False)
     with pytest.raises(UsageError, match="waits for attempt 2 of 3"):
         _ = event.instance
-    rt.clock.advance(seconds=30)
+    each_level.clock.advance(seconds=30)
     assert event.status == "RUNNING"
-    rt.clock.advance(seconds=30)
+    each_level.clock.advance(seconds=30)
     event.assert_finished({"fails": 1})
     assert event.retries == 1
     assert event.attempts == [first, event]
@@ -66,12 +66,12 @@ def test_what_fails_is_tried_again_a_minute_later_by_the_clock(rt: ScfRuntime) -
     assert (event.end_time - event.start_time).total_seconds() >= 60
 
 
-def test_it_is_tried_three_times_in_all(rt: ScfRuntime) -> None:
-    event = rt.deploy(FLAKY).invoke_async({"fails": 9})
+def test_it_is_tried_three_times_in_all(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(FLAKY).invoke_async({"fails": 9})
     for number in (1, 2, 3):
         assert "number" in event.wait_for_attempt(number).error_message
         assert event.final is (number == 3)
-        rt.clock.advance(minutes=1)
+        each_level.clock.advance(minutes=1)
     event.assert_failed(430)
     assert event.retries == 2
     assert [each.error_message[-1] for each in event.attempts] == ["0", "1", "2"]
@@ -119,25 +119,25 @@ def test_a_wait_for_a_log_sees_the_next_attempt(scf_runtime_of: Callable[..., Sc
     event.assert_finished()
 
 
-def test_the_attempts_are_told_by_the_api(rt: ScfRuntime) -> None:
-    event = rt.deploy(FLAKY, name="flaky").invoke_async({"fails": 1})
+def test_the_attempts_are_told_by_the_api(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(FLAKY, name="flaky").invoke_async({"fails": 1})
     event.wait_for_attempt(1)
-    before = status_of(rt, event)
+    before = status_of(each_level, event)
     assert [(each["RetCode"], each["RetryNum"]) for each in before] == [(1, 1), (-1, 0)]
-    rt.clock.advance(minutes=1)
+    each_level.clock.advance(minutes=1)
     event.wait()
-    after = status_of(rt, event)
+    after = status_of(each_level, event)
     assert [(each["RetCode"], each["RetryNum"]) for each in after] == [(0, 1), (-1, 0)]
     assert after[0]["StartTime"] > after[1]["StartTime"]
     assert {each["RequestId"] for each in after} == {event.request_id}
-    logs = rt.api.call("GetFunctionLogs", {"FunctionName": "flaky", "Order": "asc"})
+    logs = each_level.api.call("GetFunctionLogs", {"FunctionName": "flaky", "Order": "asc"})
     assert [(each["RetCode"], each["RetryNum"]) for each in logs["Data"]] == [(430, 0), (0, 1)]
     assert ["attempt 0" in each["Log"] for each in logs["Data"]] == [True, False]
     assert ["attempt 1" in each["Log"] for each in logs["Data"]] == [False, True]
 
 
-def test_what_waits_says_for_what(rt: ScfRuntime) -> None:
-    event = rt.deploy(FAILING).invoke_async("raise")
+def test_what_waits_says_for_what(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(FAILING).invoke_async("raise")
     event.wait_for_attempt(1)
     assert "waits for attempt 2 of 3, 60 s of the clock (retry_seconds) after attempt 1 failed" in event.diagnosis
     with pytest.raises(WaitTimeout) as timed_out:
@@ -165,16 +165,16 @@ def test_no_attempt_is_begun_after_the_message_has_expired(scf_runtime: ScfRunti
     assert event.retries == 1
 
 
-def test_synchronous_calls_and_asynchronous_executions_are_not_tried_again(rt: ScfRuntime) -> None:
-    assert rt.deploy(FAILING).invoke("raise").status_code == 430
-    event = rt.deploy(FAILING, async_run=True).invoke_async("raise").wait()
-    rt.clock.advance(hours=7)
+def test_synchronous_calls_and_asynchronous_executions_are_not_tried_again(each_level: ScfRuntime) -> None:
+    assert each_level.deploy(FAILING).invoke("raise").status_code == 430
+    event = each_level.deploy(FAILING, async_run=True).invoke_async("raise").wait()
+    each_level.clock.advance(hours=7)
     event.assert_failed(430)
     assert (event.retries, event.attempts) == (0, [event])
 
 
-def test_it_cannot_be_terminated(rt: ScfRuntime) -> None:
-    event = rt.deploy(FAILING).invoke_async("raise")
+def test_it_cannot_be_terminated(each_level: ScfRuntime) -> None:
+    event = each_level.deploy(FAILING).invoke_async("raise")
     event.wait_for_attempt(1)
     with pytest.raises(ApiError) as refused:
         event.terminate()

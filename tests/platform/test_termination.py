@@ -6,7 +6,6 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import psutil
 import pytest
@@ -17,7 +16,8 @@ RECEIVED = "[PLATFORM] Signal received successfully"
 
 
 @pytest.fixture(params=["namespaces", "directory", "namespaces without pidfd", "directory without pidfd"])
-def rt(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> Any:
+def each_pidfd(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
+    """A runtime of each level of isolation, with and without pidfds."""
     level = request.param.split()[0]
     return scf_runtime_of(level, pidfd="without" not in request.param)
 
@@ -46,8 +46,8 @@ def signalled(rt, source: str):
     return event
 
 
-def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(rt: Any) -> None:
-    event = signalled(rt, waiting("done.append('saved')"))
+def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(each_pidfd: ScfRuntime) -> None:
+    event = signalled(each_pidfd, waiting("done.append('saved')"))
     event.assert_finished("saved")
     assert event.logs.platform == [RECEIVED]
     assert event.instance.alive
@@ -55,8 +55,8 @@ def test_a_signal_handler_that_lets_the_code_return_finishes_the_event(rt: Any) 
     assert "index.py:7" in event.diagnosis
 
 
-def test_a_signal_handler_that_raises_fails_the_event_with_430(rt: Any) -> None:
-    event = signalled(rt, waiting("raise ValueError('in the signal handler')"))
+def test_a_signal_handler_that_raises_fails_the_event_with_430(each_pidfd: ScfRuntime) -> None:
+    event = signalled(each_pidfd, waiting("raise ValueError('in the signal handler')"))
     event.assert_failed(430)
     assert "ValueError: in the signal handler" in event.error_message
     event.assert_repossessed()
@@ -65,17 +65,17 @@ def test_a_signal_handler_that_raises_fails_the_event_with_430(rt: Any) -> None:
 @pytest.mark.parametrize(
     ("leave", "status"), [("sys.exit(0)", 0), ("sys.exit(143)", 143), ("sys.exit('why')", 1), ("os._exit(47)", 47)]
 )
-def test_a_signal_handler_that_exits_fails_the_event_with_439(rt: Any, leave: str, status: int) -> None:
-    event = signalled(rt, waiting(leave))
+def test_a_signal_handler_that_exits_fails_the_event_with_439(each_pidfd: ScfRuntime, leave: str, status: int) -> None:
+    event = signalled(each_pidfd, waiting(leave))
     event.assert_failed(439)
     assert "User process exit when running" in event.error_message
     assert f"exited with status {status}" in event.diagnosis
     event.assert_repossessed()
 
 
-def test_without_a_signal_handler_the_process_dies_of_the_signal(rt: Any) -> None:
+def test_without_a_signal_handler_the_process_dies_of_the_signal(each_pidfd: ScfRuntime) -> None:
     source = "import time\ndef main_handler(event, context):\n    print('ready')\n    time.sleep(600)\n"
-    event = rt.deploy(source, async_run=True).invoke_async()
+    event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     event.terminate(graceful=True)
     event.assert_failed(439)
@@ -84,8 +84,8 @@ def test_without_a_signal_handler_the_process_dies_of_the_signal(rt: Any) -> Non
     assert event.logs.platform == [RECEIVED]
 
 
-def test_an_event_that_goes_on_stays_running_for_a_second_signal_and_a_forced_end(rt: Any) -> None:
-    event = signalled(rt, waiting("pass"))
+def test_an_event_that_goes_on_stays_running_for_a_second_signal_and_a_forced_end(each_pidfd: ScfRuntime) -> None:
+    event = signalled(each_pidfd, waiting("pass"))
     event.wait_for_log("signal handler")
     assert event.status == "RUNNING"
     event.terminate(graceful=True)
@@ -105,7 +105,7 @@ def test_an_event_that_goes_on_stays_running_for_a_second_signal_and_a_forced_en
     ],
 )
 def test_a_signal_that_is_ignored_or_blocked_changes_nothing_and_the_diagnosis_says_so(
-    rt: Any, prepare: str, word: str
+    each_pidfd: ScfRuntime, prepare: str, word: str
 ) -> None:
     source = (
         "import signal, time\n"
@@ -114,7 +114,7 @@ def test_a_signal_that_is_ignored_or_blocked_changes_nothing_and_the_diagnosis_s
         "    print('ready')\n"
         "    time.sleep(600)\n"
     )
-    event = rt.deploy(source, async_run=True).invoke_async()
+    event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     event.terminate(graceful=True)
     assert event.status == "RUNNING"
@@ -124,15 +124,15 @@ def test_a_signal_that_is_ignored_or_blocked_changes_nothing_and_the_diagnosis_s
     event.assert_aborted()
 
 
-def test_a_signal_while_the_instance_starts_ends_the_process(rt: Any) -> None:
+def test_a_signal_while_the_instance_starts_ends_the_process(each_pidfd: ScfRuntime) -> None:
     source = "import time\nprint('starting')\ntime.sleep(600)\ndef main_handler(event, context):\n    pass\n"
-    event = rt.deploy(source, async_run=True).invoke_async()
+    event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("starting")
     event.terminate(graceful=True)
     event.assert_failed(439)
 
 
-def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(rt: Any) -> None:
+def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(each_pidfd: ScfRuntime) -> None:
     source = (
         "import signal, threading, time\n"
         "def register():\n"
@@ -144,14 +144,14 @@ def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(rt
         "    print('ready')\n"
         "    time.sleep(600)\n"
     )
-    event = rt.deploy(source, async_run=True).invoke_async()
+    event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     assert "ValueError: signal only works in main thread" in event.logs.text
     event.terminate(graceful=True)
     event.assert_failed(439)
 
 
-def test_a_signal_handler_of_asyncio_runs(rt: Any) -> None:
+def test_a_signal_handler_of_asyncio_runs(each_pidfd: ScfRuntime) -> None:
     source = (
         "import asyncio, signal\n"
         "async def work():\n"
@@ -162,10 +162,10 @@ def test_a_signal_handler_of_asyncio_runs(rt: Any) -> None:
         "def main_handler(event, context):\n"
         "    return asyncio.run(work())\n"
     )
-    signalled(rt, source).assert_finished("stopped")
+    signalled(each_pidfd, source).assert_finished("stopped")
 
 
-def test_a_signal_handler_registered_in_c_is_seen(rt: Any) -> None:
+def test_a_signal_handler_registered_in_c_is_seen(each_pidfd: ScfRuntime) -> None:
     source = (
         "import ctypes, signal, time\n"
         "libc = ctypes.CDLL(None)\n"
@@ -177,10 +177,10 @@ def test_a_signal_handler_registered_in_c_is_seen(rt: Any) -> None:
         "        time.sleep(0.01)\n"
         "    return caught[0]\n"
     )
-    signalled(rt, source).assert_finished(15)
+    signalled(each_pidfd, source).assert_finished(15)
 
 
-def test_the_signal_goes_to_the_users_process_alone(rt: Any) -> None:
+def test_the_signal_goes_to_the_users_process_alone(each_pidfd: ScfRuntime) -> None:
     source = (
         "import os, signal, time\n"
         "def main_handler(event, context):\n"
@@ -191,7 +191,7 @@ def test_the_signal_goes_to_the_users_process_alone(rt: Any) -> None:
         "            time.sleep(600)\n"
         "    time.sleep(600)\n"
     )
-    event = rt.deploy(source, async_run=True).invoke_async()
+    event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("child is ready")
     event.terminate(graceful=True)
     event.assert_failed(439)
@@ -199,7 +199,7 @@ def test_the_signal_goes_to_the_users_process_alone(rt: Any) -> None:
     assert "child was signalled" not in event.logs.text
 
 
-def test_a_forced_end_takes_every_descendant_along_before_it_returns(rt: Any) -> None:
+def test_a_forced_end_takes_every_descendant_along_before_it_returns(each_pidfd: ScfRuntime) -> None:
     source = (
         "import os, signal, time\n"
         "def main_handler(event, context):\n"
@@ -217,7 +217,7 @@ def test_a_forced_end_takes_every_descendant_along_before_it_returns(rt: Any) ->
         "    print('ready')\n"
         "    os.kill(os.getpid(), signal.SIGSTOP)\n"
     )
-    event = rt.deploy(source, async_run=True).invoke_async()
+    event = each_pidfd.deploy(source, async_run=True).invoke_async()
     for line in ("daemon", "stopped", "ready"):
         event.wait_for_log(line)
     inside = psutil.Process(event.instance.pid).parent().children(recursive=True)
@@ -227,29 +227,31 @@ def test_a_forced_end_takes_every_descendant_along_before_it_returns(rt: Any) ->
     assert [process for process in inside if process.is_running()] == []
 
 
-def test_what_is_not_running_unknown_or_not_asynchronous_is_refused_with_the_contracts_codes(rt: Any) -> None:
-    fn = rt.deploy("def main_handler(event, context):\n    return 1\n", async_run=True)
+def test_what_is_not_running_unknown_or_not_asynchronous_is_refused_with_the_contracts_codes(
+    each_pidfd: ScfRuntime,
+) -> None:
+    fn = each_pidfd.deploy("def main_handler(event, context):\n    return 1\n", async_run=True)
     event = fn.invoke_async().wait()
     for graceful in (True, False):
         with pytest.raises(ApiError) as refused:
             event.terminate(graceful=graceful)
         assert refused.value.code == "FailedOperation.AsyncEventStatus"
     with pytest.raises(ApiError) as unknown:
-        rt.api.call("TerminateAsyncEvent", {"FunctionName": fn.name, "InvokeRequestId": "0" * 8 + "-0" * 14})
+        each_pidfd.api.call("TerminateAsyncEvent", {"FunctionName": fn.name, "InvokeRequestId": "0" * 8 + "-0" * 14})
     assert unknown.value.code == "ResourceNotFound.AsyncEvent"
-    other = rt.deploy("def main_handler(event, context):\n    return 1\n", async_run=True)
+    other = each_pidfd.deploy("def main_handler(event, context):\n    return 1\n", async_run=True)
     with pytest.raises(ApiError) as foreign:
-        rt.api.call("TerminateAsyncEvent", {"FunctionName": other.name, "InvokeRequestId": event.request_id})
+        each_pidfd.api.call("TerminateAsyncEvent", {"FunctionName": other.name, "InvokeRequestId": event.request_id})
     assert foreign.value.code == "ResourceNotFound.AsyncEvent"
-    plain = rt.deploy("def main_handler(event, context):\n    return 1\n")
+    plain = each_pidfd.deploy("def main_handler(event, context):\n    return 1\n")
     result = plain.invoke()
     with pytest.raises(ApiError) as synchronous:
-        rt.api.call("TerminateAsyncEvent", {"FunctionName": plain.name, "InvokeRequestId": result.request_id})
+        each_pidfd.api.call("TerminateAsyncEvent", {"FunctionName": plain.name, "InvokeRequestId": result.request_id})
     assert synchronous.value.code == "UnsupportedOperation.AsyncRunEnable"
 
 
-def test_of_many_who_terminate_at_once_one_wins_and_the_others_are_told(rt: Any) -> None:
-    event = rt.deploy(waiting("pass"), async_run=True).invoke_async()
+def test_of_many_who_terminate_at_once_one_wins_and_the_others_are_told(each_pidfd: ScfRuntime) -> None:
+    event = each_pidfd.deploy(waiting("pass"), async_run=True).invoke_async()
     event.wait_for_signal_handler()
     codes = []
 
@@ -269,8 +271,10 @@ def test_of_many_who_terminate_at_once_one_wins_and_the_others_are_told(rt: Any)
     event.assert_aborted()
 
 
-def test_a_signal_sent_as_the_event_ends_is_told_or_refused_and_never_harms_the_next_event(rt: Any) -> None:
-    fn = rt.deploy("import os\ndef main_handler(event, context):\n    return os.getpid()\n", async_run=True)
+def test_a_signal_sent_as_the_event_ends_is_told_or_refused_and_never_harms_the_next_event(
+    each_pidfd: ScfRuntime,
+) -> None:
+    fn = each_pidfd.deploy("import os\ndef main_handler(event, context):\n    return os.getpid()\n", async_run=True)
     for _ in range(20):
         event = fn.invoke_async()
         try:
@@ -282,12 +286,12 @@ def test_a_signal_sent_as_the_event_ends_is_told_or_refused_and_never_harms_the_
         fn.invoke_async().assert_finished()
 
 
-def test_a_wait_for_a_signal_handler_ends_with_the_event_or_in_time(rt: Any) -> None:
-    done = rt.deploy("def main_handler(event, context):\n    return 1\n", async_run=True).invoke_async()
+def test_a_wait_for_a_signal_handler_ends_with_the_event_or_in_time(each_pidfd: ScfRuntime) -> None:
+    done = each_pidfd.deploy("def main_handler(event, context):\n    return 1\n", async_run=True).invoke_async()
     with pytest.raises(EventEnded):
         done.wait_for_signal_handler()
     source = "import time\ndef main_handler(event, context):\n    time.sleep(600)\n"
-    never = rt.deploy(source, async_run=True).invoke_async()
+    never = each_pidfd.deploy(source, async_run=True).invoke_async()
     with pytest.raises(WaitTimeout, match="signal handler"):
         never.wait_for_signal_handler(timeout=0.1)
     never.terminate()
@@ -300,13 +304,13 @@ def test_the_signal_deadline_ends_by_force_what_goes_on(scf_runtime_of: Callable
     assert "signal_deadline" in event.diagnosis
 
 
-def test_signals_are_fresh_in_the_handler(rt: Any) -> None:
+def test_signals_are_fresh_in_the_handler(each_pidfd: ScfRuntime) -> None:
     source = (
         "def main_handler(event, context):\n"
         "    lines = open('/proc/self/status').read().splitlines()\n"
         "    return dict(line.split(':\\t') for line in lines if line.startswith(('SigBlk', 'SigIgn', 'SigCgt')))\n"
     )
-    masks = {name: int(mask, 16) for name, mask in rt.deploy(source).invoke().return_value.items()}
+    masks = {name: int(mask, 16) for name, mask in each_pidfd.deploy(source).invoke().return_value.items()}
     caught = {signum for signum in range(1, 65) if masks["SigCgt"] & 1 << signum - 1}
     ignored = {signum for signum in range(1, 65) if masks["SigIgn"] & 1 << signum - 1}
     assert masks["SigBlk"] == 0
@@ -341,7 +345,7 @@ def test_exit_143_and_death_by_sigterm_are_told_apart(scf_runtime: ScfRuntime) -
     assert "SIGTERM was caught when it was sent" in died.diagnosis
 
 
-def test_a_signal_handler_may_stop_being_one(rt: Any) -> None:
+def test_a_signal_handler_may_stop_being_one(each_pidfd: ScfRuntime) -> None:
     source = (
         "import signal, time\n"
         "def main_handler(event, context):\n"
@@ -350,7 +354,7 @@ def test_a_signal_handler_may_stop_being_one(rt: Any) -> None:
         "    print('ready')\n"
         "    time.sleep(600)\n"
     )
-    event = rt.deploy(source, async_run=True).invoke_async()
+    event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     event.terminate(graceful=True)
     event.assert_failed(439)
@@ -358,7 +362,7 @@ def test_a_signal_handler_may_stop_being_one(rt: Any) -> None:
     assert "ended by signal SIGTERM" in event.diagnosis
 
 
-def test_a_signal_handler_registered_while_the_instance_starts_serves_every_event(rt: Any) -> None:
+def test_a_signal_handler_registered_while_the_instance_starts_serves_every_event(each_pidfd: ScfRuntime) -> None:
     source = (
         "import signal, time\n"
         "told = []\n"
@@ -369,7 +373,7 @@ def test_a_signal_handler_registered_while_the_instance_starts_serves_every_even
         "        time.sleep(0.01)\n"
         "    told.clear()\n"
     )
-    fn = rt.deploy(source, async_run=True)
+    fn = each_pidfd.deploy(source, async_run=True)
     for _ in range(3):
         event = fn.invoke_async()
         event.wait_for_signal_handler()
@@ -379,7 +383,7 @@ def test_a_signal_handler_registered_while_the_instance_starts_serves_every_even
     assert len(fn.instances) == 1
 
 
-def test_on_a_warm_instance_the_wait_is_for_the_signal_handler_of_this_event(rt: Any) -> None:
+def test_on_a_warm_instance_the_wait_is_for_the_signal_handler_of_this_event(each_pidfd: ScfRuntime) -> None:
     source = (
         "import signal, time\n"
         "def main_handler(event, context):\n"
@@ -392,7 +396,7 @@ def test_on_a_warm_instance_the_wait_is_for_the_signal_handler_of_this_event(rt:
         "        time.sleep(0.01)\n"
         "    return told[0]\n"
     )
-    fn = rt.deploy(source, async_run=True)
+    fn = each_pidfd.deploy(source, async_run=True)
     for number in range(10):
         event = fn.invoke_async({"number": number, "before": 0.02 * number})
         event.wait_for_signal_handler()
@@ -423,7 +427,9 @@ def test_code_that_registers_once_for_all_is_not_waited_for_without_end(scf_runt
 
 
 @pytest.mark.parametrize("act", ["raise ValueError('late')", "sys.exit(3)", "os._exit(4)", "pass"])
-def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(rt: Any, act: str) -> None:
+def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(
+    each_pidfd: ScfRuntime, act: str
+) -> None:
     """The signal handler stays registered, and may run when the event it was sent for is over."""
     source = (
         "import os, signal, sys\n"
@@ -433,7 +439,7 @@ def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(r
         "def main_handler(event, context):\n"
         "    return event\n"
     )
-    fn = rt.deploy(source, async_run=True)
+    fn = each_pidfd.deploy(source, async_run=True)
     codes = set()
     for number in range(25):
         event = fn.invoke_async(number)
@@ -448,7 +454,7 @@ def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(r
     assert codes <= {200, 430, 439, 443}
 
 
-def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(rt: Any) -> None:
+def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(each_pidfd: ScfRuntime) -> None:
     source = (
         "import os, signal, time\n"
         "told = []\n"
@@ -460,7 +466,7 @@ def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(rt: Any) -> 
         "        time.sleep(0.01)\n"
         "    return told[0]\n"
     )
-    event = rt.deploy(source, async_run=True).invoke_async()
+    event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     process = psutil.Process(event.instance.pid)
     event.terminate(graceful=True)
@@ -471,9 +477,9 @@ def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(rt: Any) -> 
     event.assert_finished("told")
 
 
-def test_a_forced_end_while_the_instance_starts_returns_when_it_is_gone(rt: Any) -> None:
+def test_a_forced_end_while_the_instance_starts_returns_when_it_is_gone(each_pidfd: ScfRuntime) -> None:
     source = "import time\nprint('starting')\ntime.sleep(600)\ndef main_handler(event, context):\n    pass\n"
-    fn = rt.deploy(source, async_run=True)
+    fn = each_pidfd.deploy(source, async_run=True)
     event = fn.invoke_async()
     event.wait_for_log("starting")
     event.terminate()
@@ -482,8 +488,8 @@ def test_a_forced_end_while_the_instance_starts_returns_when_it_is_gone(rt: Any)
 
 
 @pytest.mark.parametrize("graceful", [True, False])
-def test_an_event_can_be_terminated_the_moment_it_is_invoked(rt: Any, graceful: bool) -> None:
-    fn = rt.deploy(waiting("pass"), async_run=True)
+def test_an_event_can_be_terminated_the_moment_it_is_invoked(each_pidfd: ScfRuntime, graceful: bool) -> None:
+    fn = each_pidfd.deploy(waiting("pass"), async_run=True)
     for _ in range(15):
         event = fn.invoke_async()
         event.terminate(graceful=graceful)
@@ -499,8 +505,8 @@ def test_an_event_can_be_terminated_the_moment_it_is_invoked(rt: Any, graceful: 
         event.assert_repossessed()
 
 
-def test_of_many_signals_sent_at_once_each_is_told(rt: Any) -> None:
-    event = rt.deploy(waiting("pass"), async_run=True).invoke_async()
+def test_of_many_signals_sent_at_once_each_is_told(each_pidfd: ScfRuntime) -> None:
+    event = each_pidfd.deploy(waiting("pass"), async_run=True).invoke_async()
     event.wait_for_signal_handler()
     threads = [threading.Thread(target=event.terminate, kwargs={"graceful": True}) for _ in range(8)]
     for thread in threads:
@@ -514,8 +520,8 @@ def test_of_many_signals_sent_at_once_each_is_told(rt: Any) -> None:
     event.assert_aborted()
 
 
-def test_who_is_refused_a_termination_finds_the_event_ended(rt: Any) -> None:
-    fn = rt.deploy(waiting("pass"), async_run=True)
+def test_who_is_refused_a_termination_finds_the_event_ended(each_pidfd: ScfRuntime) -> None:
+    fn = each_pidfd.deploy(waiting("pass"), async_run=True)
     for _ in range(10):
         event = fn.invoke_async()
         event.wait_for_signal_handler()

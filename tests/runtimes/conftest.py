@@ -17,12 +17,6 @@ def isolated(scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
     return scf_runtime_of("namespaces")
 
 
-@pytest.fixture(params=["namespaces", "directory"])
-def each_level(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
-    """A runtime of each level of isolation."""
-    return scf_runtime_of(request.param)
-
-
 @pytest.fixture(params=["fork", "spawn"])
 def each_start(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
     """A runtime whose instances are forked, and one whose instances are executed."""

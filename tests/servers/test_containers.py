@@ -47,18 +47,18 @@ def image() -> str:
 
 
 @pytest.fixture
-def rt(image: str) -> Iterator[ScfRuntime]:
+def docker_runtime(image: str) -> Iterator[ScfRuntime]:
     with ScfRuntime(launcher="docker") as runtime:
         yield runtime
 
 
 @pytest.fixture
-def deploy(rt: ScfRuntime, image: str) -> Callable[..., Function]:
+def deploy(docker_runtime: ScfRuntime, image: str) -> Callable[..., Function]:
     """Deploy a server that does ``code`` in place of what it does by default."""
 
     def deployed(code: str = "", run: str = RUN, **more: Any) -> Function:
         more.setdefault("environment", {})["CODE"] = SERVER + textwrap.dedent(code) + textwrap.dedent(run)
-        return rt.deploy_image(image=image, **more)
+        return docker_runtime.deploy_image(image=image, **more)
 
     return deployed
 
@@ -137,14 +137,14 @@ def test_more_memory_than_the_limit_is_434(deploy: Callable[..., Function]) -> N
     event.assert_failed(434)
 
 
-def test_a_command_that_is_not_there_is_405_and_the_log_says_so(rt: ScfRuntime, image: str) -> None:
-    result = rt.deploy_image(["no-such-program"], image=image).invoke()
+def test_a_command_that_is_not_there_is_405_and_the_log_says_so(docker_runtime: ScfRuntime, image: str) -> None:
+    result = docker_runtime.deploy_image(["no-such-program"], image=image).invoke()
     assert result.status_code == 405, result.diagnosis
     assert "no-such-program" in result.log
 
 
-def test_a_container_that_the_engine_refuses_is_445(rt: ScfRuntime, image: str) -> None:
-    result = rt.deploy_image(image=image, cwd="not-absolute").invoke()
+def test_a_container_that_the_engine_refuses_is_445(docker_runtime: ScfRuntime, image: str) -> None:
+    result = docker_runtime.deploy_image(image=image, cwd="not-absolute").invoke()
     assert result.status_code == 445, result.diagnosis
     assert "not-absolute" in result.error_message
 
@@ -161,24 +161,24 @@ def test_a_server_on_the_loopback_address_alone_is_446(deploy: Callable[..., Fun
     assert "127.0.0.1 only" in result.diagnosis
 
 
-def test_a_dockerfile_is_built(rt: ScfRuntime, image: str, tmp_path: Path) -> None:
+def test_a_dockerfile_is_built(docker_runtime: ScfRuntime, image: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(SERVER + RUN)
     lines = [f"FROM {image}", "ARG WHO", "WORKDIR /srv", "COPY app.py .", "RUN echo built > /srv/note"]
     (tmp_path / "Dockerfile").write_text("\n".join([*lines, 'CMD ["python3", "app.py"]']))
-    result = rt.deploy_image(dockerfile=tmp_path, name="built").invoke("here")
+    result = docker_runtime.deploy_image(dockerfile=tmp_path, name="built").invoke("here")
     assert result.return_value["event"] == "here", result.log
     (tmp_path / "Dockerfile").write_text(f"FROM {image}\nRUN exit 3\n")
     with pytest.raises(UsageError, match="exit 3"):
-        rt.deploy_image(dockerfile=tmp_path)
+        docker_runtime.deploy_image(dockerfile=tmp_path)
 
 
-def test_what_cannot_be_is_refused_at_once(rt: ScfRuntime, image: str) -> None:
+def test_what_cannot_be_is_refused_at_once(docker_runtime: ScfRuntime, image: str) -> None:
     with pytest.raises(UsageError, match=r"no image 'no/such:image'.*docker pull"):
-        rt.deploy_image(image="no/such:image")
+        docker_runtime.deploy_image(image="no/such:image")
     with pytest.raises(UsageError, match="image= or dockerfile="):
-        rt.deploy_image(["python", "app.py"])
+        docker_runtime.deploy_image(["python", "app.py"])
     with pytest.raises(UsageError, match="host_ports"):
-        rt.deploy_image(image=image, host_ports=[5432])
+        docker_runtime.deploy_image(image=image, host_ports=[5432])
 
 
 def test_nothing_is_left_with_the_engine(image: str, docker_engine: Any) -> None:
