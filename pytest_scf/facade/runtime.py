@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.addresses import HttpAddress
     from pytest_scf.facade.faults import Faults
     from pytest_scf.facade.probing.debugging import Terminal
+    from pytest_scf.facade.projects.project import Project
     from pytest_scf.facade.triggers import Bucket, CosAddress, Topic
 
 
@@ -178,9 +179,13 @@ class ScfRuntime:
         ``setup`` is run in each instance before the function's own code is loaded, for what must be patched there: a
         Python function of the test's module, which takes along what it needs of that, or a .py file.
 
+        A project file (serverless.yml) with one function is deployed as it says; see ``deploy_project``.
+
         Raises UsageError, before anything is made, where something of this cannot be.
         """
         self._refuse_when_closed()
+        if isinstance(source, (str, os.PathLike)) and str(source).endswith((".yml", ".yaml")):
+            return self._deploy_project(source, single=True).function
         limits.check({"retry_num": retry_num}, asynchronous=False)
         limits.check_msg_ttl(msg_ttl, self.settings.msg_ttl_smallest)
         config = _checked(
@@ -477,6 +482,23 @@ class ScfRuntime:
 
         self._refuse_when_closed()
         return Endpoint(self.api, region=self.settings.region, port=port, secret_id=secret_id, secret_key=secret_key)
+
+    def deploy_project(self, path: str | os.PathLike[str]) -> Project[Function]:
+        """Make the functions of a project file, with their triggers: a mapping of the functions by their names.
+
+        ``path`` is a serverless.yml (component scf, multi-scf, or one of a web framework), a template.yaml, or
+        a directory with one. It is looked up as the sources of ``deploy``. What has no effect here is named in
+        a ScfWarning; what cannot be raises UsageError with file, line and key.
+        """
+        return self._deploy_project(path, single=False)
+
+    def _deploy_project(self, path: str | os.PathLike[str], *, single: bool) -> Project[Function]:
+        from pytest_scf.facade.projects.project import deploy_all
+
+        self._refuse_when_closed()
+        wanted = Path(path)
+        found = next((place for base in self.base_dirs if (place := Path(base) / wanted).exists()), wanted)
+        return deploy_all(found, self._platform, self.api, partial(Function._of, self._session), single=single)
 
     def http(self, function: Function, *, port: int = 0, via: str = "url") -> HttpAddress:
         """Give a function an address on 127.0.0.1, for a browser or any client: ``runtime.http(fn).url``.

@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_scf.plugin import left_running, markers, moments, options, report, watch
-from pytest_scf.plugin.fixtures import scf_endpoint, scf_runtime, scf_runtime_session, scf_sdk, scf_settings
+from pytest_scf.plugin.fixtures import (
+    scf_endpoint,
+    scf_project,
+    scf_runtime,
+    scf_runtime_session,
+    scf_sdk,
+    scf_settings,
+)
 from pytest_scf.plugin.moments import scf_moment
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-__all__ = ["scf_endpoint", "scf_moment", "scf_runtime", "scf_runtime_session", "scf_sdk", "scf_settings"]
+__all__ = ["scf_endpoint", "scf_moment", "scf_project", "scf_runtime", "scf_runtime_session", "scf_sdk", "scf_settings"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

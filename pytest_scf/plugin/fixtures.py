@@ -11,6 +11,8 @@ from pytest_scf.plugin import artifacts, left_running, markers, moments, options
 
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
+    from pytest_scf.facade.handles import Function
+    from pytest_scf.facade.projects.project import Project
     from pytest_scf.facade.runtime import ScfRuntime
 
 
@@ -38,6 +40,21 @@ def scf_runtime_session(request: pytest.FixtureRequest, scf_settings: Mapping[st
         yield watched.runtime
     finally:
         left_running.collector(request.config).close(watched)
+
+
+@pytest.fixture
+def scf_project(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Project[Function]:
+    """The functions of the project file that the ini option ``scf_project`` names, deployed in ``scf_runtime``."""
+    from pytest_scf.errors import UsageError
+
+    path = request.config.getini(options.PROJECT)
+    if not path:
+        pytest.fail(f"scf_project: name the project file in the ini option {options.PROJECT}", pytrace=False)
+    try:
+        return scf_runtime.deploy_project(request.config.rootpath / path)
+    except UsageError as error:
+        problem = str(error)
+    pytest.fail(problem, pytrace=False)
 
 
 @pytest.fixture

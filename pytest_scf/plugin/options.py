@@ -47,6 +47,8 @@ class Choice:
             raise pytest.UsageError(f"{source}: {value!r} is not one of {', '.join(self.values)}")
 
 
+#: the ini option that names the project file
+PROJECT = "scf_project"
 ISOLATION = Choice(
     "isolation",
     ("auto", "namespaces", "directory"),
@@ -99,6 +101,9 @@ def add(parser: pytest.Parser) -> None:
             help=f"{choice.help}. Default: {choice.default}, or the ini option {choice.ini}.",
         )
         parser.addini(choice.ini, f"default of {choice.option}: {' | '.join(choice.values)}", default="")
+    parser.addini(
+        PROJECT, "project file (serverless.yml) of the fixture scf_project, from the root directory", default=""
+    )
 
 
 def check(config: pytest.Config) -> None:

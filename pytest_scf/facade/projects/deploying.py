@@ -1,0 +1,161 @@
+"""Deploying the functions of a project file, through the API's own actions, and their triggers."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pytest_scf.contract.archives import unpack
+from pytest_scf.errors import ApiError, ScfWarning, UsageError
+from pytest_scf.facade.projects.plans import FunctionPlan, TriggerPlan
+
+if TYPE_CHECKING:
+    from pytest_scf.contract.api import Api
+
+#: triggers that need nothing here: requests reach the function by ``request`` and ``runtime.http``
+_REQUESTS = ("apigw", "http", "clb")
+
+
+def deploy(api: Api, plan: FunctionPlan, staging: Callable[[], Path], domain: Callable[[str], str]) -> None:
+    """Make the function of a plan, and its triggers. Raises UsageError, with file and line, for what is refused.
+
+    ``staging`` gives a new directory, ``domain`` the domain of a bucket's name.
+    """
+    call = _Caller(api, plan)
+    if plan.namespace != "default":
+        call.make_namespace(plan.namespace)
+    code = {"LocalPath": str(_code(plan, staging).resolve())}
+    asked: dict[str, Any] = {
+        "FunctionName": plan.name,
+        "Namespace": plan.namespace,
+        "Code": code,
+        "Handler": plan.handler,
+        "Runtime": plan.runtime,
+        "Type": "HTTP" if plan.is_web else "Event",
+        "Description": plan.description or None,
+        "MemorySize": plan.memory,
+        "Timeout": plan.timeout,
+        "InitTimeout": plan.init_timeout,
+        "Environment": {"Variables": [{"Key": key, "Value": value} for key, value in plan.environment.items()]},
+        "AsyncRunEnable": "TRUE" if plan.async_run else "FALSE",
+        # Other than in the cloud, as with ``deploy``: what is not tracked is not listed by ListAsyncEvents.
+        "TraceEnable": "TRUE",
+    }
+    call("CreateFunction", asked)
+    if plan.retry_num is not None or plan.msg_ttl is not None:
+        retry = {"RetryConfig": [{"RetryNum": plan.retry_num}]} if plan.retry_num is not None else {}
+        ttl = {"MsgTTL": plan.msg_ttl} if plan.msg_ttl is not None else {}
+        name = {"FunctionName": plan.name, "Namespace": plan.namespace}
+        call("UpdateFunctionEventInvokeConfig", {**name, "AsyncTriggerConfig": {**retry, **ttl}})
+    for trigger in plan.triggers:
+        _create(call, plan, trigger, domain)
+    if plan.without_effect:
+        warnings.warn(
+            ScfWarning(f"{plan.node.file}: without effect here: {', '.join(sorted(plan.without_effect))}"),
+            stacklevel=4,
+        )
+
+
+class _Caller:
+    def __init__(self, api: Api, plan: FunctionPlan) -> None:
+        self._api = api
+        self._plan = plan
+
+    def __call__(self, action: str, asked: dict[str, Any]) -> None:
+        try:
+            self._api.call(action, asked)
+        except ApiError as error:
+            _refuse(self._plan, error)
+
+    def make_namespace(self, name: str) -> None:
+        try:
+            self._api.call("CreateNamespace", {"Namespace": name})
+        except ApiError as error:
+            if error.code != "ResourceInUse.Namespace":
+                _refuse(self._plan, error)
+
+
+def _refuse(plan: FunctionPlan, error: ApiError) -> NoReturn:
+    node = plan.node
+    raise UsageError(f"{node.file}, line {node.line}: {node.key}: function {plan.name}: {error}") from error
+
+
+def _code(plan: FunctionPlan, staging: Callable[[], Path]) -> Path:
+    """The directory of the code: in place, or a copy without what is excluded."""
+    if plan.source.is_file():
+        try:
+            return unpack(plan.source, staging)
+        except UsageError as error:
+            plan.node.get("src").fail(str(error))
+    if not plan.exclude:
+        return plan.source
+    target = staging() / "code"
+
+    def ignore(directory: str, names: list[str]) -> list[str]:
+        below = os.path.relpath(directory, plan.source)
+        paths = {name: name if below == "." else f"{below}/{name}" for name in names}
+        return [name for name, path in paths.items() if _is_excluded(path, plan.exclude)]
+
+    shutil.copytree(plan.source, target, symlinks=True, ignore=ignore)
+    return target
+
+
+def _is_excluded(path: str, patterns: list[str]) -> bool:
+    """Choice: ``**`` and ``*`` both match slashes too; a directory goes with its whole content."""
+    for pattern in patterns:
+        pattern = pattern.removeprefix("./").rstrip("/")
+        for each in (pattern, pattern.removesuffix("/**"), pattern.removeprefix("**/")):
+            if fnmatch.fnmatchcase(path, each):
+                return True
+    return False
+
+
+def _create(call: _Caller, plan: FunctionPlan, trigger: TriggerPlan, domain: Callable[[str], str]) -> None:
+    parameters = trigger.parameters
+    asked: dict[str, Any] = {
+        "FunctionName": plan.name,
+        "Namespace": plan.namespace,
+        "TriggerName": trigger.name,
+        "Type": trigger.kind,
+    }
+    enabled = parameters.get("enable") if "enable" in parameters else parameters.get("Enable")
+    asked["Enable"] = "OPEN" if enabled.flag(True) else "CLOSE"
+
+    def value(*names: str) -> str:
+        return next((parameters.get(name).text() for name in names if name in parameters), "")
+
+    if trigger.kind == "timer":
+        asked["TriggerDesc"] = value("cronExpression", "CronExpression")
+        argument = parameters.get("argument") if "argument" in parameters else parameters.get("Message")
+        text = argument.text() if not isinstance(argument.value, (dict, list)) else json.dumps(argument.plain())
+        if text:
+            asked["CustomArgument"] = text
+    elif trigger.kind == "cos":
+        limits = parameters.get("filter") if "filter" in parameters else parameters.get("Filter")
+        prefix = limits.get("prefix").text() or limits.get("Prefix").text()
+        suffix = limits.get("suffix").text() or limits.get("Suffix").text()
+        bucket = value("bucket", "Bucket") or trigger.name
+        asked["TriggerName"] = bucket if "." in bucket else domain(bucket)
+        described = {"event": value("events", "Events"), "filter": {"Prefix": prefix, "Suffix": suffix}}
+        asked["TriggerDesc"] = json.dumps(described)
+    elif trigger.kind == "ckafka":
+        asked["TriggerName"] = value("topic", "Topic", "name", "Name") or trigger.name
+        names = {"maxMsgNum": "maxMsgNum", "MaxMsgNum": "maxMsgNum", "retry": "retry", "timeout": "timeOut"}
+        found = {api: parameters.get(own).number() for own, api in names.items() if own in parameters}
+        asked["TriggerDesc"] = json.dumps({key: number for key, number in found.items() if number is not None})
+    elif trigger.kind == "cmq":
+        asked["TriggerName"] = value("name", "Name") or trigger.name
+        keys = [each.text() for each in parameters.get("filterKey").list()]
+        asked["TriggerDesc"] = json.dumps({"filterType": 1, "filterKey": keys})
+    elif trigger.kind in _REQUESTS:
+        return
+    else:
+        plan.without_effect.add(f"the trigger {trigger.kind}")
+        return
+    call("CreateTrigger", asked)

@@ -1,0 +1,71 @@
+"""The functions of a project file that has been deployed, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pytest_scf.errors import UsageError
+from pytest_scf.facade.projects import plans
+from pytest_scf.facade.projects.deploying import deploy
+
+if TYPE_CHECKING:
+    from pytest_scf.contract.api import Api
+    from pytest_scf.platform.functions import FunctionRecord
+    from pytest_scf.platform.platform import Platform
+
+#: a test's handle of a function: a ``Function``
+FunctionT = TypeVar("FunctionT")
+
+
+class Project(Mapping[str, FunctionT]):
+    """The functions by what the file calls them: the instance's name, a key of ``functions``, a resource.
+
+    Their names in the cloud lead to them, too.
+    """
+
+    def __init__(self, file: Path, functions: Mapping[str, FunctionT], names: Mapping[str, str]) -> None:
+        self.file = file
+        self._functions = functions
+        self._names = names
+
+    @property
+    def function(self) -> FunctionT:
+        """The only one. Raises UsageError where there are several."""
+        _check_single(self.file, list(self._functions))
+        return next(iter(self._functions.values()))
+
+    def __getitem__(self, name: str) -> FunctionT:
+        return self._functions[self._names.get(name, name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+    def __repr__(self) -> str:
+        return f"<Project {self.file}: {', '.join(self._functions)}>"
+
+
+def _check_single(file: Path, names: list[str]) -> None:
+    if len(names) != 1:
+        raise UsageError(f"{file} has {len(names)} functions, {', '.join(names)}: deploy_project() gives them all")
+
+
+def deploy_all(
+    path: Path, platform: Platform, api: Api, handle: Callable[[FunctionRecord], FunctionT], *, single: bool = False
+) -> Project[FunctionT]:
+    """Read all of a project file, then make its functions. Raises UsageError, with file, line and key.
+
+    ``single``: there must be one function only.
+    """
+    found = plans.read(path)
+    if single:
+        _check_single(path, [plan.key for plan in found])
+    functions: dict[str, FunctionT] = {}
+    for plan in found:
+        deploy(api, plan, platform.new_staging_dir, lambda name: platform.buckets.make(name).domain)
+        functions[plan.key] = handle(platform.functions.get(plan.namespace, plan.name))
+    return Project(plans.find(path), functions, {plan.name: plan.key for plan in found})

@@ -1,0 +1,288 @@
+"""Functions of project files: what the file says is what is deployed, and what cannot be is refused by its line."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_scf import ScfRuntime, UsageError
+from pytest_scf.errors import ScfWarning
+from pytest_scf.facade.projects import plans, variables
+
+CODE = """
+import os
+
+def main_handler(event, context):
+    return [event, os.environ.get("API_HOST"), context["memory_limit_in_mb"], context["function_name"]]
+"""
+SCF = """
+app: shop
+stage: dev
+component: scf
+name: nightly
+
+inputs:
+  name: ${name}-${stage}-${app}
+  src:
+    src: ./src
+    exclude:
+      - .env
+      - 'tests/**'
+  runtime: Python3.6
+  handler: index.main_handler
+  memorySize: '256'
+  timeout: 20
+  environment:
+    variables:
+      API_HOST: 'https://${env:API_HOST}/v1'
+  events:
+    - timer:
+        name: tick
+        parameters:
+          cronExpression: '0 30 1 * * * *'
+          argument: '{"job":"report"}'
+          enable: true
+    - cos:
+        name: in
+        parameters:
+          bucket: shots-1250000000.cos.ap-guangzhou.myqcloud.com
+          events: 'cos:ObjectCreated:*'
+          filter: {prefix: in/, suffix: .csv}
+    - apigw:
+        name: api
+        parameters:
+          endpoints: [{path: /, method: GET}]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Any:
+    """Writes a project file, and the code beside it."""
+
+    def write(text: str, name: str = "serverless.yml", **files: str) -> Path:
+        (tmp_path / "src" / "tests").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "src" / "index.py").write_text(CODE)
+        (tmp_path / "src" / "tests" / "test_index.py").write_text("")
+        (tmp_path / ".env").write_text("API_HOST=api.example.com\n")
+        for file, content in files.items():
+            (tmp_path / file.replace("__", "/")).write_text(content)
+        (tmp_path / name).write_text(textwrap.dedent(text))
+        return tmp_path / name
+
+    return write
+
+
+def test_a_function_and_its_triggers(rt: ScfRuntime, project: Any) -> None:
+    deployed = rt.deploy_project(project(SCF))
+    fn = deployed["nightly"]
+    assert (fn.name, deployed["nightly-dev-shop"], list(deployed)) == ("nightly-dev-shop", fn, ["nightly"])
+    assert (fn.config.timeout, fn.config.memory, fn.config.runtime) == (20, 256, "Python3.6")
+    assert fn.invoke({"a": 1}).return_value == [{"a": 1}, "https://api.example.com/v1", 256, "nightly-dev-shop"]
+    assert not (fn.config.code_root / "tests").exists()
+    rt.clock.advance(days=1)
+    timer, cos = fn.triggers
+    assert timer.events[0].return_value[0]["Message"] == '{"job":"report"}'
+    (event,) = rt.cos("shots").put("in/a.csv", "1")
+    assert event.wait().return_value[0]["Records"][0]["cos"]["cosObject"]["key"] == "/1250000000/shots/in/a.csv"
+    assert cos.kind == "cos"
+    assert fn.request("GET", "/").json()[1] == "https://api.example.com/v1"
+
+
+def test_deploy_takes_a_file_with_one_function(rt: ScfRuntime, project: Any) -> None:
+    assert rt.deploy(project(SCF)).name == "nightly-dev-shop"
+
+
+def test_the_stage_and_the_environment_win(rt: ScfRuntime, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVERLESS_STAGE", "release")
+    monkeypatch.setenv("API_HOST", "other")
+    fn = rt.deploy_project(project(SCF)).function
+    assert (fn.name, fn.config.environment) == ("nightly-release-shop", {"API_HOST": "https://other/v1"})
+
+
+MULTI = """
+app: shop
+component: multi-scf
+name: users
+inputs:
+  src: ./src
+  runtime: Python3.7
+  memorySize: 128
+  environments: [{key: API_HOST, value: common}]
+  functions:
+    list:
+      handler: index.main_handler
+      memorySize: 256
+    create:
+      handler: index.main_handler
+      timeout: 10
+      environments: [{key: API_HOST, value: own}]
+  triggers:
+    - type: timer
+      function: list
+      parameters: {name: t, cronExpression: '0 0 * * * * *', enable: true, argument: x}
+    - type: apigw
+      parameters: {apis: [{path: /, method: GET, function: create}]}
+"""
+
+
+def test_several_functions(rt: ScfRuntime, project: Any) -> None:
+    deployed = rt.deploy_project(project(MULTI).parent)
+    assert [fn.name for fn in deployed.values()] == ["users-dev-shop-list", "users-dev-shop-create"]
+    assert deployed["list"].invoke().return_value == [{}, "common", 256, "users-dev-shop-list"]
+    assert deployed["create"].invoke().return_value == [{}, "own", 128, "users-dev-shop-create"]
+    assert deployed["create"].config.timeout == 10
+    assert [trigger.name for trigger in deployed["list"].triggers] == ["t"]
+    with pytest.raises(UsageError, match="has 2 functions"):
+        rt.deploy(project(MULTI.replace("name: users", "name: others"), "other.yml"))
+    assert len(rt.api.call("ListFunctions", {})["Functions"]) == 2
+
+
+def test_a_template(rt: ScfRuntime, project: Any) -> None:
+    text = """
+    Globals:
+      Function: {Runtime: python3.6, Timeout: 7, Environment: {Variables: {API_HOST: global}}}
+    Resources:
+      shop:
+        Type: TencentCloud::Serverless::Namespace
+        importer:
+          Type: TencentCloud::Serverless::Function
+          Properties:
+            CodeUri: ./src
+            Handler: index.main_handler
+            MemorySize: 256
+            Events:
+              hourly:
+                Type: Timer
+                Properties: {CronExpression: '0 0 * * * * *', Enable: true, Message: m}
+              off:
+                Type: Timer
+                Properties: {CronExpression: '0 0 * * * * *', Enable: CLOSE}
+    """
+    fn = rt.deploy_project(project(text, "template.yaml"))["importer"]
+    assert (fn.namespace, fn.config.timeout, fn.config.runtime) == ("shop", 7, "Python3.6")
+    assert fn.invoke().return_value == [{}, "global", 256, "importer"]
+    rt.clock.advance(hours=1)
+    assert [event.return_value[0]["Message"] for trigger in fn.triggers for event in trigger.events] == ["m"]
+
+
+def test_other_ways_to_write_triggers(rt: ScfRuntime, project: Any) -> None:
+    text = """
+    component: scf@dev
+    name: demo
+    inputs:
+      src: {src: ./src}
+      runtime: Python3.6
+      triggers:
+        - type: apigw
+          apis: [{path: /, method: GET}]
+        - {type: timer, cronExpression: '0 0 * * * * *', enable: true, argument: a}
+        - {type: cos, bucket: my-bucket, events: 'cos:ObjectCreated:*', filter: {suffix: .jpg}}
+      events:
+        - timer:
+            parameters: {name: own, cronExpression: '0 0 * * * * *', enable: false}
+    """
+    fn = rt.deploy_project(project(text)).function
+    assert [trigger.name for trigger in fn.triggers if trigger.kind == "timer"] == ["own", "timer-demo-dev-demo"]
+    (event,) = rt.cos("my-bucket").put("a.jpg", "")
+    assert event.wait().status_code == 200
+
+
+def test_what_has_no_effect_is_named_once(rt: ScfRuntime, project: Any) -> None:
+    text = SCF + "  role: SCF_Role\n  vpcConfig: {vpcId: v, subnetId: s}\n  cls:\n"
+    with pytest.warns(ScfWarning, match="without effect here: role, vpcConfig") as warned:
+        rt.deploy_project(project(text))
+    assert len(warned) == 1
+
+
+def test_asynchronous_execution_and_retries(rt: ScfRuntime, project: Any) -> None:
+    text = SCF.replace("  timeout: 20\n", "  timeout: 20\n  retryNum: 1\n  msgTTL: 600\n")
+    fn = rt.deploy_project(project(text)).function
+    asked = {"FunctionName": fn.name}
+    found = rt.api.call("GetFunctionEventInvokeConfig", asked)["AsyncTriggerConfig"]
+    assert (found["RetryConfig"][0]["RetryNum"], found["MsgTTL"]) == (1, 600)
+    other = (
+        SCF.replace("  timeout: 20\n", "  asyncRunEnable: true\n")
+        .replace("name: nightly", "name: long")
+        .replace("shots-", "other-")
+    )
+    assert rt.deploy_project(project(other)).function.config.async_run
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("timeout: 20", "timeout: soon", r"serverless\.yml, line 17: inputs\.timeout: must be a whole number"),
+        ("timeout: 20", "timeout: 1000", r"serverless\.yml, line \d+: inputs: function nightly-dev-shop: .*Timeout"),
+        ("src: ./src", "src: ./none", r"line 10: inputs\.src\.src: there is no "),
+        ("component: scf", "component: website", r"line 4: component: 'website' is not supported here"),
+        ("component: scf", "other: scf", 'has no "component"'),
+        ("${env:API_HOST}", "${env:NOBODY}", r"inputs\.environment\.variables\.API_HOST: \$\{env:NOBODY\}"),
+        ("0 30 1 * * * *", "30 1", r"function nightly-dev-shop: .*has 2 fields"),
+        ("enable: true", "enable: often", r"must be true or false"),
+        ("app: shop", "app: [shop", r"line \d+: "),
+        ("runtime: Python3.6", "runtime: Cobol", r"Runtime"),
+        ("  events:", "  type: magic\n  events:", "must be event or web"),
+        ("  events:", "  image: {imageUrl: a}\n  events:", "deploy_image"),
+        ("  src:\n    src: ./src", "  src:\n    bucket: b\n    object: o\n    src: ./src", "lies in COS"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_file_line_and_key(
+    rt: ScfRuntime, project: Any, before: str, after: str, problem: str
+) -> None:
+    assert before in SCF
+    with pytest.raises(UsageError, match=problem):
+        rt.deploy_project(project(SCF.replace(before, after, 1)))
+    assert len(rt.api.call("ListFunctions", {})["Functions"]) in (0, 1)
+
+
+def test_a_file_that_is_not_there(rt: ScfRuntime, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no project file"):
+        rt.deploy_project(tmp_path)
+    with pytest.raises(UsageError, match="no project file"):
+        rt.deploy("none.yml")
+
+
+def test_a_web_function(scf_runtime_of: Any, project: Any) -> None:
+    text = "component: http\nname: site\ninputs:\n  src: ./src\n  faas: {memorySize: 256}\n"
+    rt = scf_runtime_of("namespaces")
+    with pytest.raises(UsageError, match="has no scf_bootstrap"):
+        rt.deploy_project(project(text))
+    file = project(text, src__scf_bootstrap="#!/bin/bash\nexec /var/lang/python3/bin/python3 -u -m http.server 9000\n")
+    (file.parent / "src" / "scf_bootstrap").chmod(0o755)
+    fn = rt.deploy_project(file).function
+    assert (fn.config.memory, fn.config.type) == (256, "HTTP")
+    assert "main_handler" in fn.request("GET", "/index.py").text
+
+
+def test_variables_of_a_file() -> None:
+    text = """
+    # comment
+    A=1
+    export B = two words # a comment
+    C='single # kept'
+    D="line\\nbreak"
+    E=
+    no assignment
+    """
+    assert variables.read_env(text) == {"A": "1", "B": "two words", "C": "single # kept", "D": "line\nbreak", "E": ""}
+
+
+def test_the_first_env_file_counts(tmp_path: Path) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (tmp_path / ".env.dev").write_text("")
+    assert variables.env_file(below, "dev") == tmp_path / ".env.dev"
+    (below / ".env").write_text("")
+    assert variables.env_file(below, "dev") == below / ".env"
+    (below / ".env.dev").write_text("")
+    assert variables.env_file(below, "dev") == below / ".env.dev"
+    assert variables.env_file(below, "test") == below / ".env"
+
+
+def test_what_only_the_deployment_knows_stays(project: Any) -> None:
+    text = SCF.replace("https://${env:API_HOST}/v1", "${output:dev:shop:vpc.id}")
+    (plan,) = plans.read(project(text))
+    assert plan.environment == {"API_HOST": "${output:dev:shop:vpc.id}"}

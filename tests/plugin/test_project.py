@@ -1,0 +1,44 @@
+"""The fixture ``scf_project`` and the ini option of its name."""
+
+from __future__ import annotations
+
+import pytest
+
+SERVERLESS = """
+component: scf
+name: hello
+inputs:
+  src: ./src
+  runtime: Python3.6
+"""
+TEST = """
+def test_hello(scf_project):
+    assert scf_project["hello"].invoke().return_value == "hello"
+"""
+
+
+@pytest.fixture
+def written(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makefile(".yml", serverless=SERVERLESS)
+    pytester.mkdir("src").joinpath("index.py").write_text("def main_handler(event, context):\n    return 'hello'\n")
+    pytester.makepyfile(TEST)
+    return pytester
+
+
+def test_the_functions_by_their_names(written: pytest.Pytester) -> None:
+    written.makeini("[pytest]\nscf_project = serverless.yml\n")
+    written.runpytest("-p", "no:randomly").assert_outcomes(passed=1)
+
+
+def test_it_is_not_said_which(written: pytest.Pytester) -> None:
+    result = written.runpytest()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*name the project file in the ini option scf_project*"])
+
+
+def test_a_file_that_is_refused(written: pytest.Pytester) -> None:
+    written.makeini("[pytest]\nscf_project = serverless.yml\n")
+    written.makefile(".yml", serverless=SERVERLESS.replace("./src", "./none"))
+    result = written.runpytest()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*serverless.yml, line 4: inputs.src: there is no*"])
