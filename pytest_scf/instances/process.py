@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextlib
 import errno
+import itertools
 import json
 import os
 import select
@@ -46,6 +47,7 @@ FLUSH_DEADLINE = 1.0
 #: seconds between two looks for a process where the system has no pidfds
 _LOOK_INTERVAL = 0.01
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ class InstanceProcess:
         #: the most that its user's process was seen to have of files in memory, which no limit counts
         self.file_bytes = 0
         self.gone = threading.Event()
-        self.directory = server.base_dir / f"instance-{spec.id}"
+        # Short, whatever the function is called: the path of a socket below it may have 107 bytes.
+        self.directory = server.base_dir / f"instance-{next(_numbers)}"
         self._server = server
         self._reactor = reactor
         self._observer = observer

@@ -8,6 +8,7 @@ interpreter does not. What the user's code does with faulthandler and with signa
 import faulthandler
 import os
 import signal
+import sys
 
 #: the descriptor of the pipe: far from those that the user's code is given
 FD = 255
@@ -19,7 +20,9 @@ OUTERMOST = ('runtimes/python.py"', " in run")
 
 def enable():
     # type: () -> None
-    faulthandler.enable(2, all_threads=False)
+    # The stack of C functions, from 3.14 on, says nothing of the user's code and is longer than what does.
+    no_c_stack = {"c_stack": False} if sys.version_info >= (3, 14) else {}
+    faulthandler.enable(2, all_threads=False, **no_c_stack)
     if not SIGNAL or not os.path.isdir("/proc/self/fd"):
         return
     try:

@@ -126,6 +126,14 @@ def test_the_traceback_has_the_paths_and_lines_of_the_users_files(runtime: Any, 
     assert runtime.deploy("def main_handler(event, context):\n    return 1\n").invoke().traceback == ""
 
 
+def test_code_that_is_executed_as_text_has_no_lines_of_others(scf_runtime_of: Any) -> None:
+    """Python 3.13 takes the text of ``python -c`` for that of every "<string>"."""
+    executes = "def main_handler(event, context):\n    exec('def fails():\\n  1 / 0\\nfails()')\n"
+    for level in ("namespaces", "directory"):
+        traceback = scf_runtime_of(level).deploy(executes).invoke().traceback
+        assert 'File "<string>", line 2, in fails\nZeroDivisionError' in traceback
+
+
 def raises(event: object, context: object) -> None:
     raise ValueError(event)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -423,18 +425,39 @@ def test_a_child_forked_at_module_level_does_not_take_the_events(each_level: Scf
     assert [fn.invoke().return_value for _ in range(5)] == [True] * 5
 
 
-def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(each_level: ScfRuntime) -> None:
+def with_multiprocessing(start_method: str) -> str:
     # Not its queues and locks: they need /dev/shm, and only /tmp can be written to.
-    body = (
+    return handler(
         "import multiprocessing, subprocess\n"
         "ours, theirs = multiprocessing.Pipe()\n"
-        "child = multiprocessing.get_context('fork').Process(target=theirs.send, args=('from the child',))\n"
+        f"context = multiprocessing.get_context({start_method!r})\n"
+        "child = context.Process(target=theirs.send, args=('from the child',))\n"
         "child.start()\n"
         "said = ours.recv()\n"
         "child.join()\n"
         "return [said, child.exitcode, subprocess.check_output(['echo', 'ran'], text=True)]"
     )
-    assert each_level.deploy(handler(body)).invoke().return_value == ["from the child", 0, "ran\n"]
+
+
+@pytest.mark.parametrize("start_method", ["fork", "spawn"])
+def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(
+    each_level: ScfRuntime, start_method: str
+) -> None:
+    assert each_level.deploy(with_multiprocessing(start_method)).invoke().return_value == ["from the child", 0, "ran\n"]
+
+
+def test_the_fork_server_of_multiprocessing_works_in_a_handler(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    """How processes are started from Python 3.14 on. Its socket is in the temporary directory."""
+    fn = scf_runtime_of("namespaces").deploy(with_multiprocessing("forkserver"))
+    assert fn.invoke().return_value == ["from the child", 0, "ran\n"]
+
+
+def test_the_path_of_the_temporary_directory_is_short_enough_for_sockets(each_level: ScfRuntime) -> None:
+    source = handler("import tempfile; return tempfile.gettempdir()")
+    directory = each_level.deploy(source, name="a-long-name-for-a-function-that-does-little").invoke().return_value
+    socket = os.path.join(directory, "pymp-12345678", "listener-12345678")  # as multiprocessing has it
+    # Below /tmp, which the temporary directory of this test run is not.
+    assert len(socket.replace(tempfile.gettempdir(), "/tmp")) <= 107
 
 
 def test_the_end_of_a_child_does_not_end_the_event(each_level: ScfRuntime) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import linecache
 import os
 import select
 import signal
@@ -28,6 +29,8 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
     process closes it.
     """
     _become_fresh()
+    # Python 3.13 keeps the text of ``python -c`` as the lines of "<string>", which is what the user's exec() names too.
+    linecache.clearcache()
     for place in sites:
         site.addsitedir(place)
     if preload:
