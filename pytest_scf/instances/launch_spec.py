@@ -53,6 +53,7 @@ class Spec:
     environ: dict[str, str]
     context: dict[str, object]
     tmp_bytes: int
+    shm_bytes: int
     start_method: str = "fork"
     pidfd: bool = True
     coverage: dict[str, Any] | None = None
@@ -111,7 +112,8 @@ def launch_message(spec: Spec, level: str, directory: Path, server_path: Sequenc
         "context": spec.context,
         "tmp": tmp,
         "tmp_bytes": spec.tmp_bytes,
-        "keep_visible": _below_tmp(*places) if namespaces else _by_all_names(*places),
+        "shm_bytes": spec.shm_bytes,
+        "keep_visible": _below_covered(*places) if namespaces else _by_all_names(*places),
         "path": path,
         "watch_tmp": not namespaces,
         "command": command if spec.executes else None,
@@ -130,8 +132,8 @@ def launch_message(spec: Spec, level: str, directory: Path, server_path: Sequenc
             message["code_source"] = ""
             environ.update(PWD=cwd)
             if namespaces:
-                below = [place for place in (cwd, os.path.dirname(server.command[0])) if place.startswith("/tmp/")]
-                message["keep_visible"] = _below_tmp(*places, *below)
+                own = [place for place in (cwd, os.path.dirname(server.command[0])) if place.startswith("/")]
+                message["keep_visible"] = _below_covered(*places, *own)
     return message
 
 
@@ -160,7 +162,10 @@ def _by_all_names(*places: str) -> list[str]:
 
 
 @functools.cache
-def _below_tmp(*places: str) -> list[str]:
-    """Those that an empty /tmp would hide; a place inside another is left out."""
-    below = [place for place in _by_all_names(*places) if place.startswith("/tmp/") and os.path.isdir(place)]
+def _below_covered(*places: str) -> list[str]:
+    """Those that an empty /tmp or /opt would hide; a place inside another is left out."""
+    # Of /opt itself as well: an interpreter may be installed right there.
+    covered = ("/tmp/", f"{facts.LAYERS_ROOT}/")
+    below = [place for place in _by_all_names(*places) if place == facts.LAYERS_ROOT or place.startswith(covered)]
+    below = [place for place in below if os.path.isdir(place)]
     return [place for place in below if not any(place.startswith(other + "/") for other in below)]

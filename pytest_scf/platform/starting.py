@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.errors import IsolationUnavailable
+from pytest_scf.facts import MIB
 from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.host import Host
 from pytest_scf.instances.launch_spec import ServerSpec, Spec
@@ -116,6 +117,7 @@ class InstanceStarter:
             },
             context=context_of(config, settings),
             tmp_bytes=settings.tmp_bytes,
+            shm_bytes=config.memory * MIB,
             start_method="spawn" if needs_new_program(config) else settings.start_method,
             pidfd=settings.pidfd,
             coverage=services.coverage if config.is_python else None,

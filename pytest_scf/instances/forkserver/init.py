@@ -159,7 +159,7 @@ def _prepare(level: str) -> None:
     if level == "namespaces":
         # Elsewhere this would leave no time to end what is below.
         linux.die_with_parent()
-        mounts.mount_proc()
+        mounts.mount_common()
     elif sys.platform == "linux":
         linux.become_subreaper()
 
@@ -167,8 +167,13 @@ def _prepare(level: str) -> None:
 def _mount_instance_tree(level: str, spec: dict[str, Any]) -> None:
     """What this instance has of its own."""
     if level == "namespaces":
-        mounts.add_bind_mounts(spec.get("bind_mounts", []))
-        mounts.enter_instance_tree(spec["code_source"], spec["tmp_bytes"], spec["keep_visible"])
+        mounts.enter_instance_tree(
+            spec["code_source"],
+            spec["tmp_bytes"],
+            spec["shm_bytes"],
+            spec["keep_visible"],
+            spec.get("bind_mounts", []),
+        )
     else:
         os.makedirs(spec["tmp"], mode=0o700, exist_ok=True)
 

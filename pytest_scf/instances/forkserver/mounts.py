@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 
 from pytest_scf import facts
 from pytest_scf.instances.forkserver import linux
 
 #: made below /var, which the cloud's code root needs and a test machine does not have
 _NEW_BELOW_VAR = ("user", "lang")
+_TMPFS = linux.MS_NOSUID | linux.MS_NODEV
+#: what an instance finds in /dev: devices that give it nothing of the machine, and links
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_DEVICE_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
 
 
 def enter_shared_tree() -> None:
@@ -16,6 +28,11 @@ def enter_shared_tree() -> None:
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
     if not all(os.path.isdir(f"/var/{name}") for name in _NEW_BELOW_VAR):
         _rebuild_var()
+    _rebuild_dev()
+    # An interpreter that is there itself is kept for each instance, with what else it needs.
+    own = (*sys.path, sys.prefix, sys.base_prefix, sys.executable, __file__)
+    if not any(_is_below_layers_root(path) for path in own):
+        _cover_layers_root([])
     linux.make_tree_read_only("/")
 
 
@@ -24,10 +41,25 @@ def _rebuild_var() -> None:
     below = os.open("/var", os.O_PATH | os.O_DIRECTORY)
     names = os.listdir("/var")
     try:
-        linux.mount("tmpfs", "/var", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=64k")
+        linux.mount("tmpfs", "/var", "tmpfs", _TMPFS, "mode=0755,size=64k")
         _show(f"/proc/self/fd/{below}", "/var", names)
         for name in _NEW_BELOW_VAR:
             os.makedirs(f"/var/{name}", exist_ok=True)
+    finally:
+        os.close(below)
+
+
+def _rebuild_dev() -> None:
+    """Cover /dev with one that has the ordinary devices only: a disk can be written to in a read-only tree, too."""
+    below = os.open("/dev", os.O_PATH | os.O_DIRECTORY)
+    try:
+        names = [name for name in _DEVICES if os.path.exists(f"/dev/{name}")]
+        linux.mount("tmpfs", "/dev", "tmpfs", _TMPFS, "mode=0755,size=64k")
+        _show(f"/proc/self/fd/{below}", "/dev", names)
+        for name, target in _DEVICE_LINKS.items():
+            os.symlink(target, f"/dev/{name}")
+        for name in ("pts", "shm"):
+            os.mkdir(f"/dev/{name}")
     finally:
         os.close(below)
 
@@ -46,20 +78,25 @@ def _show(source: str, target: str, names: list[str]) -> None:
         linux.mount(old, new, None, linux.MS_BIND | linux.MS_REC)
 
 
-def add_bind_mounts(bind_mounts: list[list[str]]) -> None:
-    """In a new mount namespace: have directories seen at other paths, each a pair of where it is and where it is seen.
+def _add_bind_mounts(opened: list[tuple[int, str]]) -> None:
+    """Have directories seen at other paths, each a pair of a descriptor, which is closed, and where it is seen.
 
     A path whose parent is not there either gets it: on a tree that cannot be written to, as part of a new root.
     """
-    if not bind_mounts:
-        return
-    opened = [(os.open(source, os.O_PATH | os.O_DIRECTORY), target) for source, target in bind_mounts]
-    missing = [target for _source, target in bind_mounts if not os.path.isdir(target)]
+    missing = [target for _source, target in opened if not os.path.isdir(target)]
     if missing:
         _enter_new_root(missing)
     for source, target in opened:
-        linux.mount(f"/proc/self/fd/{source}", target, None, linux.MS_BIND | linux.MS_REC)
-        os.close(source)
+        _bind(source, target)
+
+
+def _bind(source: int, target: str) -> None:
+    """Have a directory, of which this is a descriptor, seen at ``target``; the descriptor is closed.
+
+    With what is mounted below it: a user namespace may not look under that.
+    """
+    linux.mount(f"/proc/self/fd/{source}", target, None, linux.MS_BIND | linux.MS_REC)
+    os.close(source)
 
 
 def _enter_new_root(missing: list[str]) -> None:
@@ -68,7 +105,7 @@ def _enter_new_root(missing: list[str]) -> None:
     What is not at the top covers a directory of the old root, entry by entry, down to where it is missing.
     """
     root = facts.LANGUAGES_ROOT  # any mount point that is nobody's
-    linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=1m")
+    linux.mount("tmpfs", root, "tmpfs", _TMPFS, "mode=0755,size=1m")
     covered = {""}
     for target in missing:
         parent = ""
@@ -89,25 +126,66 @@ def _enter_new_root(missing: list[str]) -> None:
     os.chdir("/")
 
 
-def mount_proc() -> None:
-    """In a new PID namespace: a /proc that shows it.
+def mount_common() -> None:
+    """In new namespaces, what is the same for all instances: /proc, /dev/shm, and /dev/pts where it can be had.
 
-    Read-only: root in the instance is root outside, and /proc/sys asks for no capability.
+    /proc is read-only: root in the instance is root outside, and /proc/sys asks for no capability.
     """
     linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_RDONLY)
+    with contextlib.suppress(OSError):
+        linux.mount("devpts", "/dev/pts", "devpts", linux.MS_NOSUID | linux.MS_NOEXEC, "newinstance,ptmxmode=0666")
+    linux.mount("tmpfs", "/dev/shm", "tmpfs", _TMPFS, "mode=1777,size=4k")
 
 
-def enter_instance_tree(code_root: str, tmp_bytes: int, keep_visible: list[str]) -> None:
-    """In a new mount namespace: code, where there is any, at /var/user, an empty /tmp of its own.
+def enter_instance_tree(
+    code_root: str, tmp_bytes: int, shm_bytes: int, keep_visible: list[str], bind_mounts: list[list[str]]
+) -> None:
+    """After ``mount_common``: code, where there is any, at /var/user, an empty /tmp, and the size of /dev/shm.
 
-    ``keep_visible`` are directories below /tmp (an interpreter, site-packages) that must stay where they are.
+    ``keep_visible`` are directories below /tmp and /opt (an interpreter, site-packages) that must stay where they are;
+    ``bind_mounts`` more that are seen at other paths, each a pair of where it is and where it is seen.
     """
-    # With what is mounted below it: a user namespace may not look under that.
-    if code_root:
-        linux.mount(code_root, facts.CODE_ROOT, None, linux.MS_BIND | linux.MS_REC)
-    kept = [(path, os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in keep_visible]
-    linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=1777,size={tmp_bytes}")
-    for path, fd in kept:
+    global _layers_root_is_covered
+    below_opt = [path for path in keep_visible if _is_below_layers_root(path)]
+    if _layers_root_is_covered and any(map(_is_below_layers_root, (code_root, *keep_visible, *dict(bind_mounts)))):
+        linux.unmount(facts.LAYERS_ROOT)
+        _layers_root_is_covered = False
+    bound = [(_open(source), target) for source, target in bind_mounts]
+    code = _open(code_root) if code_root else None
+    if not _layers_root_is_covered and facts.LAYERS_ROOT not in below_opt:
+        _cover_layers_root(below_opt)
+    linux.mount(None, "/dev/shm", None, _TMPFS | linux.MS_REMOUNT, f"size={shm_bytes}")
+    _add_bind_mounts(bound)
+    if code is not None:
+        _bind(code, facts.CODE_ROOT)
+    _cover("/tmp", f"mode=1777,size={tmp_bytes}", [path for path in keep_visible if path not in below_opt])
+
+
+#: whether a function finds nothing of the machine's in /opt already
+_layers_root_is_covered = False
+
+
+def _is_below_layers_root(path: str) -> bool:
+    return f"{os.path.realpath(path)}/".startswith(f"{facts.LAYERS_ROOT}/")
+
+
+def _cover_layers_root(kept: list[str]) -> None:
+    """Cover what the machine has at /opt, where a function finds its layers."""
+    global _layers_root_is_covered
+    if os.path.isdir(facts.LAYERS_ROOT):
+        _cover(facts.LAYERS_ROOT, "mode=0755,size=64k", kept)
+        linux.make_tree_read_only(facts.LAYERS_ROOT)
+        _layers_root_is_covered = True
+
+
+def _cover(place: str, options: str, kept: list[str]) -> None:
+    """Mount an empty tmpfs on a directory; what is to be kept of what is below it stays where it is."""
+    opened = [(_open(path), path) for path in kept]
+    linux.mount("tmpfs", place, "tmpfs", _TMPFS, options)
+    for source, path in opened:
         os.makedirs(path, exist_ok=True)
-        linux.mount(f"/proc/self/fd/{fd}", path, None, linux.MS_BIND | linux.MS_REC)
-        os.close(fd)
+        _bind(source, path)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_PATH | os.O_DIRECTORY)

@@ -94,11 +94,11 @@ def _enter_user_namespace() -> None:
 def _try_one() -> None:
     """Make the namespaces of an instance once, since only doing it tells whether it is allowed."""
     reading, writing = os.pipe()
-    pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+    pid = linux.fork_into(linux.NEW_INSTANCE)
     if pid == 0:
         try:
-            mounts.mount_proc()
-            mounts.enter_instance_tree(facts.CODE_ROOT, 4096, [])
+            mounts.mount_common()
+            mounts.enter_instance_tree(facts.CODE_ROOT, 4096, 4096, [], [])
         except BaseException as error:
             os.write(writing, str(error).encode()[:4096])
         finally:
@@ -323,7 +323,7 @@ class Zygote:
         # Called so from its first moment on.
         init.set_process_name(SPARE_NAME)
         try:
-            pid = linux.fork_into(linux.CLONE_NEWNS | linux.CLONE_NEWPID) if self.level == "namespaces" else os.fork()
+            pid = linux.fork_into(linux.NEW_INSTANCE) if self.level == "namespaces" else os.fork()
         except OSError:
             ours.close()
             theirs.close()
