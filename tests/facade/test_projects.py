@@ -75,30 +75,32 @@ def project(tmp_path: Path) -> Any:
     return write
 
 
-def test_a_function_and_its_triggers(rt: ScfRuntime, project: Any) -> None:
-    deployed = rt.deploy_project(project(SCF))
+def test_a_function_and_its_triggers(each_level: ScfRuntime, project: Any) -> None:
+    deployed = each_level.deploy_project(project(SCF))
     fn = deployed["nightly"]
     assert (fn.name, deployed["nightly-dev-shop"], list(deployed)) == ("nightly-dev-shop", fn, ["nightly"])
     assert (fn.config.timeout, fn.config.memory, fn.config.runtime) == (20, 256, "Python3.6")
     assert fn.invoke({"a": 1}).return_value == [{"a": 1}, "https://api.example.com/v1", 256, "nightly-dev-shop"]
     assert not (fn.config.code_root / "tests").exists()
-    rt.clock.advance(days=1)
+    each_level.clock.advance(days=1)
     timer, cos = fn.triggers
     assert timer.events[0].return_value[0]["Message"] == '{"job":"report"}'
-    (event,) = rt.cos("shots").put("in/a.csv", "1")
+    (event,) = each_level.cos("shots").put("in/a.csv", "1")
     assert event.wait().return_value[0]["Records"][0]["cos"]["cosObject"]["key"] == "/1250000000/shots/in/a.csv"
     assert cos.kind == "cos"
     assert fn.request("GET", "/").json()[1] == "https://api.example.com/v1"
 
 
-def test_deploy_takes_a_file_with_one_function(rt: ScfRuntime, project: Any) -> None:
-    assert rt.deploy(project(SCF)).name == "nightly-dev-shop"
+def test_deploy_takes_a_file_with_one_function(each_level: ScfRuntime, project: Any) -> None:
+    assert each_level.deploy(project(SCF)).name == "nightly-dev-shop"
 
 
-def test_the_stage_and_the_environment_win(rt: ScfRuntime, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage_and_the_environment_win(
+    each_level: ScfRuntime, project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SERVERLESS_STAGE", "release")
     monkeypatch.setenv("API_HOST", "other")
-    fn = rt.deploy_project(project(SCF)).function
+    fn = each_level.deploy_project(project(SCF)).function
     assert (fn.name, fn.config.environment) == ("nightly-release-shop", {"API_HOST": "https://other/v1"})
 
 
@@ -128,19 +130,19 @@ inputs:
 """
 
 
-def test_several_functions(rt: ScfRuntime, project: Any) -> None:
-    deployed = rt.deploy_project(project(MULTI).parent)
+def test_several_functions(each_level: ScfRuntime, project: Any) -> None:
+    deployed = each_level.deploy_project(project(MULTI).parent)
     assert [fn.name for fn in deployed.values()] == ["users-dev-shop-list", "users-dev-shop-create"]
     assert deployed["list"].invoke().return_value == [{}, "common", 256, "users-dev-shop-list"]
     assert deployed["create"].invoke().return_value == [{}, "own", 128, "users-dev-shop-create"]
     assert deployed["create"].config.timeout == 10
     assert [trigger.name for trigger in deployed["list"].triggers] == ["t"]
     with pytest.raises(UsageError, match="has 2 functions"):
-        rt.deploy(project(MULTI.replace("name: users", "name: others"), "other.yml"))
-    assert len(rt.api.call("ListFunctions", {})["Functions"]) == 2
+        each_level.deploy(project(MULTI.replace("name: users", "name: others"), "other.yml"))
+    assert len(each_level.api.call("ListFunctions", {})["Functions"]) == 2
 
 
-def test_a_template(rt: ScfRuntime, project: Any) -> None:
+def test_a_template(each_level: ScfRuntime, project: Any) -> None:
     text = """
     Globals:
       Function: {Runtime: python3.6, Timeout: 7, Environment: {Variables: {API_HOST: global}}}
@@ -161,14 +163,14 @@ def test_a_template(rt: ScfRuntime, project: Any) -> None:
                 Type: Timer
                 Properties: {CronExpression: '0 0 * * * * *', Enable: CLOSE}
     """
-    fn = rt.deploy_project(project(text, "template.yaml"))["importer"]
+    fn = each_level.deploy_project(project(text, "template.yaml"))["importer"]
     assert (fn.namespace, fn.config.timeout, fn.config.runtime) == ("shop", 7, "Python3.6")
     assert fn.invoke().return_value == [{}, "global", 256, "importer"]
-    rt.clock.advance(hours=1)
+    each_level.clock.advance(hours=1)
     assert [event.return_value[0]["Message"] for trigger in fn.triggers for event in trigger.events] == ["m"]
 
 
-def test_other_ways_to_write_triggers(rt: ScfRuntime, project: Any) -> None:
+def test_other_ways_to_write_triggers(each_level: ScfRuntime, project: Any) -> None:
     text = """
     component: scf@dev
     name: demo
@@ -184,31 +186,31 @@ def test_other_ways_to_write_triggers(rt: ScfRuntime, project: Any) -> None:
         - timer:
             parameters: {name: own, cronExpression: '0 0 * * * * *', enable: false}
     """
-    fn = rt.deploy_project(project(text)).function
+    fn = each_level.deploy_project(project(text)).function
     assert [trigger.name for trigger in fn.triggers if trigger.kind == "timer"] == ["own", "timer-demo-dev-demo"]
-    (event,) = rt.cos("my-bucket").put("a.jpg", "")
+    (event,) = each_level.cos("my-bucket").put("a.jpg", "")
     assert event.wait().status_code == 200
 
 
-def test_what_has_no_effect_is_named_once(rt: ScfRuntime, project: Any) -> None:
+def test_what_has_no_effect_is_named_once(each_level: ScfRuntime, project: Any) -> None:
     text = SCF + "  role: SCF_Role\n  vpcConfig: {vpcId: v, subnetId: s}\n  cls:\n"
     with pytest.warns(ScfWarning, match="without effect here: role, vpcConfig") as warned:
-        rt.deploy_project(project(text))
+        each_level.deploy_project(project(text))
     assert len(warned) == 1
 
 
-def test_asynchronous_execution_and_retries(rt: ScfRuntime, project: Any) -> None:
+def test_asynchronous_execution_and_retries(each_level: ScfRuntime, project: Any) -> None:
     text = SCF.replace("  timeout: 20\n", "  timeout: 20\n  retryNum: 1\n  msgTTL: 600\n")
-    fn = rt.deploy_project(project(text)).function
+    fn = each_level.deploy_project(project(text)).function
     asked = {"FunctionName": fn.name}
-    found = rt.api.call("GetFunctionEventInvokeConfig", asked)["AsyncTriggerConfig"]
+    found = each_level.api.call("GetFunctionEventInvokeConfig", asked)["AsyncTriggerConfig"]
     assert (found["RetryConfig"][0]["RetryNum"], found["MsgTTL"]) == (1, 600)
     other = (
         SCF.replace("  timeout: 20\n", "  asyncRunEnable: true\n")
         .replace("name: nightly", "name: long")
         .replace("shots-", "other-")
     )
-    assert rt.deploy_project(project(other)).function.config.async_run
+    assert each_level.deploy_project(project(other)).function.config.async_run
 
 
 @pytest.mark.parametrize(
@@ -230,29 +232,29 @@ def test_asynchronous_execution_and_retries(rt: ScfRuntime, project: Any) -> Non
     ],
 )
 def test_what_cannot_be_is_refused_with_file_line_and_key(
-    rt: ScfRuntime, project: Any, before: str, after: str, problem: str
+    each_level: ScfRuntime, project: Any, before: str, after: str, problem: str
 ) -> None:
     assert before in SCF
     with pytest.raises(UsageError, match=problem):
-        rt.deploy_project(project(SCF.replace(before, after, 1)))
-    assert len(rt.api.call("ListFunctions", {})["Functions"]) in (0, 1)
+        each_level.deploy_project(project(SCF.replace(before, after, 1)))
+    assert len(each_level.api.call("ListFunctions", {})["Functions"]) in (0, 1)
 
 
-def test_a_file_that_is_not_there(rt: ScfRuntime, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there(each_level: ScfRuntime, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no project file"):
-        rt.deploy_project(tmp_path)
+        each_level.deploy_project(tmp_path)
     with pytest.raises(UsageError, match="no project file"):
-        rt.deploy("none.yml")
+        each_level.deploy("none.yml")
 
 
 def test_a_web_function(scf_runtime_of: Any, project: Any) -> None:
     text = "component: http\nname: site\ninputs:\n  src: ./src\n  faas: {memorySize: 256}\n"
-    rt = scf_runtime_of("namespaces")
+    runtime = scf_runtime_of("namespaces")
     with pytest.raises(UsageError, match="has no scf_bootstrap"):
-        rt.deploy_project(project(text))
+        runtime.deploy_project(project(text))
     file = project(text, src__scf_bootstrap="#!/bin/bash\nexec /var/lang/python3/bin/python3 -u -m http.server 9000\n")
     (file.parent / "src" / "scf_bootstrap").chmod(0o755)
-    fn = rt.deploy_project(file).function
+    fn = runtime.deploy_project(file).function
     assert (fn.config.memory, fn.config.type) == (256, "HTTP")
     assert "main_handler" in fn.request("GET", "/index.py").text
 

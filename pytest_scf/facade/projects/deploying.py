@@ -58,7 +58,7 @@ def deploy(api: Api, plan: FunctionPlan, staging: Callable[[], Path], domain: Ca
     if plan.without_effect:
         warnings.warn(
             ScfWarning(f"{plan.node.file}: without effect here: {', '.join(sorted(plan.without_effect))}"),
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

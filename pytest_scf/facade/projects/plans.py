@@ -32,6 +32,8 @@ _READ = {
     *("src", "type", "name", "namespace", "handler", "runtime", "description", "memorySize", "timeout", "initTimeout"),
     *("environment", "environments", "asyncRunEnable", "traceEnable", "msgTTL", "retryNum", "events", "triggers"),
     *("functions", "image", "entryFile", "ignoreTriggers"),
+    # where it is deployed, and how it is found there, which is no part of what it does
+    *("region", "tags"),
 }
 
 
