@@ -110,7 +110,7 @@ def test_an_instance_that_breaks_down(each_way: ScfRuntime) -> None:
     stopped.assert_failed(500)
 
 
-def test_a_network_that_leads_nowhere(scf_runtime_of):
+def test_a_network_that_leads_nowhere(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("namespaces")
     source = (
         "import socket\n\ndef main_handler(event, context):\n"

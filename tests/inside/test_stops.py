@@ -263,7 +263,7 @@ def trace_everything() -> None:
     sys.settrace(marker)
 
 
-def test_what_traced_before_goes_on_afterwards(each_way: ScfRuntime):
+def test_what_traced_before_goes_on_afterwards(each_way: ScfRuntime) -> None:
     """Coverage, for example."""
     source = "import sys\n\ndef main_handler(event, context):\n    return str(sys.gettrace())\n"
     fn = each_way.deploy(source, async_run=True, setup=trace_everything)
@@ -275,7 +275,9 @@ def test_what_traced_before_goes_on_afterwards(each_way: ScfRuntime):
     assert "marker" in later.return_value
 
 
-def test_a_coroutine_waits_for_it_while_the_loop_goes_on(scf_runtime_of, worker: Path):
+def test_a_coroutine_waits_for_it_while_the_loop_goes_on(
+    scf_runtime_of: Callable[..., ScfRuntime], worker: Path
+) -> None:
     import asyncio
 
     fn = scf_runtime_of("directory").deploy(worker, async_run=True)

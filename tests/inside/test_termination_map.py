@@ -271,7 +271,7 @@ HTTPServer(("", 9000), App).serve_forever()
 """
 
 
-def test_a_server_in_python_by_its_lines(scf_runtime_of, tmp_path: Path):
+def test_a_server_in_python_by_its_lines(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     rt = scf_runtime_of("namespaces")
     (tmp_path / "app.py").write_text(SERVER)
     fn = rt.deploy_image([sys.executable, "app.py"], cwd=tmp_path, async_run=True, environment={"PYTHONPATH": "/opt"})
@@ -297,7 +297,7 @@ def test_a_server_in_python_by_its_lines(scf_runtime_of, tmp_path: Path):
     assert "probe" not in told
 
 
-def test_other_functions_by_their_log(scf_runtime_of, tmp_path: Path):
+def test_other_functions_by_their_log(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     rt = scf_runtime_of("namespaces")
     (tmp_path / "app.py").write_text(SERVER.replace("done += 1", "__import__('time').sleep(0.05)"))
     (tmp_path / "run").write_text(f"#!/bin/sh\nexec {sys.executable} app.py\n")
