@@ -89,6 +89,8 @@ class Termination:
         finally:
             with scheduler.lock:
                 instance.expect_signal(-1)
+                # A signal handler is there a moment before it is told of, which may be now.
+                registration = registration or instance.registration
                 self._note_locked(attempt, SignalNote(now, delivered, found, registration))
                 process.resume_output()
                 if attempt.decided and not attempt.final and not instance.signals_under_way:
