@@ -41,7 +41,7 @@ PARTLY = {
     "from the side of their products",
     "CreateFunction": f"code comes as ZipFile, or as our LocalPath: not from COS, Git or an image; {_UNSEEN}; "
     f"{_WITHOUT_EFFECT}; a Python that the machine does not have is the test's own",
-    "GetFunction": "there are no triggers and layers",
+    "GetFunction": "there are no layers",
     "GetFunctionLogs": "the deprecated time fields are read, the log store is that of the runtime",
     "UpdateFunctionCode": "code comes as ZipFile, or as our LocalPath",
     "UpdateFunctionConfiguration": f"{_UNSEEN}; {_WITHOUT_EFFECT}",
