@@ -19,7 +19,7 @@ from typing import Any
 
 from pytest_scf.instances.forkserver.client import Launched
 from pytest_scf.instances.reactor import Reactor
-from pytest_scf.instances.sockets import Socket
+from pytest_scf.instances.sockets import Socket, poller
 from pytest_scf.launchers import Container, ContainerExit, ContainerSpec, Launcher
 from pytest_scf.runtimes import wire
 from pytest_scf.runtimes.main_process import MainProcess
@@ -171,7 +171,7 @@ class _ContainerSupervisor:
 
     def _write(self, data: memoryview) -> None:
         """Wait while the pipe is full, but not for ever for who does not take the output of what has ended."""
-        poll = select.poll()
+        poll = poller()
         poll.register(self._out, select.POLLOUT)
         while data:
             ended = self._ended.is_set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posix  # eventlet has os.read wait, also for what must not
 import threading
 from collections.abc import Callable
 
@@ -40,7 +41,7 @@ class OutputPipe:
                 data, self._rest = self._rest, b""
                 return data
             try:
-                data = os.read(self._reading, _PIECE)
+                data = posix.read(self._reading, _PIECE)
             except OSError:
                 return b""  # nothing there now
         if not data:
@@ -66,7 +67,7 @@ class OutputPipe:
             if self._closed:
                 return
             with contextlib.suppress(BlockingIOError):
-                while data := os.read(self._reading, _PIECE):
+                while data := posix.read(self._reading, _PIECE):
                     self._rest += data
             self._closed = True
             if not self._paused:

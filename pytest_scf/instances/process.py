@@ -30,7 +30,7 @@ from pytest_scf.instances.launch_spec import Spec, launch_message
 from pytest_scf.instances.output_pipe import OutputPipe
 from pytest_scf.instances.probe_channel import ProbeChannel
 from pytest_scf.instances.reactor import Reactor, Timer
-from pytest_scf.instances.sockets import socketpair
+from pytest_scf.instances.sockets import poller, socketpair
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
@@ -532,7 +532,7 @@ class InstanceProcess:
         """
         deadline = time.monotonic() + STUCK_DEADLINE
         if self._init is not None:
-            poll = select.poll()
+            poll = poller()
             poll.register(self._init, 0)
             poll.poll(STUCK_DEADLINE * 1000)
         if self.init_pid is not None:
@@ -607,7 +607,7 @@ def _wait_for_process(pid: int, started: int, deadline: float) -> None:
             time.sleep(_LOOK_INTERVAL)
         return
     try:
-        poll = select.poll()
+        poll = poller()
         poll.register(fd, select.POLLIN)
         poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
     finally:

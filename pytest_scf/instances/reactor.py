@@ -21,6 +21,9 @@ from collections.abc import Callable
 from pytest_scf.instances.sockets import socketpair
 
 Callback = Callable[[], object]
+_SEE_REGISTERING = tuple(
+    getattr(selectors, name) for name in ("EpollSelector", "KqueueSelector") if hasattr(selectors, name)
+)
 
 
 class Timer:
@@ -41,6 +44,9 @@ class Reactor:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
+        #: whether a descriptor that is registered while the thread sleeps is seen at once: not by ``select``, which is
+        #: what a test process that is patched by gevent or eventlet has
+        self._sees_registering = isinstance(self._selector, _SEE_REGISTERING)
         self._lock = threading.Lock()
         self._timers: list[tuple[float, int, Timer]] = []
         self._sequence = itertools.count()
@@ -77,6 +83,7 @@ class Reactor:
 
     def watch(self, fd: int, readable: Callback) -> None:
         self._selector.register(fd, selectors.EVENT_READ, readable)
+        self._have_it_seen()
 
     def watch_writing(self, fd: int, readable: Callback, writable: Callback) -> None:
         """Also call ``writable`` while the descriptor takes data; ``watch_reading`` ends that."""
@@ -86,9 +93,15 @@ class Reactor:
             readable()
 
         self._selector.modify(fd, selectors.EVENT_READ | selectors.EVENT_WRITE, both)
+        self._have_it_seen()
 
     def watch_reading(self, fd: int, readable: Callback) -> None:
         self._selector.modify(fd, selectors.EVENT_READ, readable)
+        self._have_it_seen()
+
+    def _have_it_seen(self) -> None:
+        if not self._sees_registering:
+            self._wake_up()
 
     def unregister(self, fd: int) -> None:
         """Must be called before the descriptor is closed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -160,4 +161,7 @@ def base_dirs(config: pytest.Config) -> list[Path]:
     """Where a relative source is looked for: beside the test's module, at the root of the tests, where we are."""
     item = state(config).item
     found = [] if item is None else [item.path.parent]
-    return list(dict.fromkeys([*found, config.rootpath, Path.cwd()]))
+    found.append(config.rootpath)
+    with contextlib.suppress(FileNotFoundError):  # a test before has left a directory that is not there any more
+        found.append(Path.cwd())
+    return list(dict.fromkeys(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -277,3 +278,30 @@ def test_an_interpreter_that_does_not_start_says_why(monkeypatch: pytest.MonkeyP
             host.fork_server("directory")
     finally:
         host.close()
+
+
+@pytest.mark.parametrize("whom", ["supervisor", "zygote", "init"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_process_of_ours_that_was_stopped_holds_up_no_end(need: Callable[[str], None], level: str, whom: str) -> None:
+    """Of an event, of what comes after it, and of the runtime."""
+    need(level)
+    with contextlib.closing(ScfRuntime(isolation=level)) as rt:
+        fn = rt.deploy(DESCENDANTS_AND_ALL, async_run=True)
+        event = fn.invoke_async({})
+        event.wait_for_log("stays")
+        init = psutil.Process(event.instance.pid).parent()
+        zygote = init.parent()
+        processes = {"supervisor": zygote.parent(), "zygote": zygote, "init": init}
+        processes[whom].suspend()
+        event.terminate()
+        event.assert_aborted()
+        assert not init.is_running()
+        assert fn.invoke_async({"quick": 1}).wait().return_value == "answer"
+        event = fn.invoke_async({})
+        event.wait_for_log("stays")
+        if whom == "init":
+            init = psutil.Process(event.instance.pid).parent()
+            init.suspend()
+        else:
+            processes[whom].suspend()
+    assert not init.is_running()

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from kinds import LEVELS
+from test_fork_bombs import BOMBS
 
 WITNESS = str(Path(__file__).with_name("witness.py"))
 DEADLINE = 180
@@ -129,6 +130,46 @@ BLOCKED = (
         block()
     """
 )
+
+
+@pytest.mark.parametrize("whom", ["supervisor", "zygote", "init"])
+def test_nothing_outlives_a_pytest_that_was_killed_while_a_process_of_ours_is_stopped(
+    outlives: Callable[..., Seen], level: str, whom: str
+) -> None:
+    program = (
+        IN_EVERY_STATE
+        + f"""
+    def test_blocked(scf_runtime):
+        import psutil, signal
+        fill(scf_runtime)
+        init = psutil.Process(scf_runtime.instances[0].pid).parent()
+        zygote = init.parent()
+        {{"supervisor": zygote.parent(), "zygote": zygote, "init": init}}[{whom!r}].suspend()
+        tell(os.getpid())
+        block()
+    """
+    )
+    seen = outlives(program, *pytest_command(level), told="told", signal=signal.SIGKILL)
+    assert seen["status"] == -signal.SIGKILL
+
+
+def test_no_process_of_a_fork_bomb_outlives_a_pytest_that_was_killed(outlives: Callable[..., Seen], level: str) -> None:
+    program = f"""
+    import os
+    import time
+
+    BOMBS = {BOMBS!r}
+
+    def test_blocked(scf_runtime):
+        fn = scf_runtime.deploy(BOMBS, async_run=True, memory=3072, timeout=600)
+        fn.invoke_async({{"chains": 4, "workers": 20}}).wait_for_log("forks")
+        with open("told", "w") as fifo:
+            fifo.write(str(os.getpid()))
+        while True:
+            time.sleep(3600)
+    """
+    seen = outlives(program, *pytest_command(level), told="told", signal=signal.SIGKILL)
+    assert seen["status"] == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)

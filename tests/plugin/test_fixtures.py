@@ -254,3 +254,69 @@ def test_pdb_keeps_the_instance_while_one_looks(
         timeout=120,
     )
     result.stdout.fnmatch_lines(["*alive: True True works, and listens*"])
+
+
+def test_a_working_directory_that_a_test_has_removed_spoils_no_later_test(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        """
+        import os
+
+        def handler(event, context):
+            return 47
+
+        def test_shared(scf_runtime_session):
+            assert scf_runtime_session.deploy(handler).invoke().return_value == 47
+
+        def test_leaves_a_removed_directory(tmp_path):
+            place = tmp_path / "place"
+            place.mkdir()
+            os.chdir(place)
+            place.rmdir()
+
+        def test_without_a_function():
+            pass
+
+        def test_with_a_runtime_of_its_own(scf_runtime):
+            assert scf_runtime.deploy(handler).invoke().return_value == 47
+            assert scf_runtime.deploy("functions/worker").invoke({"n": 1}).return_value == {"n": 1}
+
+        def test_shared_again(scf_runtime_session):
+            assert scf_runtime_session.deploy("functions/worker").invoke({"n": 1}).return_value == {"n": 1}
+        """
+    )
+    run().assert_outcomes(passed=5)
+
+
+def test_the_shared_runtime_lives_on_when_its_fork_server_was_killed(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        """
+        import psutil
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def worker(scf_runtime_session):
+            return scf_runtime_session.deploy("functions/worker", async_run=True)
+
+        def fork_server(worker):
+            return psutil.Process(worker.instances[0].pid).parent().parent()
+
+        def test_one(worker):
+            event = worker.invoke_async({"loop": True})
+            event.wait_for_log("works")
+            fork_server(worker).kill()
+            event.wait()
+            assert (event.status, event.status_code) == ("FAILED", 500)
+            assert "the fork server ended unexpectedly" in event.error_message
+
+        def test_two(worker):
+            assert worker.invoke_async({"n": 1}).wait().return_value == {"n": 1}
+
+        def test_with_a_runtime_of_its_own(scf_runtime):
+            assert scf_runtime.deploy("functions/worker").invoke({"n": 2}).return_value == {"n": 2}
+        """
+    )
+    run().assert_outcomes(passed=3)

@@ -25,7 +25,7 @@ from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.forkserver.lifeline import Lifeline
 from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.reactor import Reactor
-from pytest_scf.instances.sockets import socketpair
+from pytest_scf.instances.sockets import poller, socketpair
 from pytest_scf.runtimes import wire
 
 #: seconds that starting may take on a machine under heavy load, and that leaving may take
@@ -175,7 +175,7 @@ class ForkServer:
             if self._dead is not None or not self._outbox:
                 return False
             deadline = time.monotonic() + timeout
-            poll = select.poll()
+            poll = poller()
             poll.register(self._control, select.POLLOUT)
             with contextlib.suppress(OSError):  # its end is seen where it is read from
                 while not self._outbox.flush() and time.monotonic() < deadline:
@@ -207,7 +207,7 @@ class ForkServer:
         """Whether it can be asked for instances; an end that was not heard of yet is seen, too."""
         if self._dead is not None:
             return False
-        poll = select.poll()
+        poll = poller()
         poll.register(self._control, 0)
         return not poll.poll(0)
 

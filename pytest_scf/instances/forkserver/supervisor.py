@@ -54,7 +54,7 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         reaping.ignore_termination_signals()
         os.close(control_fd)
         os.close(supervisor_alive)
-        status = os.waitpid(pid, 0)[1] and 1
+        status = _wait_for_zygote(pid, alive_fd) and 1
         if level != "namespaces":
             reaping.wait_for_children()
         reaping.kill_all_children()
@@ -65,6 +65,25 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(base_dir))
         os._exit(status)
+
+
+def _wait_for_zygote(pid: int, alive_fd: int) -> int:
+    """Its raw wait status. Should it be stopped (SIGSTOP) when the test process ends, it has to go on to leave."""
+    woken = reaping.watch_children()
+    poll = select.poll()
+    poll.register(woken, select.POLLIN)
+    poll.register(alive_fd, select.POLLIN)
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            reaping.stop_watching_children()
+            return status
+        ready = dict(poll.poll())
+        if woken in ready:
+            os.read(woken, 512)
+        if alive_fd in ready:
+            poll.unregister(alive_fd)
+            os.kill(pid, signal.SIGCONT)
 
 
 def _is_open(lifeline: int) -> bool:

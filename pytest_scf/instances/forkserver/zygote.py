@@ -50,6 +50,8 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
         status = 1
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(os.getppid(), signal.SIGCONT)  # the supervisor has to go on, should it be stopped, to clean up
         if zygote is not None and level != "namespaces":
             os.close(zygote.held_to_the_end)
             reaping.wait_for_children()
