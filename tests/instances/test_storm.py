@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from kinds import only
 
 from pytest_scf import ScfRuntime
 
+#: instances that run before, and instances that start meanwhile
 COUNT = 400
 THREADS = 4
 #: seconds that a thread may take on a machine under heavy load
@@ -18,9 +20,15 @@ DEADLINE = 240
 
 HANDLER = """
 import os
+import socket
 import time
 
 def main_handler(event, context):
+    if event["gate"]:
+        try:
+            socket.create_connection(("127.0.0.1", event["gate"])).recv(1)
+        except ConnectionError:
+            pass  # it is opened for all at once by ending the connections
     if event["how"] == "crash":
         os._exit(3)
     if event["how"] == "answer":
@@ -42,10 +50,12 @@ def test_many_end_at_once_while_many_start(open_runtime: Callable[..., ScfRuntim
     settings: dict[str, Any] = {"async_run": True, "memory": 3072}
     long, short = rt.deploy(HANDLER, timeout=600, **settings), rt.deploy(HANDLER, timeout=4, **settings)
 
-    def start(how: str) -> tuple[str, Any]:
-        return how, (short if how == "timeout" else long).invoke_async({"how": how})
+    def start(how: str, gate: int = 0) -> tuple[str, Any]:
+        return how, (short if how == "timeout" else long).invoke_async({"how": how, "gate": gate})
 
-    running = [start(how) for _ in range(COUNT // 4) for how in ("terminate", "kill", "timeout", "kill")]
+    gate = socket.create_server(("127.0.0.1", 0), backlog=COUNT)
+    port = gate.getsockname()[1]
+    running = [start(how, port) for _ in range(COUNT // len(EXPECTED)) for how in EXPECTED]
     for _how, event in running:
         event.instance._record.process.wait_for_user_process(DEADLINE)
     started: list[tuple[str, Any]] = []
@@ -62,6 +72,7 @@ def test_many_end_at_once_while_many_start(open_runtime: Callable[..., ScfRuntim
     threads = [threading.Thread(target=work, daemon=True) for work in (*[start_more] * THREADS, terminate)]
     for thread in threads:
         thread.start()
+    gate.close()
     for how, event in running:
         if how == "kill":
             event.instance._record.process.kill()
