@@ -4,28 +4,99 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 #: seconds between two looks at the instances that work on an event
 INTERVAL = 0.05
 
 
-#: what counts in ``smaps_rollup``: memory without a file behind it, each page shared out among those that map it
-_COUNTED = (b"Pss_Anon:", b"Pss_Shmem:")
+#: mappings of memory without a file behind it, by how their names begin; a file in a tmpfs is a file
+_SHARED_MEMORY = (b"/dev/zero", b"/memfd:", b"/SYSV", b"/dev/shm/")
+_MEMFD = "/memfd:"
 
 
-def held_bytes(roots: list[int], limit: int) -> int:
-    """Memory of processes and their descendants in bytes, once each; 0 where it cannot be read.
-
-    Files that are mapped do not count, anonymous memory does, shared or not. Resident memory, which is quickly read,
-    is never less: only where it is above ``limit`` is it looked at which of it counts, and how many share it.
-    """
-    pids = _with_descendants(roots)
+def resident_bytes(pids: Iterable[int]) -> int:
+    """Resident memory of processes: quickly read, and never less than what they hold and have mapped."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError, ValueError, IndexError):
             total += int(_read(f"/proc/{pid}/statm").split()[1]) * _PAGE
-    return total if total <= limit else sum(map(_counted_bytes, pids))
+    return total
+
+
+def held_bytes(pids: Iterable[int]) -> int:
+    """Memory that counts against the limit of the instance that these are the processes of, in bytes, once each.
+
+    Files that are mapped do not count; anonymous memory does, shared or not, in memory or swapped out, each page
+    shared out among those that map it, and what memfds hold, mapped or not. 0 where it cannot be read.
+    """
+    total = 0
+    shared: dict[tuple[int, int], int] = {}
+    memfds: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        total += _anonymous_bytes(pid, shared)
+        memfds.update(_memfds(pid))
+    return total + sum(max(shared.get(key, 0), memfds.get(key, 0)) for key in shared.keys() | memfds.keys())
+
+
+def memfd_bytes(pids: Iterable[int]) -> int:
+    """What the memfds hold that processes have open, once each."""
+    found: dict[tuple[int, int], int] = {}
+    for pid in pids:
+        found.update(_memfds(pid))
+    return sum(found.values())
+
+
+def shared_memory_of_the_machine() -> int:
+    """Shared memory and files in memory of the whole machine, in bytes; 0 where it cannot be read."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in _read("/proc/meminfo").splitlines():
+            if line.startswith(b"Shmem:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _memfds(pid: int) -> dict[tuple[int, int], int]:
+    found = {}
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            path = f"/proc/{pid}/fd/{name}"
+            with contextlib.suppress(OSError):
+                if os.readlink(path).startswith(_MEMFD):
+                    status = os.stat(path)
+                    found[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return found
+
+
+def _anonymous_bytes(pid: int, shared: dict[tuple[int, int], int]) -> int:
+    """Anonymous memory of a process alone; its part of what is shared is added to ``shared``, by what it belongs to."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = [line.split() for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()[1:]]
+        sizes = {fields[0]: int(fields[1]) * 1024 for fields in lines}
+        if b"Pss_Anon:" in sizes:
+            if sizes[b"Pss_Shmem:"]:
+                _add_shared(pid, shared)
+            return sizes[b"Pss_Anon:"] + sizes.get(b"SwapPss:", 0)
+    # Before Linux 5.9, or of another user: pages that processes share count once for each.
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = _read(f"/proc/{pid}/statm").split()
+        return (int(fields[1]) - int(fields[2])) * _PAGE
+    return 0
+
+
+def _add_shared(pid: int, shared: dict[tuple[int, int], int]) -> None:
+    key = None
+    with open(f"/proc/{pid}/smaps", "rb") as file:
+        for line in file:
+            fields = line.split(maxsplit=5)
+            if not fields[0].endswith(b":"):
+                key = None
+                if len(fields) == 6 and fields[5].startswith(_SHARED_MEMORY):
+                    major, minor = fields[3].split(b":")
+                    key = os.makedev(int(major, 16), int(minor, 16)), int(fields[4])
+            elif key is not None and fields[0] == b"Pss:":
+                shared[key] = shared.get(key, 0) + int(fields[1]) * 1024
 
 
 def children(pid: int) -> list[int]:
@@ -38,7 +109,8 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def _with_descendants(roots: list[int]) -> set[int]:
+def with_descendants(roots: Iterable[int]) -> set[int]:
+    """These processes and all below them."""
     found: set[int] = set()
     pending = list(roots)
     while pending:
@@ -49,19 +121,6 @@ def _with_descendants(roots: list[int]) -> set[int]:
     return found
 
 
-def _counted_bytes(pid: int) -> int:
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = [line.split() for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()]
-        found = [int(fields[1]) * 1024 for fields in lines if fields[0] in _COUNTED]
-        if found:
-            return sum(found)
-    # Before Linux 5.9, or of another user: pages that processes share count once for each.
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        fields = _read(f"/proc/{pid}/statm").split()
-        return (int(fields[1]) - int(fields[2])) * _PAGE
-    return 0
-
-
 def _read(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY)
     try:
@@ -70,9 +129,6 @@ def _read(path: str) -> bytes:
         os.close(fd)
 
 
-def shared_bytes(pid: int) -> int:
-    """Resident memory of a process that is not its own: files, such as the interpreter's; 0 where it cannot be read."""
-    try:
-        return int(_read(f"/proc/{pid}/statm").split()[2]) * _PAGE
-    except (OSError, ValueError, IndexError):
-        return 0
+def uncounted_bytes(pid: int) -> int:
+    """Resident memory of a process that does not count against a limit: files that it has mapped, its interpreter's."""
+    return max(0, resident_bytes([pid]) - held_bytes([pid]))

@@ -104,7 +104,10 @@ class InstanceProcess:
         self.user_pid: int | None = None
         self.exit: ProcessExit | None = None
         #: the most that its user's process was seen to have of files in memory, which no limit counts
-        self.file_bytes = 0
+        self.uncounted_bytes = 0
+        #: the most memory in bytes that its processes were seen to hold together; 0 where one process was all
+        self.most_held = 0
+        self._looked_at = 0
         self.gone = threading.Event()
         # Short, whatever the function is called: the path of a socket below it may have 107 bytes.
         self.directory = server.base_dir / f"instance-{next(_numbers)}"
@@ -287,13 +290,29 @@ class InstanceProcess:
         if self._output is not None:
             self._output.resume()
 
-    def held_memory(self, limit: int) -> int:
-        """Bytes of memory that all processes of the instance hold; what is below ``limit`` is not looked at closely."""
-        if self.user_pid is not None:
-            self.file_bytes = max(self.file_bytes, memory.shared_bytes(self.user_pid))
+    def held_memory(self, limit: int, shared_of_the_machine: int) -> int:
+        """Bytes of memory that all processes of the instance hold; 0 where that is less than ``limit`` for certain.
+
+        ``shared_of_the_machine`` is what memfds, which nobody needs to have mapped, can hold at most.
+        """
+        if self.user_pid is None:
+            return 0
+        roots = [self.user_pid]
         if self.level != "container" and self.init_pid is not None:
-            return memory.held_bytes(memory.children(self.init_pid), limit)
-        return 0 if self.user_pid is None else memory.held_bytes([self.user_pid], limit)
+            roots += memory.children(self.init_pid)
+        pids = memory.with_descendants(roots)
+        most = memory.resident_bytes(pids)
+        if most > limit:
+            self.uncounted_bytes = max(self.uncounted_bytes, memory.uncounted_bytes(self.user_pid))
+        elif most + shared_of_the_machine > limit:
+            most += memory.memfd_bytes(pids)
+        # Of a process alone its own peak is known; where there are more, only changes are worth a closer look.
+        if most <= limit and (len(pids) == 1 or most < self._looked_at * 1.1):
+            return 0
+        self._looked_at = most
+        held = memory.held_bytes(pids)
+        self.most_held = max(self.most_held, held)
+        return held
 
     # -- signals -------------------------------------------------------------------------------------------------
 

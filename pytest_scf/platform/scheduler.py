@@ -109,7 +109,7 @@ class Scheduler(Assignment):
         else:
             outcome = outcomes.from_failure(kind, body, self._settings.missing_handler_code)
         if attempt.conclude(outcome, self._clock.now()):
-            attempt.measure(seconds, peak_kib)
+            attempt.measure(seconds, max(peak_kib, instance.process.most_held // 1024))
             if kind == wire.RESPONDED:
                 attempt.answer("", response=body)
             elif kind in outcomes.ANSWERS:
@@ -246,7 +246,7 @@ class Scheduler(Assignment):
         peak, limit = peak_kib * 1024, instance.config.memory * MIB
         if peak <= limit or instance.pid is None:
             return False
-        peak -= max(instance.process.file_bytes, memory.shared_bytes(instance.pid))
+        peak -= max(instance.process.uncounted_bytes, memory.uncounted_bytes(instance.pid))
         if peak <= limit:
             return False
         self._exceed_memory_locked(instance, peak)

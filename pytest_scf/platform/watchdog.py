@@ -107,9 +107,10 @@ class MemoryLimits:
 
     def _look(self) -> None:
         self._watching = False
+        shared = memory.shared_memory_of_the_machine()
         for instance in self._working():
             limit = instance.config.memory * 1024 * 1024
-            held = instance.process.held_memory(limit)
+            held = instance.process.held_memory(limit, shared)
             if held > limit:
                 self._exceeded(instance, held)
             self.watch_locked()

@@ -47,9 +47,14 @@ probe_module = None  # type: Any
 # The user's code may replace any of these; what follows must not depend on that.
 _exit = os._exit
 _getpid = os.getpid
+_open = open
 _now = time.perf_counter
 _dumps = json.dumps
 _loads = json.loads
+
+
+#: the memory of the function
+_limit_kib = 0
 
 
 def _peak_kib():
@@ -57,7 +62,16 @@ def _peak_kib():
     if resource is None:  # pragma: no cover
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // 1024 if sys.platform == "darwin" else peak
+    if sys.platform == "darwin":
+        return peak // 1024
+    if peak > _limit_kib and "mmap" in sys.modules:
+        # The peak may have been files that are not mapped any more, which do not count, and the kernel cannot tell.
+        try:
+            with _open("/proc/self/statm", "rb") as file:
+                return int(file.read().split()[1]) * resource.getpagesize() // 1024
+        except OSError:
+            pass
+    return peak
 
 
 def _encode(value):
@@ -110,6 +124,8 @@ def _make_probe(sock, config, code_root):
 def serve(sock, spec, coverage_socket=None, probe_socket=None):
     # type: (socket.socket, dict[str, object], socket.socket | None, socket.socket | None) -> None
     """Load the handler, then answer events until the platform closes the socket."""
+    global _limit_kib
+    _limit_kib = int(spec["context"]["memory_limit_in_mb"]) * 1024  # type: ignore[index]
     channel = Channel(sock)
     fault_dump.enable()
     watch_signal_handlers(channel)

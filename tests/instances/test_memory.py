@@ -28,6 +28,34 @@ def main_handler(event, context):
                 time.sleep(600)
             os._exit(0)
         os.wait()
+    if how == "memfd":
+        keep = os.memfd_create("memory")
+        for _ in range(300):
+            os.write(keep, bytes(1 << 20))
+    if how == "mapped memfd":
+        keep = os.memfd_create("memory")
+        os.ftruncate(keep, 300 << 20)
+        keep = mmap.mmap(keep, 300 << 20)
+        for at in range(0, 300 << 20, 4096):
+            keep[at] = 1
+    if how == "children":
+        ready, told = os.pipe()
+        for _ in range(3):
+            if os.fork() == 0:
+                keep = bytearray(60 << 20)
+                os.write(told, b"x")
+                time.sleep(600)
+        for _ in range(3):
+            os.read(ready, 1)
+    if how == "file in /tmp":
+        with open("/tmp/big.bin", "wb") as file:
+            for _ in range(200):
+                file.write(bytes(1 << 20))
+        how, event["file"] = "file", "/tmp/big.bin"
+    if how == "file no longer mapped":
+        with open(event["file"], "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+            for at in range(0, len(mapped), 4096):
+                mapped[at]
     if how == "file":
         with open(event["file"], "rb") as file:
             keep = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
@@ -45,7 +73,7 @@ def main_handler(event, context):
 
 
 @only(pidfd=True, start_method="fork")
-@pytest.mark.parametrize("how", ["shared", "double-forked"])
+@pytest.mark.parametrize("how", ["shared", "memfd", "mapped memfd", "double-forked"])
 def test_memory_of_all_processes_counts(each_kind: ScfRuntime, how: str) -> None:
     fn = each_kind.deploy(HANDLER, memory=128, timeout=120, async_run=True)
     event = fn.invoke_async({"how": how, "seconds": 100}).wait(100)
@@ -53,16 +81,27 @@ def test_memory_of_all_processes_counts(each_kind: ScfRuntime, how: str) -> None
 
 
 @only(pidfd=True, start_method="fork")
-@pytest.mark.parametrize("how", ["file", "forked"])
+@pytest.mark.parametrize("how", ["file", "file no longer mapped", "file in /tmp", "forked"])
 def test_what_is_shared_with_a_file_or_among_processes_counts_once_or_not(
     each_kind: ScfRuntime, tmp_path: Path, how: str
 ) -> None:
+    if how == "file in /tmp" and each_kind.isolation == "directory":
+        pytest.skip("its /tmp is the machine's, which may be a disk")
     code = tmp_path / "code"
     code.mkdir()
     (code / "index.py").write_text(HANDLER)
     (code / "big.bin").write_bytes(bytes(200 << 20))
     fn = each_kind.deploy(code, memory=128, timeout=120, async_run=True)
     file = "/var/user/big.bin" if each_kind.isolation == "namespaces" else str(code / "big.bin")
-    # Some twenty looks at it.
-    event = fn.invoke_async({"how": how, "seconds": 1, "file": file}).wait(100)
+    # Some twenty looks at it, or none.
+    seconds = 0 if how == "file no longer mapped" else 1
+    event = fn.invoke_async({"how": how, "seconds": seconds, "file": file}).wait(100)
     assert (event.status, event.status_code) == ("FINISHED", 200), event.diagnosis
+
+
+@only(pidfd=True, start_method="fork")
+def test_the_memory_that_is_reported_is_that_of_all_processes(each_kind: ScfRuntime) -> None:
+    fn = each_kind.deploy(HANDLER, memory=512, timeout=120)
+    result = fn.invoke({"how": "children", "seconds": 1})
+    assert result.status_code == 200, result.diagnosis
+    assert 180 << 20 < result.memory < 300 << 20
