@@ -83,6 +83,21 @@ def deploy(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRunt
     return lambda source, **more: runtime.deploy(source, runtime="CustomRuntime", **more)
 
 
+def test_memory_of_what_a_bootstrap_started_counts(
+    deploy: Callable[..., Function], python: Callable[..., Path]
+) -> None:
+    source = python("""
+        def work(status, headers, body):
+            keep = bytearray(300 << 20)
+            time.sleep(600)
+    """)
+    (source / "bootstrap").rename(source / "server")
+    (source / "bootstrap").write_text('#!/bin/bash\n"$(dirname "$0")/server"\necho ended\n')
+    (source / "bootstrap").chmod(0o755)
+    result = deploy(source, timeout=120).invoke()
+    assert result.status_code == 434, result.diagnosis
+
+
 @needs_curl
 class TestBashWithCurl:
     def test_events_are_fetched_and_answered_by_one_instance(
