@@ -46,6 +46,8 @@ RESUME_INTERVAL = 2.0
 FLUSH_DEADLINE = 1.0
 #: seconds between two looks for a process where the system has no pidfds
 _LOOK_INTERVAL = 0.01
+#: bytes by which processes have to grow for another close look at them, well below their limit
+_MEMORY_STEP = 4 << 20
 _OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _numbers = itertools.count(1)
 
@@ -307,7 +309,7 @@ class InstanceProcess:
         elif most + shared_of_the_machine > limit:
             most += memory.memfd_bytes(pids)
         # Of a process alone its own peak is known; where there are more, only changes are worth a closer look.
-        if most <= limit and (len(pids) == 1 or most < self._looked_at * 1.1):
+        if most <= limit and (len(pids) == 1 or most < self._looked_at + _MEMORY_STEP):
             return 0
         self._looked_at = most
         held = memory.held_bytes(pids)

@@ -104,4 +104,4 @@ def test_the_memory_that_is_reported_is_that_of_all_processes(each_kind: ScfRunt
     fn = each_kind.deploy(HANDLER, memory=512, timeout=120)
     result = fn.invoke({"how": "children", "seconds": 1})
     assert result.status_code == 200, result.diagnosis
-    assert 180 << 20 < result.memory < 300 << 20
+    assert 150 << 20 < result.memory < 300 << 20
