@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ScfWarning,
         UsageError,
         WaitTimeout,
+        WebSocketClosed,
     )
     from pytest_scf.facade.asynchronous import AsyncEvent, AsyncFunction
     from pytest_scf.facade.handles import Event, Function, Instance, InvokeResult
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.runtime import ScfRuntime
     from pytest_scf.facade.values import LogLine, Transition
     from pytest_scf.facade.web import Response
+    from pytest_scf.facade.websocket import WebSocket
     from pytest_scf.platform.clock import Clock
     from pytest_scf.platform.settings import Settings
 
@@ -61,6 +63,8 @@ __all__ = [
     "Transition",
     "UsageError",
     "WaitTimeout",
+    "WebSocket",
+    "WebSocketClosed",
 ]
 
 if not TYPE_CHECKING:  # a type checker is to refuse a name that is not above
@@ -92,6 +96,8 @@ if not TYPE_CHECKING:  # a type checker is to refuse a name that is not above
         "Transition": "pytest_scf.facade.values",
         "UsageError": "pytest_scf.errors",
         "WaitTimeout": "pytest_scf.errors",
+        "WebSocket": "pytest_scf.facade.websocket",
+        "WebSocketClosed": "pytest_scf.errors",
     }
 
     def __getattr__(name):

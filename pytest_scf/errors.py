@@ -8,6 +8,7 @@ ScfError
 │   └── ForkServerError
 ├── WaitTimeout           what was waited for did not happen in time
 ├── EventEnded            what was waited for can no longer happen: the event has ended
+├── WebSocketClosed       a WebSocket connection has ended, or was not opened
 └── BackgroundError       something of pytest-scf itself went wrong in the background
 
 ScfWarning
@@ -18,6 +19,7 @@ ScfWarning
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 
 class ScfError(Exception):
@@ -83,6 +85,19 @@ class WaitTimeout(ScfError, TimeoutError):
 
 class EventEnded(ScfError):
     """What was waited for can no longer happen, because the event has ended."""
+
+
+class WebSocketClosed(ScfError):
+    """A WebSocket connection has ended, or the function did not open it.
+
+    ``code`` is that of the server's close frame, 1006 where there was none. ``response`` is what the function answered
+    where it did not open the connection, else None.
+    """
+
+    def __init__(self, message: str, code: int, response: Any = None) -> None:
+        self.code = code
+        self.response = response
+        super().__init__(message)
 
 
 class BackgroundError(ScfError):

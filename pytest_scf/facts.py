@@ -18,6 +18,11 @@ RESPONSE_BYTES = 6 * MIB
 WEB_BODY_BYTES = 6 * MIB
 #: bytes of the headers of a web function's response, in all
 WEB_HEADERS_BYTES = 4 * 1024
+#: bytes of a frame of a WebSocket connection
+WEBSOCKET_FRAME_BYTES = MIB
+#: seconds without a byte after which a WebSocket connection is ended
+WEBSOCKET_IDLE_DEFAULT = 15
+WEBSOCKET_IDLE = (1, 1800)
 #: bytes of RoutingKey
 ROUTING_KEY_BYTES = 1024
 #: bytes of the log that LogType Tail returns, from its end

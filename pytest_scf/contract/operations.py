@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pytest_scf import facts
 
 if TYPE_CHECKING:
+    import socket
+
     from pytest_scf.platform.buckets import Buckets
     from pytest_scf.platform.event_store import EventStore
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
@@ -113,6 +115,7 @@ class Operations(Protocol):
         routing_key: str = "",
         request_id: str | None = None,
         as_request: bool = False,
+        connection: socket.socket | None = None,
         fresh: bool = False,
     ) -> Invocation: ...
 

@@ -16,6 +16,7 @@ import h11
 
 from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.server import GRACE, Server
+from pytest_scf.runtimes.relay import Relay
 
 #: bytes of a request's line and headers
 _HEAD_BYTES = 64 * 1024
@@ -49,7 +50,17 @@ class HttpResponse:
     reason: str | None = None
 
 
-Answering = Callable[[HttpRequest], HttpResponse]
+@dataclass(frozen=True)
+class Upgrade:
+    """In place of a response: from now on the connection passes bytes between the client and ``sock``.
+
+    What comes of ``sock`` begins with the response. It is closed when the connection has ended.
+    """
+
+    sock: socket.socket
+
+
+Answering = Callable[[HttpRequest], "HttpResponse | Upgrade"]
 
 
 class HttpConnection:
@@ -88,6 +99,9 @@ class HttpConnection:
                 return False
             self._busy = True
         response = self._answer(request)
+        if isinstance(response, Upgrade):
+            self._relay(response.sock)
+            return False
         self._write(response, head=request.method == "HEAD")
         with self._lock:
             self._busy = False
@@ -95,6 +109,18 @@ class HttpConnection:
                 return False
         self._http.start_next_cycle()
         return True
+
+    def _relay(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._busy = False
+            stopped = self._stopped
+        try:
+            if not stopped:
+                early, _closed = self._http.trailing_data
+                sock.sendall(early)
+                Relay(self._sock, sock).run()
+        finally:
+            sock.close()
 
     def _read(self) -> HttpRequest | None:
         head = self._next()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import socket
+from typing import TYPE_CHECKING, Any
 
-from pytest_scf.endpoint.http_server import HttpRequest, HttpResponse, HttpServer
+from pytest_scf.endpoint.http_server import Headers, HttpRequest, HttpResponse, HttpServer, Upgrade
 from pytest_scf.errors import ApiError, ScfError
-from pytest_scf.facade.web import check_way, send
+from pytest_scf.facade.web import Response, check_way, send
+from pytest_scf.facade.websocket import connect
 
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import Function
@@ -27,16 +29,19 @@ class HttpAddress(HttpServer):
         self._via = via
         super().__init__(self._call, port=port)
 
-    def _call(self, request: HttpRequest) -> HttpResponse:
+    def _call(self, request: HttpRequest) -> HttpResponse | Upgrade:
+        # The connection is the client's with this address; the function has one of its own.
+        headers = [pair for pair in request.headers if pair[0] not in ("connection", "transfer-encoding")]
         try:
+            if self._is_websocket(request):
+                return self._open(request.target, headers)
             response = send(
                 self._function._session.platform,
                 self._function._result_of,
                 self._function._record,
                 request.method,
                 request.target,
-                # The connection is the client's with this address; the function has one of its own.
-                [pair for pair in request.headers if pair[0] not in ("connection", "transfer-encoding")],
+                headers,
                 request.body,
                 None,
                 self._via,
@@ -47,11 +52,31 @@ class HttpAddress(HttpServer):
             return _refused(500, type(error).__name__, str(error))
         except Exception as error:  # a bug of ours is the client's to see, not a connection that breaks
             return _refused(500, "InternalError", f"{type(error).__name__}: {error}")
-        headers = list(response.headers.items()) or [_JSON]
-        return HttpResponse(int(response.status_code), response.content, headers, response.reason or None)
+        return _http_response(response)
+
+    def _is_websocket(self, request: HttpRequest) -> bool:
+        server = self._function.config.server
+        takes_them = server is not None and server.websocket_idle is not None
+        return takes_them and request.method == "GET" and request.header("upgrade").lower() == "websocket"
+
+    def _open(self, target: str, headers: Headers) -> HttpResponse | Upgrade:
+        function = self._function
+        platform = function._session.platform
+        invocation, sock = connect(platform, function._record, target, headers)
+        if sock.recv(1, socket.MSG_PEEK):
+            return Upgrade(sock)
+        sock.close()
+        platform.wait_final(invocation)
+        attempt = invocation.attempt
+        return _http_response(Response(function._result_of(invocation), attempt.response, attempt.err_msg))
 
     def __repr__(self) -> str:
         return f"<HttpAddress {self.url} of {self._function.name}>"
+
+
+def _http_response(response: Response[Any]) -> HttpResponse:
+    headers = list(response.headers.items()) or [_JSON]
+    return HttpResponse(int(response.status_code), response.content, headers, response.reason or None)
 
 
 def _refused(status: int, code: str, message: str) -> HttpResponse:

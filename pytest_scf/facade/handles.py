@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.termination_map.result import TerminationMap
     from pytest_scf.facade.triggers import FunctionTriggers
     from pytest_scf.facade.web import Response
+    from pytest_scf.facade.websocket import WebSocket
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
     from pytest_scf.platform.records import InstanceRecord
 
@@ -201,6 +202,21 @@ class Function(Handle):
 
         given = list((headers or {}).items())
         return send(self._session.platform, self._result_of, self._record, method, path, given, body, json, via)
+
+    def websocket(
+        self, path: str = "/", *, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()
+    ) -> WebSocket[InvokeResult]:
+        """A WebSocket connection to a web function (``deploy_web(websocket=True)``), which is one invocation.
+
+        ``with fn.websocket("/chat") as connection`` opens it, with ``send``, ``receive`` and ``close``; afterwards
+        ``connection.invocation`` has the status code: 200, 439 (closed by the server with another code than 1000, 1010
+        or 1011, or without), 456 (by the client), 455 (idle), 433, ... Entering raises WebSocketClosed where the server
+        does not open it. Raises UsageError, also where wsproto is missing.
+        """
+        from pytest_scf.facade.websocket import WebSocket
+
+        platform = self._session.platform
+        return WebSocket(platform, self._result_of, self._record, path, headers or {}, subprotocols)
 
     def _result_of(self, invocation: Invocation) -> InvokeResult:
         return InvokeResult._of(self._session, invocation)

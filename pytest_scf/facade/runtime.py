@@ -395,6 +395,8 @@ class ScfRuntime:
         environment: Mapping[str, str] | None = None,
         namespace: str = facts.DEFAULT_NAMESPACE,
         max_instances: int | None = None,
+        websocket: bool = False,
+        websocket_idle: int = facts.WEBSOCKET_IDLE_DEFAULT,
     ) -> Function:
         """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap``.
 
@@ -403,6 +405,9 @@ class ScfRuntime:
         bootstrap names, /var/lang/python37/bin/python3.7, is of that version where there is one on PATH, with the
         packages of that, else the test's, which the log and the diagnosis say. ``python``, a version or a path such as
         ``sys.executable``, is all of them. A web function has no asynchronous execution.
+
+        With ``websocket`` it takes WebSocket connections: ``Function.websocket`` opens one. One over which nothing is
+        sent for ``websocket_idle`` seconds (1 to 1800) is ended.
 
         Raises UsageError, before anything is made, where something of this cannot be.
         """
@@ -421,6 +426,7 @@ class ScfRuntime:
             trace=True,
             max_instances=max_instances,
         )
+        idle = servers.websocket_idle(websocket, websocket_idle)
         interpreter = None
         if python is not None:
             config["runtime"], interpreter = languages.choose(None, python)
@@ -440,7 +446,7 @@ class ScfRuntime:
             [name] if name is not None else _names(default_name),
             code_root=code_root,
             handler="",
-            server=server,
+            server=replace(server, websocket_idle=idle),
             **config,
         )
         return Function._of(self._session, record)

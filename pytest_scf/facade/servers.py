@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_scf import facts
 from pytest_scf.errors import UsageError
 from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.launchers import Launcher
@@ -171,3 +172,13 @@ def ports(ports: object, own: object) -> tuple[int, ...]:
     if len(set(found)) < len(found):
         raise UsageError(f"host_ports holds a port twice: {list(found)}")
     return found
+
+
+def websocket_idle(enabled: object, seconds: object) -> int | None:
+    """Seconds after which a WebSocket connection is idle; None where there are none. Raises UsageError."""
+    if not isinstance(enabled, bool):
+        raise UsageError(f"websocket must be True or False; got {enabled!r}")
+    least, most = facts.WEBSOCKET_IDLE
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not least <= seconds <= most:
+        raise UsageError(f"websocket_idle must be a whole number of seconds from {least} to {most}; got {seconds!r}")
+    return seconds if enabled else None

@@ -30,6 +30,7 @@ RUNTIME_LIMITS = {
     wire.RETURNED_TEXT: _ANSWER,
     wire.ERROR_ANSWER: _ANSWER,
     wire.RESPONDED: _ANSWER,
+    wire.CLOSED: _NOTE,
     wire.UNCAUGHT: _ANSWER,
 }
 #: greatest length of each kind from the init
@@ -55,15 +56,27 @@ _MEASURED = {
     wire.RETURNED_TEXT,
     wire.ERROR_ANSWER,
     wire.RESPONDED,
+    wire.CLOSED,
 }
 #: what ends an event
-ANSWERS = frozenset((wire.RETURNED, wire.RAISED, wire.TOO_LARGE, wire.RETURNED_TEXT, wire.ERROR_ANSWER, wire.RESPONDED))
+ANSWERS = frozenset(
+    (
+        wire.RETURNED,
+        wire.RAISED,
+        wire.TOO_LARGE,
+        wire.RETURNED_TEXT,
+        wire.ERROR_ANSWER,
+        wire.RESPONDED,
+        wire.CLOSED,
+    )
+)
 _FAILURE: dict[str, type] = {"type": str, "message": str, "stack": str}
 #: the JSON object that ends the payload of a kind
 _FACTS: dict[int, dict[str, type]] = {
     wire.RAISED: _FAILURE,
     wire.LOAD_FAILED: {**_FAILURE, "reason": str},
     wire.ERROR_ANSWER: {"message": str},
+    wire.CLOSED: {"by": str, "code": int, "remark": str},
     wire.UNCAUGHT: _FAILURE,
     wire.SIGNAL_HANDLER: {"disposition": str, "name": str, "file": str, "line": int},
     wire.SHARED_TMP: {"path": str, "operation": str},

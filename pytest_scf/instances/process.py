@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -131,7 +131,7 @@ class InstanceProcess:
         self._coverage: CoverageChannel | None = None
         self._probe: ProbeChannel | None = None
         self._forwarder: Forwarder | None = None
-        self._outbox: list[memoryview] = []
+        self._outbox: fdpassing.Outbox | None = None
         self._runtime_reader = wire.Reader(messages.RUNTIME_LIMITS)
         self._init_reader = wire.Reader(messages.INIT_LIMITS)
         self._runtime_closed = False
@@ -188,6 +188,7 @@ class InstanceProcess:
         self._runtime, runtime = socketpair()
         theirs.append(runtime.detach())
         self._runtime.setblocking(False)
+        self._outbox = fdpassing.Outbox(self._runtime)
         self._reactor.watch(self._runtime.fileno(), self._guarded(self._runtime_readable))
         self._runtime_closed = False
         self._init, init = socketpair()
@@ -232,52 +233,44 @@ class InstanceProcess:
 
     # -- speaking ------------------------------------------------------------------------------------------------
 
-    def send_event(self, request_id: str, payload: bytes) -> None:
-        """Hand an event to the runtime, which takes it when it is ready for one. Does not block."""
+    def send_event(self, request_id: str, payload: bytes, fds: Sequence[int] = ()) -> None:
+        """Hand an event to the runtime, which takes it when it is ready for one. Does not block.
+
+        ``fds`` go along, and are closed here.
+        """
         with self._lock:
             self._unanswered += 1
-        self._send(wire.HEADER.pack(len(payload) + wire.REQUEST_ID_LENGTH, wire.INVOKE) + request_id.encode() + payload)
+        head = wire.HEADER.pack(len(payload) + wire.REQUEST_ID_LENGTH, wire.INVOKE)
+        self._send(head + request_id.encode() + payload, fds)
 
     def ping(self) -> None:
         """Have the runtime answer PONG once it waits for an event."""
         self._send(wire.frame(wire.PING))
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, fds: Sequence[int] = ()) -> None:
         with self._lock:
-            if self._runtime_closed or self._runtime is None:
+            if self._runtime_closed or self._runtime is None or self._outbox is None:
+                fdpassing.close_all(fds)
                 return
-            if self._outbox:
-                self._outbox.append(memoryview(data))
-                return
-            try:
-                sent = self._runtime.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                return  # the process is gone, which is reported where its end is seen
-            if sent < len(data):
-                self._outbox.append(memoryview(data)[sent:])
+            waiting = bool(self._outbox)
+            self._outbox.put(data, fds)
+            if not waiting and not self._flush_locked(self._outbox):
                 readable, writable = self._guarded(self._runtime_readable), self._guarded(self._runtime_writable)
                 self._reactor.watch_writing(self._runtime.fileno(), readable, writable)
 
+    def _flush_locked(self, outbox: fdpassing.Outbox) -> bool:
+        """Whether nothing is left to be sent."""
+        try:
+            return outbox.flush()
+        except OSError:
+            return True  # the process is gone, which is reported where its end is seen
+
     def _runtime_writable(self) -> None:
         with self._lock:
-            if self._runtime_closed or self._runtime is None:
+            if self._runtime_closed or self._runtime is None or self._outbox is None:
                 return
-            while self._outbox:
-                try:
-                    sent = self._runtime.send(self._outbox[0])
-                except BlockingIOError:
-                    return
-                except OSError:
-                    self._outbox.clear()
-                    break
-                rest = self._outbox[0][sent:]
-                if rest:
-                    self._outbox[0] = rest
-                    return
-                del self._outbox[0]
-            self._reactor.watch_reading(self._runtime.fileno(), self._guarded(self._runtime_readable))
+            if self._flush_locked(self._outbox):
+                self._reactor.watch_reading(self._runtime.fileno(), self._guarded(self._runtime_readable))
 
     def drain(self) -> bytes:
         """Take the output that has been written so far."""
@@ -571,7 +564,8 @@ class InstanceProcess:
                 if sock is not None:
                     sock.close()
             self._runtime = self._init = None
-            self._outbox.clear()
+            if self._outbox is not None:
+                self._outbox.clear()
         if self._output is not None:
             self._output.close()
         for channel in (self._coverage, self._probe):

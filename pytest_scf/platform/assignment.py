@@ -136,7 +136,7 @@ class Assignment(abc.ABC):
         instance.begin(attempt)
         instance.process.resume_output()
         self.begin_locked(instance)
-        instance.process.send_event(attempt.request_id, payload)
+        instance.process.send_event(attempt.request_id, payload, attempt.invocation.take_connection())
 
     def begin_locked(self, instance: InstanceRecord) -> None:
         """The handler is about to run: its time limit counts from here."""
@@ -202,6 +202,7 @@ class Assignment(abc.ABC):
         if event.message is not None and not self._closed and self._queue.retry(event):
             return
         event.forget_message()
+        event.drop_connection()
         attempt.publish()
         self._events.finish(event)
         event.done.open()

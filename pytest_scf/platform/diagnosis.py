@@ -48,7 +48,7 @@ def _end(attempt: Attempt) -> str:
     if outcome is None or not attempt.final:
         return "the event is still RUNNING" + (", as the code goes on after the signal" if attempt.signals else "")
     if outcome.status == FINISHED:
-        return "the handler returned" + (" after the signal" if attempt.signals else "")
+        return outcome.cause + (" after the signal" if attempt.signals else "")
     if outcome.status == ABORTED:
         return f"{outcome.cause}: the instance was killed and repossessed"
     return outcome.cause

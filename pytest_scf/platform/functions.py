@@ -35,6 +35,8 @@ class Server:
     places: tuple[tuple[str, str], ...] = ()
     #: the image that a launcher runs, whose command and directory are its own unless they are given; None: a process
     image: str | None = None
+    #: seconds without a byte after which a WebSocket connection is ended; None: it takes none
+    websocket_idle: int | None = None
     #: what a diagnosis says besides, such as which interpreter stood in for another
     notes: tuple[str, ...] = ()
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from pytest_scf.facts import MIB
+from pytest_scf.facts import MIB, WEBSOCKET_FRAME_BYTES
 from pytest_scf.platform import status
 from pytest_scf.platform.status import StatusCode
-from pytest_scf.runtimes import wire
+from pytest_scf.runtimes import websocket, wire
 
 #: what each frame of an answer means
 ANSWERS = {
@@ -25,6 +25,9 @@ ANSWERS = {
 }
 #: frames that say what went wrong
 FAILURES = frozenset({wire.RAISED, wire.LOAD_FAILED, wire.TOO_LARGE, wire.ERROR_ANSWER})
+
+#: close codes of a WebSocket connection that has ended well (docs/cloud-contract.md#websocket)
+NORMAL_CLOSE_CODES = (1000, 1010, 1011)
 
 _OF_USER_CODE = frozenset(
     code.code for code in (status.USER_CODE_EXCEPTION, status.HANDLER_NOT_FOUND, status.USER_CODE_ERROR)
@@ -102,6 +105,28 @@ def from_failure(kind: int, body: bytes, missing_handler: int = status.HANDLER_N
     else:
         code, cause, said = status.USER_CODE_ERROR, f"the code failed while the instance started: {what}", what
     return _failed(code, cause, f"{code.text}: {said}", facts["stack"])
+
+
+def connection_closed(by: str, code: int, remark: str, idle: int) -> Outcome:
+    """A WebSocket connection has ended: 200, or 439 by the server, 456 by the client, 455 after ``idle`` seconds.
+
+    ``by``, ``code`` and ``remark`` are those of ``websocket.Ending``.
+    """
+    if by == websocket.IDLE:
+        cause = f"nothing was sent over the WebSocket connection for {idle} s"
+        return _failed(status.WEBSOCKET_IDLE, cause, f"{status.WEBSOCKET_IDLE.text} for {idle} seconds")
+    who = "the client" if by == websocket.CLIENT else "the server"
+    if code == websocket.TOO_BIG and remark:
+        cause = f"{who} sent {remark}, more than the {WEBSOCKET_FRAME_BYTES} of a WebSocket connection"
+    elif code == websocket.NO_CLOSE_FRAME:
+        cause = f"{who} ended the WebSocket connection without a close frame"
+    elif code == websocket.NO_CODE:
+        cause = f"{who} closed the WebSocket connection without a code"
+    else:
+        cause = f"{who} closed the WebSocket connection with {code}"
+    if code in NORMAL_CLOSE_CODES:
+        return Outcome(status.FINISHED, status.SUCCESS.code, cause)
+    return _failed(status.WEBSOCKET_CLOSED if by == websocket.CLIENT else status.USER_PROCESS_EXIT, cause, cause)
 
 
 def exception_line(facts: Mapping[str, str]) -> str:

@@ -37,6 +37,8 @@ from pytest_scf.platform.triggers import Triggers
 from pytest_scf.platform.waiting import STUCK_DEADLINE, Waits
 
 if TYPE_CHECKING:
+    import socket
+
     from pytest_scf.instances.containers import ContainerHost
 
 T = TypeVar("T")
@@ -245,12 +247,14 @@ class Platform:
         routing_key: str = "",
         request_id: str | None = None,
         as_request: bool = False,
+        connection: socket.socket | None = None,
         fresh: bool = False,
     ) -> Invocation:
         """Start one invocation with ``payload`` (JSON) and return it, RUNNING.
 
-        ``as_request``: the payload is an HTTP request for a web function, which takes nothing else. ``fresh``: an idle
-        instance does not do.
+        ``as_request``: the payload is an HTTP request for a web function, which takes nothing else. ``connection``
+        is the function's side of the WebSocket connection that it asks for, and given away unless this raises.
+        ``fresh``: an idle instance does not do.
 
         Raises LimitExceeded.FunctionReservedConcurrencyMemory (432) when every instance that the function may have is
         busy. An asynchronous invocation of a function without asynchronous execution waits for an instance instead, and
@@ -278,6 +282,8 @@ class Platform:
         )
         if self._observer is not None:
             event.add_waiter(_Observed(event, self._observer))
+        if connection is not None:
+            event.bring_connection(connection)
         self._scheduler.invoke(event, payload, fresh=fresh)
         return event
 

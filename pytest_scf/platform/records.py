@@ -26,6 +26,8 @@ from pytest_scf.platform.notes import InitReport, Registration, SignalNote, Tran
 from pytest_scf.platform.outcomes import Outcome, error_json
 
 if TYPE_CHECKING:
+    import socket
+
     from pytest_scf.instances.process import ProcessExit
     from pytest_scf.platform.log_blocks import LogBlocks
 
@@ -212,6 +214,8 @@ class Invocation:
     status: str = status.RUNNING
     end_time: float | None = None
     waiters: tuple[Waiter, ...] = ()
+    #: until its instance has it
+    connection: socket.socket | None = None
     #: the attempts that failed and were followed by another, oldest first
     past: tuple[Attempt, ...] = ()
 
@@ -298,6 +302,20 @@ class Invocation:
 
     def forget_message(self) -> None:
         self.message = None
+
+    def bring_connection(self, connection: socket.socket) -> None:
+        """The function's side of a WebSocket connection: the invocation's own from now on."""
+        self.connection = connection
+
+    def take_connection(self) -> list[int]:
+        """Its descriptor, which is the caller's from now on; empty where there is none."""
+        connection, self.connection = self.connection, None
+        return [] if connection is None else [connection.detach()]
+
+    def drop_connection(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def notify_waiters(self) -> None:
         """Something about the invocation changed: have those who wait look at it, in their own threads."""

@@ -44,7 +44,7 @@ class Scheduler(Assignment):
     def _on_message(self, instance: InstanceRecord, kind: int, payload: bytes) -> None:
         with self.lock:
             attempt = instance.attempt
-            if kind in outcomes.ANSWERS or kind in outcomes.FAILURES:
+            if kind in outcomes.ANSWERS or kind in outcomes.FAILURES or kind == wire.CLOSED:
                 self._answered_locked(instance, kind, payload)
             elif kind == wire.READY:
                 self._ready_locked(instance, payload)
@@ -83,7 +83,7 @@ class Scheduler(Assignment):
             return
         self.begin_locked(instance)
         # Sent only now, so that what the handler writes can be told from what the init phase wrote.
-        instance.process.send_event(attempt.request_id, attempt.take_payload())
+        instance.process.send_event(attempt.request_id, attempt.take_payload(), attempt.invocation.take_connection())
         attempt.invocation.notify_waiters()
 
     def _registered_locked(self, instance: InstanceRecord, facts: dict[str, Any]) -> None:
@@ -106,6 +106,10 @@ class Scheduler(Assignment):
         body = payload[wire.MEASURE.size :]
         if kind in outcomes.ANSWERS:
             outcome = outcomes.answered(kind)
+        elif kind == wire.CLOSED:
+            server = instance.config.server
+            idle = 0 if server is None or server.websocket_idle is None else server.websocket_idle
+            outcome = outcomes.connection_closed(**json.loads(body), idle=idle)
         else:
             outcome = outcomes.from_failure(kind, body, self._settings.missing_handler_code)
         if attempt.conclude(outcome, self._clock.now()):

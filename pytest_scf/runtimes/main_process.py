@@ -9,7 +9,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pytest_scf.runtimes import wire
 
@@ -68,13 +68,16 @@ class MainProcess:
         return ""
 
 
-def invocations(sock: socket.socket, process: MainProcess) -> Iterator[tuple[str, bytes]]:
+def invocations(
+    sock: socket.socket, process: MainProcess, receive: Callable[[], bytes] | None = None
+) -> Iterator[tuple[str, bytes]]:
     """Request id and payload of each event that the platform sends, until it closes the socket.
 
-    What it asks besides, whether the process is still alive, is answered here.
+    What it asks besides, whether the process is still alive, is answered here. ``receive`` takes what has come, where
+    more than bytes may come.
     """
     reader = wire.Reader()
-    while data := sock.recv(1 << 18):
+    while data := sock.recv(1 << 18) if receive is None else receive():
         for kind, payload in reader.feed(data):
             if kind == wire.PING:
                 if process.outlives_signals():

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_scf import facts
-from pytest_scf.runtimes import wire
+from pytest_scf.runtimes import websocket, wire
 from pytest_scf.runtimes.main_process import INTERVAL, MainProcess, invocations, is_json
 
 #: A loopback address which a server that is bound to 127.0.0.1 alone does not hear, as nobody outside would reach it.
@@ -67,17 +67,26 @@ class ServerRuntime:
         #: what the request under way goes over
         self._current: socket.socket | None = None
         self._stopped = False
+        #: the client's side of the WebSocket connection that is asked for
+        self._client: socket.socket | None = None
 
     def serve(self) -> None:
         """Wait for the server, then answer events until the platform closes the socket, or the server has ended."""
         try:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 if self._wait_until_it_listens():
-                    for request_id, payload in invocations(self._sock, self._process):
+                    for request_id, payload in invocations(self._sock, self._process, self._receive):
                         self._answer(request_id, payload)
         finally:
             if self._first is not None:  # the end came before an event that it would have served
                 self._first.close()
+
+    def _receive(self) -> bytes:
+        data, fds, _flags, _address = socket.recv_fds(self._sock, 1 << 18, 1)
+        for fd in fds:
+            self._client = type(self._sock)(fileno=fd)
+            self._client.set_inheritable(False)
+        return data
 
     def stop(self) -> None:
         """Give up the request under way, whose server is gone even if the connection is not. For another thread."""
@@ -99,9 +108,18 @@ class ServerRuntime:
                 return True
 
     def _answer(self, request_id: str, payload: bytes) -> None:
+        client, self._client = self._client, None
+        try:
+            self._answer_to(client, request_id, payload)
+        finally:
+            if client is not None:
+                client.close()
+
+    def _answer_to(self, client: socket.socket | None, request_id: str, payload: bytes) -> None:
+        """``client`` is that of a WebSocket connection, which begins if the server agrees to it."""
         began = time.perf_counter()
         try:
-            response, body = self._exchange(request_id, payload)
+            found = self._exchange(request_id, payload, client)
         except (OSError, http.client.HTTPException) as error:
             if not self._process.ended(END_DEADLINE):
                 what = str(error) or type(error).__name__
@@ -110,6 +128,10 @@ class ServerRuntime:
         except Exception as error:  # such as a header that cannot be sent: the event ends, whatever it is
             self._fail(began, f"the request could not be made: {type(error).__name__}: {error}")
             return
+        if isinstance(found, websocket.Ending):
+            self._report(began, found)
+            return
+        response, body = found
         seconds = time.perf_counter() - began
         if len(body) > facts.WEB_BODY_BYTES:
             length = response.getheader("Content-Length") or str(len(body))
@@ -124,12 +146,16 @@ class ServerRuntime:
         else:
             self._send(wire.RETURNED_TEXT, seconds, body)
 
-    def _exchange(self, request_id: str, payload: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+    def _exchange(
+        self, request_id: str, payload: bytes, client: socket.socket | None
+    ) -> tuple[http.client.HTTPResponse, bytes] | websocket.Ending:
         method, path, body = "POST", EVENT_PATH, payload
         headers = [("Content-Type", "application/json")]
+        idle = 0.0
         if self._web:
             head, body = wire.unpack_message(payload)
             method, path = str(head["method"]), str(head["path"])
+            idle = float(str(head.get("websocket_idle", 0)))
             headers = [(name, value) for name, value in head["headers"]]  # type: ignore[attr-defined]
         # The connection that showed the server to be there serves the first event: a server that takes one connection
         # at a time would wait for something to come on it.
@@ -146,13 +172,22 @@ class ServerRuntime:
                     connection.putheader(name, value.encode("latin-1", "replace"))
             for name, value in {**self._headers, "X-Scf-Request-Id": request_id}.items():
                 connection.putheader(name, value)
-            connection.putheader("Connection", "close")
+            if client is None:
+                connection.putheader("Connection", "close")
+            else:
+                connection.putheader("Connection", "Upgrade")
+                connection.putheader("Upgrade", "websocket")
+                connection.response_class = _Unbuffered
             if (body or method in ("POST", "PUT", "PATCH")) and "content-length" not in names:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may answer before it has read all
                 connection.send(body)
             response = connection.getresponse()
+            if client is not None and response.status == http.client.SWITCHING_PROTOCOLS:
+                with contextlib.suppress(OSError):  # the client is gone, which is seen below
+                    client.sendall(_head_of(response))
+                return websocket.Conversation(client, sock).run(idle)
             body = response.read(facts.WEB_BODY_BYTES + 1)
             if response.length and len(body) <= facts.WEB_BODY_BYTES:
                 raise http.client.IncompleteRead(body, response.length)
@@ -169,11 +204,32 @@ class ServerRuntime:
         head = {"status": response.status, "reason": response.reason, "headers": headers}
         self._send(wire.RESPONDED, time.perf_counter() - began, wire.pack_message(head, body))
 
+    def _report(self, began: float, ending: websocket.Ending) -> None:
+        # A server that has gone without a word may be a process that has: then that is reported.
+        unsaid = ending.by == websocket.SERVER and ending.code == websocket.NO_CLOSE_FRAME
+        if not (unsaid and self._process.ended(END_DEADLINE)):
+            self._send(wire.CLOSED, time.perf_counter() - began, json.dumps(ending._asdict()).encode())
+
     def _fail(self, began: float, message: str) -> None:
         self._send(wire.ERROR_ANSWER, time.perf_counter() - began, json.dumps({"message": message}).encode())
 
     def _send(self, kind: int, seconds: float, payload: bytes = b"") -> None:
         self._sock.sendall(wire.frame(kind, wire.MEASURE.pack(seconds, self._process.peak_kib()) + payload))
+
+
+class _Unbuffered(http.client.HTTPResponse):
+    """Reads no byte behind the head of the response: those are frames."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **keywords: Any) -> None:
+        super().__init__(sock, *args, **keywords)
+        self.fp.close()
+        self.fp = sock.makefile("rb", buffering=0)  # type: ignore[assignment]
+
+
+def _head_of(response: http.client.HTTPResponse) -> bytes:
+    lines = [f"HTTP/1.1 {response.status} {response.reason}".rstrip()]
+    lines += [f"{name}: {value}" for name, value in response.getheaders()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def _readable(body: bytes) -> str:

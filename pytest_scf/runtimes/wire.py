@@ -14,7 +14,7 @@ MEASURE = struct.Struct("<dI")
 REQUEST_ID_LENGTH = 36
 
 # platform -> user process
-INVOKE = 1  # request id (36 ASCII characters), then the event as JSON
+INVOKE = 1  # request id (36 ASCII characters), then the event as JSON; carries the socket of a WebSocket connection
 PING = 2  # answered by PONG once every signal sent before it has ended the process or run its signal handler
 SPEC = 3  # the launch specification as JSON, to a runtime that is a new program; the first frame
 
@@ -30,6 +30,7 @@ PONG = 23  # answer to PING
 RETURNED_TEXT = 24  # MEASURE, then the body of a server's answer that is not JSON
 ERROR_ANSWER = 25  # MEASURE, then JSON {message}: a server answered with an error, or not at all
 RESPONDED = 26  # MEASURE, then what ``pack_message`` makes of a web function's response
+CLOSED = 28  # MEASURE, then JSON {by: "client", "server" or "idle", code, remark}: a WebSocket connection has ended
 UNCAUGHT = 27  # JSON {type, message, stack}: an error that nothing caught is about to end the process
 
 # init -> platform

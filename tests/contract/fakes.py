@@ -25,6 +25,8 @@ from pytest_scf.platform.status import FAILED, FINISHED
 from pytest_scf.platform.triggers import Triggers
 
 if TYPE_CHECKING:
+    import socket
+
     from pytest_scf.contract.operations import Operations
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
     from pytest_scf.platform.platform import Platform
@@ -124,6 +126,7 @@ class FakePlatform:
         routing_key: str = "",
         request_id: str | None = None,
         as_request: bool = False,
+        connection: socket.socket | None = None,
         fresh: bool = False,
     ) -> Invocation:
         request_id = request_id or new_request_id()

@@ -51,6 +51,7 @@ MALFORMED = {
     "no length": wire.frame(wire.TOO_LARGE, MEASURE + b"abc"),
     "ready twice": wire.frame(wire.READY, MEASURE),
     "no response": wire.frame(wire.RESPONDED, MEASURE + b"abc"),
+    "an end without its facts": wire.frame(wire.CLOSED, MEASURE + b'{"by": "client"}'),
     "unknown reason": wire.frame(
         wire.LOAD_FAILED, MEASURE + b'{"type": "", "message": "", "stack": "", "reason": "whim"}'
     ),

@@ -66,6 +66,36 @@ def test_what_a_failure_says(kind: int, facts: dict[str, str], code: int, cause:
     assert outcome.message == message
 
 
+@pytest.mark.parametrize(
+    ("by", "code", "remark", "status_code", "cause"),
+    [
+        ("client", 1000, "", 200, "the client closed the WebSocket connection with 1000"),
+        ("server", 1000, "", 200, "the server closed the WebSocket connection with 1000"),
+        ("client", 1010, "", 200, "the client closed the WebSocket connection with 1010"),
+        ("server", 1011, "", 200, "the server closed the WebSocket connection with 1011"),
+        ("client", 1001, "", 456, "the client closed the WebSocket connection with 1001"),
+        ("server", 1001, "", 439, "the server closed the WebSocket connection with 1001"),
+        ("client", 1005, "", 456, "the client closed the WebSocket connection without a code"),
+        ("server", 1006, "", 439, "the server ended the WebSocket connection without a close frame"),
+        ("client", 1009, "", 456, "the client closed the WebSocket connection with 1009"),
+        (
+            "client",
+            1009,
+            "a frame of 1048577 bytes",
+            456,
+            "the client sent a frame of 1048577 bytes, more than the 1048576 of a WebSocket connection",
+        ),
+        ("idle", 1006, "", 455, "nothing was sent over the WebSocket connection for 15 s"),
+    ],
+)
+def test_what_the_end_of_a_websocket_connection_is(
+    by: str, code: int, remark: str, status_code: int, cause: str
+) -> None:
+    outcome = outcomes.connection_closed(by, code, remark, idle=15)
+    assert (outcome.code, outcome.cause) == (status_code, cause)
+    assert (outcome.status, outcome.failed) == (("FINISHED", False) if status_code == 200 else ("FAILED", True))
+
+
 def test_a_response_that_is_too_large_is_407() -> None:
     outcome = outcomes.from_failure(wire.TOO_LARGE, b"6291457")
     assert (outcome.code, outcome.message) == (407, "The response is larger than 6 MB: it has 6291457 bytes")
