@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pytest_scf.facts import MIB
 from pytest_scf.instances import memory, netstat, procstatus
 from pytest_scf.instances.process import Observer
 from pytest_scf.instances.stack_dump import StackDump
@@ -75,7 +74,7 @@ class Scheduler(Assignment):
         if attempt is None or instance.init is not None:
             return
         self.take_output_locked(instance)
-        seconds, peak_kib = wire.MEASURE.unpack_from(payload)
+        seconds, peak_kib = self._measured(instance, payload)
         total = (time.monotonic() - instance.launched) * 1000
         instance.become_ready(InitReport(self._clock.now(), total, seconds * 1000, peak_kib * 1024))
         attempt.log.end_init()
@@ -100,7 +99,7 @@ class Scheduler(Assignment):
         if attempt is None:
             return
         self.take_output_locked(instance)
-        seconds, peak_kib = wire.MEASURE.unpack_from(payload)
+        seconds, peak_kib = self._measured(instance, payload)
         if self._peak_was_too_high_locked(instance, peak_kib):
             return
         body = payload[wire.MEASURE.size :]
@@ -245,13 +244,19 @@ class Scheduler(Assignment):
         attempt.measure(0.0, held // 1024)
         self.kill(instance)
 
+    def _measured(self, instance: InstanceRecord, payload: bytes) -> tuple[float, int]:
+        """Seconds that it took, and the peak memory of the user's process in KiB, which the answer begins with.
+
+        Where that is above the limit the files that the process had mapped are taken off, which do not count.
+        """
+        seconds, peak_kib = wire.MEASURE.unpack_from(payload)
+        if peak_kib > instance.config.memory * 1024 and instance.pid is not None:
+            peak_kib -= max(instance.process.uncounted_bytes, memory.uncounted_bytes(instance.pid)) // 1024
+        return seconds, peak_kib
+
     def _peak_was_too_high_locked(self, instance: InstanceRecord, peak_kib: int) -> bool:
         """Whether the user's process held too much between two looks at it: it says so itself in the end."""
-        peak, limit = peak_kib * 1024, instance.config.memory * MIB
-        if peak <= limit or instance.pid is None:
+        if peak_kib <= instance.config.memory * 1024 or instance.pid is None:
             return False
-        peak -= max(instance.process.uncounted_bytes, memory.uncounted_bytes(instance.pid))
-        if peak <= limit:
-            return False
-        self._exceed_memory_locked(instance, peak)
+        self._exceed_memory_locked(instance, peak_kib * 1024)
         return True
