@@ -128,6 +128,15 @@ def is_pending(pid: int, signum: int) -> bool:
     return any(mask & 1 << (signum - 1) for mask in masks)
 
 
+def is_about_to_take(pid: int, signum: int) -> bool:
+    """Whether a process has a signal handler for a signal that was sent to it, and takes it once it is let run."""
+    if not is_pending(pid, signum) or disposition(pid, signum) != "caught":
+        return False
+    with contextlib.suppress(OSError):
+        return _read(f"/proc/{pid}/status").state not in "TtZX"
+    return False
+
+
 def _read_some(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY)
     try:

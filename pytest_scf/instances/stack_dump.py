@@ -7,11 +7,14 @@ import stat
 import time
 from collections.abc import Callable
 
+from pytest_scf.instances import procstatus
 from pytest_scf.instances.reactor import Reactor, Timer
 from pytest_scf.runtimes import fault_dump
 
 #: seconds until a process that does not answer is killed without its stack
 DEADLINE = 0.25
+#: the same for one that would answer, but has not been let run by then: the machine is busy
+BUSY_DEADLINE = 10.0
 
 
 class StackDump:
@@ -26,12 +29,15 @@ class StackDump:
         self._reactor = reactor
         self._then = then
         self._data = bytearray()
+        self._seen = 0
         self._timer: Timer | None = None
+        self._pid = pid
         self._fd = _open(pid)
         if self._fd == -1:
             then("")
             return
-        self._timer = reactor.call_at(time.monotonic() + DEADLINE, self._finish)
+        self._end = time.monotonic() + BUSY_DEADLINE
+        self._timer = reactor.call_at(time.monotonic() + DEADLINE, self._time_is_up)
         reactor.watch(self._fd, self._readable)
         if not send(fault_dump.SIGNAL):
             reactor.call_at(0.0, self._finish)
@@ -45,6 +51,17 @@ class StackDump:
         # The outermost frame of ours, or the mark of a stack that is too deep, is the last.
         last = self._data.decode("utf-8", "replace").splitlines()[-1:] if self._data.endswith(b"\n") else []
         if not data or any(line == "  ..." or _is_outermost(line) for line in last):
+            self._finish()
+
+    def _time_is_up(self) -> None:
+        now = time.monotonic()
+        goes_on = len(self._data) > self._seen or (
+            self._pid is not None and procstatus.is_about_to_take(self._pid, fault_dump.SIGNAL)
+        )
+        self._seen = len(self._data)
+        if goes_on and now < self._end:
+            self._timer = self._reactor.call_at(now + DEADLINE, self._time_is_up)
+        else:
             self._finish()
 
     def _finish(self) -> None:
