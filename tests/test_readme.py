@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from present import present
 
 ROOT = Path(__file__).resolve().parents[1]
 #: what the README shows must also run where instances are isolated by directories, with a warning that says so
@@ -125,7 +126,7 @@ def test_the_command_that_serves_is_one_that_runs(tmp_path: Path) -> None:
         [sys.executable, "-W", "ignore", *arguments], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
     try:
-        printed = list(itertools.takewhile(lambda line: not line.startswith("ready"), process.stdout))
+        printed = list(itertools.takewhile(lambda line: not line.startswith("ready"), present(process.stdout)))
         assert printed[-1] == "function worker: functions/worker, index.main_handler, asynchronous execution\n"
     finally:
         process.terminate()

@@ -9,6 +9,7 @@ from fakes import HOUR, START, FakePlatform, end
 
 from pytest_scf import api_errors
 from pytest_scf.contract.api import Api
+from pytest_scf.errors import ApiError
 from pytest_scf.platform.event_store import REMEMBERED
 from pytest_scf.platform.functions import FunctionRecord
 from pytest_scf.platform.records import Invocation
@@ -252,7 +253,7 @@ def test_return_codes_of_logs(api: Api) -> None:
     ],
 )
 @pytest.mark.usefixtures("worker")
-def test_logs_refused(api: Api, params: dict[str, Any], error: type[api_errors.ApiError]) -> None:
+def test_logs_refused(api: Api, params: dict[str, Any], error: type[ApiError]) -> None:
     with pytest.raises(error) as caught:
         api.call("GetFunctionLogs", params)
     assert type(caught.value) is error

@@ -114,11 +114,12 @@ def test_before_its_delay_an_event_is_unknown_to_the_status_actions() -> None:
     old = platform.add(worker, "old", start_time=START - 10)
     event = platform.add(worker, "1234")
     platform.clock.time = START + 4.9
-    for action, params in [
+    asked: list[tuple[str, dict[str, Any]]] = [
         ("GetAsyncEventStatus", {}),
         ("TerminateAsyncEvent", {"FunctionName": "worker"}),
         ("TerminateAsyncEvent", {"FunctionName": "worker", "GraceShutdown": True}),
-    ]:
+    ]
+    for action, params in asked:
         messages = []
         for request_id in ("1234", "unknown"):
             with pytest.raises(api_errors.ResourceNotFoundAsyncEvent) as caught:

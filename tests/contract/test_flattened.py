@@ -28,7 +28,7 @@ class Outer:
     Ratio: float = 0.0
     Flag: bool | None = None
     Texts: tuple[str, ...] = ()
-    Inner: Inner | None = None  # type: ignore[valid-type]
+    Inner: Inner | None = None
     Inners: list[Inner] | None = None  # type: ignore[valid-type]
     Whatever: Any = None
 

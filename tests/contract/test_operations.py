@@ -17,7 +17,7 @@ from pytest_scf.contract import limits
 from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.contract.api import Api
 from pytest_scf.contract.operations import Operations
-from pytest_scf.errors import UsageError
+from pytest_scf.errors import ApiError, UsageError
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.platform import Platform
 
@@ -163,17 +163,18 @@ def test_an_event_is_as_large_as_it_may_be_by_each_way(scf_runtime: ScfRuntime) 
 
 
 def test_deploy_and_the_action_refuse_the_same_for_the_same_reason(scf_runtime: ScfRuntime, tmp_path: Path) -> None:
-    for field, name, value in (
+    settings: list[tuple[str, str, Any]] = [
         ("MemorySize", "memory", 100),
         ("Timeout", "timeout", 901),
         ("InitTimeout", "init_timeout", 301),
         ("FunctionName", "name", "1st"),
-    ):
+    ]
+    for field, name, value in settings:
         with pytest.raises(limits.InvalidSetting) as deployed:
             scf_runtime.deploy("def main_handler(event, context):\n    pass\n", **{name: value})
         assert isinstance(deployed.value, UsageError)
         params = {"FunctionName": "worker", "Code": {"LocalPath": str(tmp_path)}, field: value}
-        with pytest.raises(api_errors.ApiError) as called:
+        with pytest.raises(ApiError) as called:
             scf_runtime.api.call("CreateFunction", params)
         assert called.value.message == f"The parameter `{field}` {deployed.value.problem}."
 

@@ -26,12 +26,12 @@ def call(scf_runtime: ScfRuntime) -> Call:
 
 def timer(call: Call, name: str = "t", **params: object) -> dict[str, Any]:
     defaults = {"FunctionName": "one", "TriggerName": name, "Type": "timer", "TriggerDesc": "0 0 1 * * * *"}
-    return call("CreateTrigger", **{**defaults, **params})["TriggerInfo"]  # type: ignore[no-any-return]
+    return call("CreateTrigger", **{**defaults, **params})["TriggerInfo"]
 
 
 def cos(call: Call, desc: str = ALL, **params: object) -> dict[str, Any]:
     defaults = {"FunctionName": "one", "TriggerName": BUCKET, "Type": "cos", "TriggerDesc": desc}
-    return call("CreateTrigger", **{**defaults, **params})["TriggerInfo"]  # type: ignore[no-any-return]
+    return call("CreateTrigger", **{**defaults, **params})["TriggerInfo"]
 
 
 def test_what_is_told_of_a_trigger(call: Call) -> None:

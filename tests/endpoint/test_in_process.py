@@ -137,7 +137,7 @@ def test_a_client_for_asyncio(scf_sdk: ScfRuntime) -> None:
         request.FunctionName, request.ClientContext = "echo", '"é"'
         profile = ClientProfile(httpProfile=HttpProfile(reqMethod=method))
         async with AsyncClient(MINE, "ap-beijing", profile) as client:
-            return await asyncio.gather(client.Invoke(request), client.Invoke(request))
+            return list(await asyncio.gather(client.Invoke(request), client.Invoke(request)))
 
     for method in ("POST", "GET"):
         assert [found.Result.RetMsg for found in asyncio.run(both(method))] == ['"é"'] * 2

@@ -62,11 +62,11 @@ for line in sys.stdin.read().splitlines():
 
 
 @pytest.fixture
-def many(scf_endpoint: Endpoint, tmp_path: Path) -> Callable[[list[list[str]]], list[dict[str, Any]]]:
+def many(scf_endpoint: Endpoint, tmp_path: Path) -> Callable[[list[list[str]]], list[Any]]:
     who = ["--secretId", scf_endpoint.secret_id, "--secretKey", scf_endpoint.secret_key]
     where = ["--region", scf_endpoint.region, "--endpoint", scf_endpoint.url]
 
-    def run(commands: list[list[str]]) -> list[dict[str, Any]]:
+    def run(commands: list[list[str]]) -> list[Any]:
         ran = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", MANY],
             input="\n".join(json.dumps(["scf", *command, *who, *where]) for command in commands),
@@ -108,7 +108,7 @@ def as_arguments(action: str, params: dict[str, Any]) -> list[str]:
 
 
 def test_each_command_line_that_it_documents(
-    scf_runtime: ScfRuntime, many: Callable[[list[list[str]]], list[dict[str, Any]]]
+    scf_runtime: ScfRuntime, many: Callable[[list[list[str]]], list[Any]]
 ) -> None:
     for name in ("function-demo", "helloworld"):
         function = scf_runtime.deploy(WORKER, name=name, async_run=True)
@@ -144,7 +144,7 @@ def test_each_command_line_that_it_documents(
 
 
 def test_its_ways_of_taking_parameters(
-    scf_runtime: ScfRuntime, tmp_path: Path, many: Callable[[list[list[str]]], list[dict[str, Any]]]
+    scf_runtime: ScfRuntime, tmp_path: Path, many: Callable[[list[list[str]]], list[Any]]
 ) -> None:
     event = scf_runtime.deploy(WORKER, name="worker", async_run=True).invoke_async({"wait": True})
     interval = {"Start": "2000-01-01 00:00:00", "End": "2999-01-01 00:00:00"}

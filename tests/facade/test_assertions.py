@@ -3,12 +3,14 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from present import present
 
 from pytest_scf import ScfRuntime, UsageError
-from pytest_scf.facade.assertions import explain
+from pytest_scf.facade import assertions
 
 STUCK = """\
 import signal
@@ -118,8 +120,12 @@ def test_tracebacks_end_in_the_test(ends: Any) -> None:
     with pytest.raises(AssertionError) as caught:
         ends["failed"].assert_finished()
     shown = [entry for entry in caught.traceback if not entry.ishidden(caught)]
-    assert [entry.path.name for entry in shown] == ["test_assertions.py"]
+    assert [Path(entry.path).name for entry in shown] == ["test_assertions.py"]
     assert "During handling" not in "".join(traceback.format_exception(caught.value))
+
+
+def explain(op: str, left: object, right: object) -> list[str]:
+    return present(assertions.explain(op, left, right))
 
 
 class TestExplanations:
@@ -144,7 +150,7 @@ class TestExplanations:
 
     def test_of_other_things(self) -> None:
         for left, right in [("a", "b"), (1, 2), ((1, 2), [3]), (None, object())]:
-            assert explain("==", left, right) is None
+            assert assertions.explain("==", left, right) is None
 
     def test_status_and_code_are_plain_values_otherwise(self, ends: Any) -> None:
         status, code = ends["failed"].status, ends["failed"].status_code

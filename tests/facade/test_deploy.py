@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from present import present
 
 from pytest_scf import Function, ScfRuntime, UsageError
 
@@ -49,7 +50,7 @@ def test_every_form_of_source_runs(here: ScfRuntime, tmp_path: Path) -> None:
 
 def test_tracebacks_of_a_function_name_its_own_lines(here: ScfRuntime) -> None:
     line = add.__code__.co_firstlineno + 1
-    assert f'index.py", line {line}, in add' in here.deploy(add).invoke("text").error["stackTrace"]
+    assert f'index.py", line {line}, in add' in present(here.deploy(add).invoke("text").error)["stackTrace"]
 
 
 def test_settings_reach_the_function(here: ScfRuntime) -> None:

@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from present import present
 
 from pytest_scf import UsageError
 from pytest_scf.facade.function_source import extract
 from pytest_scf.facade.sources import prepare
+
+
+def imported(file: Path) -> Any:
+    spec = present(importlib.util.spec_from_file_location(file.stem, file))
+    made = importlib.util.module_from_spec(spec)
+    present(spec.loader).exec_module(made)
+    return made
 
 
 @pytest.fixture
@@ -23,10 +31,7 @@ def module(tmp_path: Path) -> Any:
     def make(text: str, name: str = "test_written"):
         file = tmp_path / f"{name}.py"
         file.write_text(text)
-        spec = importlib.util.spec_from_file_location(name, file)
-        made = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(made)
-        return made
+        return imported(file)
 
     return make
 
@@ -183,10 +188,7 @@ def test_wrapped_functions_keep_their_decorator(module: Any) -> None:
 def test_text_in_several_lines_and_carriage_returns(module: Any, tmp_path: Path) -> None:
     file = tmp_path / "test_crlf.py"
     file.write_bytes(b'T = """a\r\n  b"""\r\n\x0c\r\ndef handler(event, context):\r\n    return T\r\n')
-    spec = importlib.util.spec_from_file_location("test_crlf", file)
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    assert answer(made.handler)[0] == "a\n  b"
+    assert answer(imported(file).handler)[0] == "a\n  b"
 
 
 PREFIX = "-"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from present import present
 
 from pytest_scf import (
     ApiError,
@@ -20,12 +21,12 @@ from pytest_scf import (
     IsolationUnavailable,
     IsolationWarning,
     LeftRunningWarning,
+    Logs,
     ScfError,
     ScfRuntime,
     UsageError,
     WaitTimeout,
 )
-from pytest_scf.facade.handles import Logs
 
 # Catches SIGTERM as the vendor's sample does, but waits for it instead of looking every second.
 GRACEFUL = """\
@@ -193,7 +194,7 @@ def test_synchronous_calls_that_fail(each_level: ScfRuntime) -> None:
     assert result.status_code == 430
     assert result.return_value is None
     assert "KeyError: 'x'" in result.error_message
-    assert 'index.py", line 2, in main_handler' in result.error["stackTrace"]
+    assert 'index.py", line 2, in main_handler' in present(result.error)["stackTrace"]
     assert result.result["InvokeResult"] == 1
 
 
@@ -231,7 +232,7 @@ def test_times(each_level: ScfRuntime) -> None:
     each_level.clock.advance(hours=1)
     event.wait_for_log("waits")
     event.terminate()
-    assert timedelta(hours=1) < event.end_time - event.start_time < timedelta(hours=1, minutes=1)
+    assert timedelta(hours=1) < present(event.end_time) - event.start_time < timedelta(hours=1, minutes=1)
     assert [(step.status, step.status_code) for step in event.transitions] == [("RUNNING", 0), ("ABORTED", 499)]
     assert event.transitions[0].time == event.start_time
     assert event.transitions[1].time == event.end_time
@@ -352,7 +353,7 @@ def test_terminating_what_cannot_be(each_level: ScfRuntime) -> None:
         event.terminate()
     assert caught.value.code == "FailedOperation.AsyncEventStatus"
     assert caught.value.action == "TerminateAsyncEvent"
-    assert caught.value.request_id in str(caught.value)
+    assert present(caught.value.request_id) in str(caught.value)
     event = each_level.deploy("def main_handler(e, c):\n    pass\n").invoke_async()
     assert not event.asynchronous
     with pytest.raises(ApiError) as caught:

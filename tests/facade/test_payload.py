@@ -28,13 +28,13 @@ class Thing:
 
 
 def circular():
-    event = {"a": []}
+    event: dict[str, Any] = {"a": []}
     event["a"].append(event)
     return event
 
 
 def deep():
-    event = []
+    event: list[Any] = []
     for _ in range(100_000):
         event = [event]
     return event

@@ -4,6 +4,7 @@ import stat
 import struct
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,15 +25,14 @@ def staged(tmp_path: Path) -> Any:
         made[-1].mkdir()
         return made[-1]
 
-    staging.made = made
-    return staging
+    return SimpleNamespace(staging=staging, made=made)
 
 
 @pytest.fixture
 def deploy(tmp_path: Path, staged: Any) -> Any:
     def deploy(source, **options):
         options.setdefault("base_dirs", [tmp_path])
-        return prepare(source, staging=staged, **options)
+        return prepare(source, staging=staged.staging, **options)
 
     return deploy
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from present import present
 
 from pytest_scf import ScfRuntime, UsageError
 
@@ -62,7 +63,7 @@ def test_one_that_fails_ends_the_event_and_says_why(each_way: ScfRuntime) -> Non
     result = each_way.deploy(SOURCE, setup=broken).invoke()
     assert result.status_code == 443
     assert "LookupError: nothing to patch" in result.error_message
-    assert "in broken" in result._event().error["stackTrace"]
+    assert "in broken" in present(result._event().error)["stackTrace"]
 
 
 def test_what_is_no_set_up_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:

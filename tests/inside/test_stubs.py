@@ -10,9 +10,11 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
+from present import present
 
 from pytest_scf import ScfRuntime, UsageError, WaitTimeout
 from pytest_scf.facade.probing.stubs import Stub
@@ -112,10 +114,15 @@ def test_side_effects(each_way: ScfRuntime) -> None:
     failed.assert_failed(430)
     assert "KeyError: 'gone'" in failed.error_message
     # The traceback is of the user's code, as if the original had raised.
-    assert "runtimes/probe" not in failed.error["stackTrace"]
+    assert "runtimes/probe" not in present(failed.error)["stackTrace"]
     fn.invoke_async("c").assert_finished("last")
     seen = []
-    get.side_effect = lambda key: seen.append((key, threading.current_thread())) or len(seen)
+
+    def note(key: str) -> int:
+        seen.append((key, threading.current_thread()))
+        return len(seen)
+
+    get.side_effect = note
     fn.invoke_async("d").assert_finished(1)
     assert seen[0][0] == "d"
     assert seen[0][1] is not threading.main_thread()
@@ -160,7 +167,12 @@ def test_values_travel_as_what_they_are(each_way: ScfRuntime) -> None:
     fn.stub("index.values").return_value = VALUES
     echo = fn.stub("index.echo")
     got = []
-    echo.side_effect = lambda value: got.append(value) or value
+
+    def note(value: Any) -> Any:
+        got.append(value)
+        return value
+
+    echo.side_effect = note
     assert fn.invoke().return_value is True
     assert got == VALUES
     assert [type(each) for each in got] == [type(each) for each in VALUES]

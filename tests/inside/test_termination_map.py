@@ -7,9 +7,11 @@ import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from map_workers import FAULTY, MENDED
+from present import present
 
 from pytest_scf import ScfRuntime, UsageError
 
@@ -31,7 +33,7 @@ def test_it_finds_the_moments_that_nobody_saw(each_way: ScfRuntime) -> None:
     }
     # In the loop each time of each line is a moment of its own.
     loop = found.by_line["index.py", line_of(FAULTY, "done.append")]
-    assert [(moment.occurrence, moment.outcome, moment.event.return_value) for moment in loop] == [
+    assert [(moment.occurrence, moment.outcome, present(moment.event).return_value) for moment in loop] == [
         (1, "FINISHED 200", 0),
         (2, "FINISHED 200", 1),
         (3, "FINISHED 200", 2),
@@ -64,7 +66,7 @@ def test_a_function_that_is_ready_at_every_moment(each_way: ScfRuntime) -> None:
     with pytest.raises(AssertionError, match="moments did not"):
         found.assert_finished(strict=True)
     with pytest.raises(AssertionError, match="the condition does not hold"):
-        found.assert_all(lambda moment: moment.event.return_value == 3)
+        found.assert_all(lambda moment: present(moment.event).return_value == 3)
 
 
 CHECKPOINTS = textwrap.dedent(
@@ -339,7 +341,7 @@ def test_a_page_shows_it(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Pa
 def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("directory")
     fn = rt.deploy(MENDED, async_run=True)
-    for arguments, said in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"occurrences": "some"}, "occurrences is one of"),
         ({"limit": 0}, "limit is a number of moments"),
         ({"moments": "words"}, "moments is 'lines' or 'log'"),
@@ -349,7 +351,8 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         ({"graceful": 1}, "graceful must be True or False"),
         ({"only": "index.py:2"}, "the nearest that can is"),
         ({"only": "index.py:1", "moments": "log"}, "only= names lines"),
-    ]:
+    ]
+    for arguments, said in refused:
         with pytest.raises(UsageError, match=said):
             fn.termination_map({}, **arguments)
     with pytest.raises(UsageError, match="deploy it with async_run=True"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_callback_is_not_called_for_a_descriptor_that_another_has_unregistered
     try:
         for (reading, writing), (other, _writing) in zip(pipes, reversed(pipes), strict=True):
             os.write(writing, b"x")
-            reactor.watch(reading, lambda mine=reading, other=other: take(mine, other))
+            reactor.watch(reading, partial(take, reading, other))
         reactor.start()
         assert done.wait(30)
     finally:

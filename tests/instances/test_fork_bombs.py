@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 from kinds import only
+from present import present
 
 from pytest_scf import ScfRuntime
 
@@ -53,7 +54,7 @@ def test_all_processes_of_a_fork_bomb_end(each_kind: ScfRuntime, bomb: Any) -> N
     fn = each_kind.deploy(BOMBS, async_run=True, memory=3072, timeout=600)
     event = fn.invoke_async({"chains": chains, "workers": workers})
     event.wait_for_log("forks")
-    parent = psutil.Process(event.instance.pid).parent()
+    parent = present(psutil.Process(event.instance.pid).parent())
     event.terminate()
     assert event.status == "ABORTED"
     assert not parent.is_running()
@@ -66,7 +67,7 @@ def test_a_fork_bomb_ends_when_its_init_is_killed(each_kind: ScfRuntime) -> None
     other = fn.invoke_async({"chains": 0, "workers": 0})
     for each in (event, other):
         each.wait_for_log("forks")
-    psutil.Process(event.instance.pid).parent().kill()
+    present(psutil.Process(event.instance.pid).parent()).kill()
     event.wait(60)
     assert (event.status, event.status_code) == ("FAILED", 500)
     assert other.status == "RUNNING"

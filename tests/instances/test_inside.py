@@ -240,7 +240,7 @@ def test_nothing_but_tmp_and_shared_memory_can_be_written(each_kind: ScfRuntime,
                 os.close(os.open(os.path.join(place, "written-by-a-handler"), os.O_CREAT | os.O_WRONLY))
                 found[place] = 0
             except OSError as error:
-                found[place] = error.errno
+                found[place] = error.errno or -1
         return found
 
     home, packages = os.path.expanduser("~"), os.path.dirname(os.path.dirname(pytest.__file__))
@@ -401,6 +401,7 @@ def test_standard_streams_are_ordinary(each_kind: ScfRuntime) -> None:
         print("by print")
         sys.stderr.write("by stderr, é\n")
         sys.stdout.buffer.write(b"by the buffer\n")
+        assert sys.__stdout__ is not None
         sys.__stdout__.write("by the first stdout\n")
         os.write(1, b"by the descriptor\n")
         subprocess.run(["echo", "by a child"], check=True)

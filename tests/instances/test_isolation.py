@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from kinds import only
+from present import present
 
 from pytest_scf import ApiError, ScfRuntime
 from pytest_scf.instances.forkserver.zygote import SPARE_NAME
@@ -75,7 +76,7 @@ def main_handler(event, context):
 
 def below(event) -> list[psutil.Process]:
     """All processes of an event's instance: the init, the user's process, what that forked."""
-    init = psutil.Process(event.instance.pid).parent()
+    init = present(psutil.Process(event.instance.pid).parent())
     return [init, *init.children(recursive=True)]
 
 
@@ -154,8 +155,8 @@ def test_a_forced_end_catches_up_with_processes_that_keep_forking(each_kind: Scf
 
     event = each_kind.deploy(handler, async_run=True).invoke_async()
     event.wait_for_log("runs")
-    init = psutil.Process(event.instance.pid).parent()
-    zygote = init.parent()
+    init = present(psutil.Process(event.instance.pid).parent())
+    zygote = present(init.parent())
     event.terminate()
     event.assert_aborted()
     assert not init.is_running()

@@ -10,7 +10,7 @@ from kinds import only
 
 from pytest_scf import ScfRuntime
 from pytest_scf.instances.host import current
-from pytest_scf.instances.messages import FrameError, check
+from pytest_scf.instances.messages import check
 from pytest_scf.runtimes import wire
 
 WRITES = """
@@ -121,7 +121,7 @@ def test_a_reader_with_limits_takes_what_is_within_them_however_it_comes() -> No
     taken = [frame for byte in stream for frame in reader.feed(bytes([byte]))]
     assert taken == wire.Reader(limits).feed(stream) == [(1, b"abc"), (2, b""), (1, b"")]
     for refused in (wire.frame(1, b"abcd"), wire.frame(2, b"a"), wire.frame(3)):
-        with pytest.raises(FrameError):
+        with pytest.raises(wire.FrameError):
             wire.Reader(limits).feed(refused)
-        with pytest.raises(FrameError):
+        with pytest.raises(wire.FrameError):
             wire.Reader(limits).feed(wire.frame(1) + refused[: wire.HEADER.size])

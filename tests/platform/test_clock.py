@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from present import present
 
 from pytest_scf import ApiError, ScfRuntime, UsageError
 
@@ -60,7 +62,7 @@ def test_an_event_that_is_running_never_expires(scf_runtime: ScfRuntime) -> None
     assert listed(scf_runtime, fn) == [event.request_id]
     event.terminate()
     event.assert_aborted()
-    assert event.end_time - event.start_time >= timedelta(days=300)
+    assert present(event.end_time) - event.start_time >= timedelta(days=300)
 
 
 def test_the_list_reaches_back_three_days(scf_runtime: ScfRuntime) -> None:
@@ -115,10 +117,14 @@ def test_due_work_is_done_in_order_each_at_its_moment_before_advance_returns(scf
     def note(name: str) -> None:
         done.append((name, round(clock.now() - began)))
 
+    def second() -> None:
+        note("second")
+        clock.call_at(began + 250, lambda: note("between"))
+
     clock.call_at(began + 300, lambda: note("third"))
     clock.call_at(began + 100, lambda: note("first"))
     cancelled = clock.call_at(began + 150, lambda: note("never"))
-    clock.call_at(began + 200, lambda: (note("second"), clock.call_at(began + 250, lambda: note("between"))))
+    clock.call_at(began + 200, second)
     clock.call_at(began + 10_000, lambda: note("later"))
     cancelled.cancel()
     clock.advance(hours=1)
@@ -165,7 +171,7 @@ def test_the_clock_never_touches_the_handlers_own_time(each_level: ScfRuntime) -
     assert -1 < by_clock < 60
     assert abs(began - before) < 60
     assert 300 <= event.duration < 60_000
-    assert event.end_time - event.start_time >= timedelta(days=10)
+    assert present(event.end_time) - event.start_time >= timedelta(days=10)
 
 
 def test_a_timeout_is_the_handlers_own_time(scf_runtime: ScfRuntime) -> None:
@@ -191,7 +197,7 @@ def test_many_threads_advance_at_once_and_each_piece_of_work_is_done_once(scf_ru
     began = clock.now()
     done: list[int] = []
     for number in range(200):
-        clock.call_at(began + number, lambda number=number: done.append(number))
+        clock.call_at(began + number, partial(done.append, number))
     threads = [threading.Thread(target=lambda: clock.advance(seconds=50)) for _ in range(4)]
     for thread in threads:
         thread.start()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from present import present
 
 from pytest_scf import ApiError, ScfRuntime
 
@@ -194,8 +195,9 @@ def test_a_handler_that_is_a_coroutine_or_a_generator_is_430_for_its_value_is_no
 def test_an_exception_of_a_chain_shows_the_whole_chain(scf_runtime: ScfRuntime) -> None:
     body = "try:\n    {}['key']\nexcept KeyError as error:\n    raise RuntimeError('outer') from error"
     result = scf_runtime.deploy(handler(body)).invoke()
-    assert "KeyError: 'key'" in result.error["stackTrace"]
-    assert "RuntimeError: outer" in result.error["stackTrace"]
+    stack = present(result.error)["stackTrace"]
+    assert "KeyError: 'key'" in stack
+    assert "RuntimeError: outer" in stack
 
 
 # -- 433, 434: limits ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from present import present
 
 from pytest_scf import ApiError, EventEnded, ScfRuntime, UsageError, WaitTimeout
 
@@ -63,7 +64,7 @@ def test_what_fails_is_tried_again_a_minute_later_by_the_clock(each_level: ScfRu
     assert event.retries == 1
     assert event.attempts == [first, event]
     assert event.instance == first.instance
-    assert (event.end_time - event.start_time).total_seconds() >= 60
+    assert (present(event.end_time) - event.start_time).total_seconds() >= 60
 
 
 def test_it_is_tried_three_times_in_all(each_level: ScfRuntime) -> None:
@@ -183,7 +184,8 @@ def test_it_cannot_be_terminated(each_level: ScfRuntime) -> None:
 
 def test_attempts_are_numbered_from_one(scf_runtime: ScfRuntime) -> None:
     event = scf_runtime.deploy(FAILING).invoke_async("x")
-    for wrong in (0, -1, True, "1"):
+    numbers: list[Any] = [0, -1, True, "1"]
+    for wrong in numbers:
         with pytest.raises(UsageError, match="number must be"):
             event.wait_for_attempt(wrong)
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -126,8 +127,8 @@ def test_no_function_is_left_in_a_namespace_that_is_gone(registry: Registry) -> 
         name = f"n{number}"
         registry.create_namespace(name, "")
         raised = together(
-            lambda name=name: registry.delete_namespace(name),
-            lambda name=name: registry.add(a_config("worker", name), make_namespace=False),
+            partial(registry.delete_namespace, name),
+            partial(registry.add, a_config("worker", name), make_namespace=False),
         )
         assert len(raised) == 1
         is_there = name in [namespace.name for namespace in registry.namespaces()]

@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
+from present import present
 
 from pytest_scf import ApiError, Event, EventEnded, ScfRuntime
 
@@ -143,10 +145,9 @@ class Witness:
         elif code == 430:
             assert "raise" in said, event.error
         elif code == 439:
-            exit = record.exit
-            how = {("status", 3): "exit", ("status", 1): "raise", ("signal", 9): "crash"}.get(
-                ("status", exit.status) if exit.signal is None else ("signal", exit.signal)
-            )
+            exit = present(record.exit)
+            endings = {("status", 3): "exit", ("status", 1): "raise", ("signal", 9): "crash"}
+            how = endings.get(("status", exit.status or 0) if exit.signal is None else ("signal", exit.signal))
             if how is None:
                 assert exit.signal == 15
                 assert self.signals
@@ -176,7 +177,7 @@ class Machine(RuleBasedStateMachine):
         self.function = self.runtime.deploy(SOURCE, async_run=True)
         self.brief = self.runtime.deploy(SOURCE, async_run=True, timeout=1)
         # Less than a user can ask for, since there are many.
-        self.brief._record.config = replace(self.brief.config, timeout=0.15)
+        self.brief._record.config = replace(self.brief.config, timeout=cast("int", 0.15))
         self.witnesses: list[Witness] = []
 
     def invoked(self, on_signal: str, now: str = "", *, brief: bool = False) -> Witness:
@@ -303,28 +304,32 @@ def test_an_end_races_with_a_termination_and_the_event_tells_the_truth(
         assert fn.invoke_async({"signal": "go on", "now": "return"}).wait().return_value == "return"
 
 
+RETURNS_AT_MOMENTS = """
+import signal, time
+
+def main_handler(event, context):
+    signal.signal(signal.SIGTERM, lambda *args: None)
+    for line, moment in event:
+        time.sleep(max(0, moment - time.monotonic()))
+        print(line)
+    return 'returned'
+"""
+
+
 def test_a_timeout_races_with_terminations_and_returns(scf_runtime: ScfRuntime) -> None:
-    source = (
-        "import signal, time\n"
-        "def main_handler(event, context):\n"
-        "    signal.signal(signal.SIGTERM, lambda *args: None)\n"
-        "    print('ready')\n"
-        "    time.sleep(max(0, event - time.monotonic()))\n"
-        "    return 'returned'\n"
-    )
-    fn = scf_runtime.deploy(source, async_run=True, timeout=1)
-    warm = [fn.invoke_async(0) for _ in range(6)]
+    fn = scf_runtime.deploy(RETURNS_AT_MOMENTS, async_run=True, timeout=1)
+    warm = [fn.invoke_async([]) for _ in range(6)]
     for event in warm:
         event.wait()
     moment = time.monotonic() + 0.999
-    events = [fn.invoke_async(moment) for _ in range(6)]
-    for event in events:
-        event.wait_for_log("ready")
+    events = [fn.invoke_async([("soon", moment - 0.002 * number), ("now", moment)]) for number in range(6)]
 
     def terminate(event: Event, graceful: bool) -> str:
-        threading.Event().wait(max(0.0, moment - time.monotonic()))
         try:
+            event.wait_for_log("soon")
             event.terminate(graceful=graceful)
+        except EventEnded:
+            return "ended"
         except ApiError as error:
             return error.code
         return "terminated"

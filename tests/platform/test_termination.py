@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
+from present import present
 
 from pytest_scf import ApiError, EventEnded, ScfRuntime, WaitTimeout
 
@@ -220,7 +221,7 @@ def test_a_forced_end_takes_every_descendant_along_before_it_returns(each_pidfd:
     event = each_pidfd.deploy(source, async_run=True).invoke_async()
     for line in ("daemon", "stopped", "ready"):
         event.wait_for_log(line)
-    inside = psutil.Process(event.instance.pid).parent().children(recursive=True)
+    inside = present(psutil.Process(event.instance.pid).parent()).children(recursive=True)
     assert len(inside) >= 3
     event.terminate()
     event.assert_aborted()

@@ -69,7 +69,7 @@ def test_nothing_is_left_when_pytest_is_ended_by(
     pytester.makepyfile(BLOCKED)
     fifo = pytester.path / "pids"
     os.mkfifo(fifo)
-    with open(pytester.path / "output", "wb") as output:
+    with open(pytester.path / "output", "w", encoding="utf-8") as output:
         process = pytester.popen(
             [sys.executable, "-m", "pytest", *arguments, *workers],
             stdout=output,

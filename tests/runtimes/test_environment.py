@@ -11,6 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,7 +147,7 @@ def test_the_locale_is_one_that_there_is(each_start: ScfRuntime) -> None:
         encodings = [sys.getfilesystemencoding(), locale.getpreferredencoding()]
         return [said.stdout.decode(), os.environ["LANG"], *[name.lower() for name in encodings]]
     """
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     with contextlib.suppress(UsageError):
         interpreters.find_python("3.6")
         options["python"] = "3.6"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from pytest_scf.errors import UsageError
 from pytest_scf.instances import interpreters
 
 
-def lines_logged(runtime: ScfRuntime, code: str, **options: str) -> list[str]:
+def lines_logged(runtime: ScfRuntime, code: str, **options: Any) -> list[str]:
     """What a handler with this code at its module's level, and ``log``, writes to its log."""
     source = "import logging, logging.config, sys\n" + textwrap.dedent(code)
     result = runtime.deploy(source + "\n\ndef main_handler(event, context):\n    log()\n", **options).invoke()

@@ -198,7 +198,7 @@ def test_an_interpreter_is_named_by_its_path(each_level: ScfRuntime, tmp_path: P
     ],
 )
 def test_one_that_cannot_be_had_is_refused_at_once(
-    scf_runtime_of: Callable[..., ScfRuntime], wanted: float | str, said: str
+    scf_runtime_of: Callable[..., ScfRuntime], wanted: Any, said: str
 ) -> None:
     runtime = scf_runtime_of("directory")
     with pytest.raises(UsageError, match=said):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from present import present
 
 from pytest_scf import Function, ScfRuntime, UsageError
 
@@ -183,7 +184,7 @@ def test_an_error_is_430_and_the_instance_stays(deploy: Callable[..., Function],
     assert (plain.status_code, said.status_code) == (430, 430)
     assert "no such job" in plain.error_message
     assert "JobError: job 7" in said.error_message
-    assert said.error["stackTrace"] == "line 1\nline 2"
+    assert present(said.error)["stackTrace"] == "line 1\nline 2"
     assert len(fn.instances) == 1
 
 

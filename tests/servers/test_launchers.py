@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from present import present
 
 from pytest_scf import ScfRuntime, UsageError
 from pytest_scf.launchers import ContainerExit
@@ -131,4 +132,4 @@ def test_no_connection_stays_open_or_holds_up_the_end(ends_when_connected: bool)
             assert launcher.connected.wait(30)
             event.terminate()
             event.assert_aborted()
-    assert launcher.given.fileno() == -1
+    assert present(launcher.given).fileno() == -1
