@@ -280,7 +280,9 @@ def test_a_server_in_python_by_its_lines(scf_runtime_of: Callable[..., ScfRuntim
     found = fn.termination_map({})
     steps = [moment for moment in found.moments if moment.source == "done += 1"]
     assert [(moment.occurrence, moment.outcome) for moment in steps] == [(n, "FINISHED 200") for n in (1, 2, 3)]
-    assert [moment.event.logs.user.splitlines()[-1] for moment in steps] == [f"stopped after {n}" for n in range(3)]
+    assert [present(moment.event).logs.user.splitlines()[-1] for moment in steps] == [
+        f"stopped after {n}" for n in range(3)
+    ]
     assert {moment.phase for moment in steps} == {"handler"}
     # Out of the try it ends the answer.
     assert not next(moment for moment in found.moments if moment.source == "done = 0").ok

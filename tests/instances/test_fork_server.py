@@ -291,9 +291,9 @@ def test_a_process_of_ours_that_was_stopped_holds_up_no_end(need: Callable[[str]
         fn = rt.deploy(DESCENDANTS_AND_ALL, async_run=True)
         event = fn.invoke_async({})
         event.wait_for_log("stays")
-        init = psutil.Process(event.instance.pid).parent()
-        zygote = init.parent()
-        processes = {"supervisor": zygote.parent(), "zygote": zygote, "init": init}
+        init = present(psutil.Process(event.instance.pid).parent())
+        zygote = present(init.parent())
+        processes = {"supervisor": present(zygote.parent()), "zygote": zygote, "init": init}
         processes[whom].suspend()
         event.terminate()
         event.assert_aborted()
@@ -302,7 +302,7 @@ def test_a_process_of_ours_that_was_stopped_holds_up_no_end(need: Callable[[str]
         event = fn.invoke_async({})
         event.wait_for_log("stays")
         if whom == "init":
-            init = psutil.Process(event.instance.pid).parent()
+            init = present(psutil.Process(event.instance.pid).parent())
             init.suspend()
         else:
             processes[whom].suspend()
