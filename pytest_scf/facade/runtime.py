@@ -68,7 +68,8 @@ class ScfRuntime:
 
     ``settings`` are those of ``pytest_scf.platform.settings.Settings``. A relative source of ``deploy`` is looked up
     in ``base_dirs``, in that order; without any, in the working directory. ``on_output`` is called in the background
-    with what functions write, as it comes, and must not wait for anything. ``keep_tmp`` is a directory into which the
+    with the name of a function, a request id and what was written, as it comes, and with b"" when the event has ended;
+    it must not wait for anything. ``keep_tmp`` is a directory into which the
     /tmp of an instance is copied before the instance is terminated, or repossessed after a failure: as ``tmp-ID``.
     """
 
@@ -76,7 +77,7 @@ class ScfRuntime:
         self,
         *,
         base_dirs: Sequence[str | os.PathLike[str]] = (),
-        on_output: Callable[[bytes], object] | None = None,
+        on_output: Callable[[str, str, bytes], object] | None = None,
         keep_tmp: Path | None = None,
         **settings: Any,
     ) -> None:
@@ -99,7 +100,9 @@ class ScfRuntime:
                 variables=lambda: {} if self._cos is None else self._cos.variables(),
                 coverage=None if coverage is None else coverage.counted,
                 on_coverage=None if coverage is None else coverage.take,
-                on_output=on_output,
+                on_output=None
+                if on_output is None
+                else lambda attempt, data: on_output(attempt.function.name, attempt.request_id, data),
                 before_kill=None if self._kept_tmp is None else self._kept_tmp.before_kill,
             )
         )

@@ -71,7 +71,8 @@ class Assignment(abc.ABC):
         #: what went wrong in the background, for which no event could be blamed
         self.errors: list[BaseException] = []
         #: output that is in the logs already and has still to be shown
-        self._unshown: deque[bytes] = deque()
+        self._unshown: deque[tuple[Attempt, bytes]] = deque()
+        self._showing = threading.Lock()
 
     def invoke(self, event: Invocation, payload: bytes, *, fresh: bool = False) -> None:
         """Begin an invocation, or let it wait where it is a message; see ``Platform.invoke`` for what is raised."""
@@ -172,14 +173,17 @@ class Assignment(abc.ABC):
         if data:
             attempt.log.write(data, self._clock.now())
             if self._starter.services.on_output is not None:
-                self._unshown.append(data)
+                self._unshown.append((attempt, data))
         return bool(data)
 
     def show_output(self) -> None:
         """Hand on what has been written to logs, where somebody wants to see it as it comes; without the lock."""
         show = self._starter.services.on_output
-        while self._unshown and show is not None:
-            show(self._unshown.popleft())
+        if show is None:
+            return
+        with self._showing:  # what two threads hand on stays in order
+            while self._unshown:
+                show(*self._unshown.popleft())
 
     def release_locked(self, instance: InstanceRecord, attempt: Attempt) -> None:
         """Publish the attempt, and give its instance the next one, or let it be idle, or take it back."""
@@ -199,6 +203,8 @@ class Assignment(abc.ABC):
     def publish_locked(self, attempt: Attempt) -> None:
         """Let an outcome be seen; but that of an attempt which is to be followed by another."""
         event = attempt.invocation
+        if self._starter.services.on_output is not None:
+            self._unshown.append((attempt, b""))
         if event.message is not None and not self._closed and self._queue.retry(event):
             return
         event.forget_message()

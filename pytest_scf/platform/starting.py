@@ -17,7 +17,7 @@ from pytest_scf.instances.launch_spec import ServerSpec, Spec
 from pytest_scf.instances.process import InstanceProcess, Observer
 from pytest_scf.platform.environment import context_of, environ_of, needs_new_program
 from pytest_scf.platform.functions import FunctionConfig
-from pytest_scf.platform.records import InstanceRecord
+from pytest_scf.platform.records import Attempt, InstanceRecord
 from pytest_scf.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class InstanceServices:
     coverage: dict[str, Any] | None = None
     #: called in the reactor's thread with what an instance has counted
     on_coverage: Callable[[InstanceRecord, dict[str, Any]], None] | None = None
-    #: called with what the user's processes write, as it comes; under the lock, so it must not wait for anything
-    on_output: Callable[[bytes], object] | None = None
+    #: called with what the user's processes write during an attempt, as it comes, and with b"" when that has ended;
+    #: it must not wait for anything
+    on_output: Callable[[Attempt, bytes], object] | None = None
     #: called before an instance is killed that may have served somebody, with what kills it: to be called soon
     before_kill: Callable[[InstanceRecord, Callable[[], None]], None] | None = None
 

@@ -94,7 +94,7 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
         runtime = ScfRuntime(
             **settings,
             base_dirs=watch.base_dirs(config),
-            on_output=None if printed is None else printed.put,
+            on_output=None if printed is None else printed.show,
             keep_tmp=pending,
         )
         watched = watch.add(config, runtime, pending)

@@ -85,6 +85,8 @@ ARTIFACTS = Choice(
     "what is kept of events: failed (of a failed test the logs, what became of each event, and the /tmp of the "
     "instances, beside tmp_path and for as long) or off (nothing)",
 )
+#: the option under which log lines are shown as they come
+LIVE = "scf_live"
 #: requests of one action within a second where the limit is on
 CLOUDS_RATE = 20
 _ALL = (ARTIFACTS, ISOLATION, LAUNCHER, LEFT_RUNNING, RATE_LIMIT)
@@ -101,6 +103,12 @@ def add(parser: pytest.Parser) -> None:
             help=f"{choice.help}. Default: {choice.default}, or the ini option {choice.ini}.",
         )
         parser.addini(choice.ini, f"default of {choice.option}: {' | '.join(choice.values)}", default="")
+    group.addoption(
+        "--scf-live",
+        dest=LIVE,
+        action="store_true",
+        help="show what functions log as it comes, line by line, after the function's name and the event's short id",
+    )
     parser.addini(
         PROJECT, "project file (serverless.yml) of the fixture scf_project, from the root directory", default=""
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_scf import facts
+from pytest_scf.plugin import options
 
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event
@@ -117,13 +118,14 @@ def lease(config: pytest.Config) -> HostLease:
 
 
 def echo(config: pytest.Config) -> Echo | None:
-    """What prints the output of functions as it comes: with ``-s``, where there is a terminal."""
+    """What prints the output of functions as it comes: with ``--scf-live`` or ``-s``, where there is a terminal."""
     known = state(config)
-    wanted = config.getoption("capture", "") == "no" and config.pluginmanager.has_plugin("terminalreporter")
+    live = config.getoption(options.LIVE)
+    wanted = (live or config.getoption("capture", "") == "no") and config.pluginmanager.has_plugin("terminalreporter")
     if wanted and known.echo is None and not hasattr(config, "workerinput"):
-        from pytest_scf.plugin.echo import Echo
+        from pytest_scf.plugin.echo import Echo, LiveLines
 
-        known.echo = Echo(config)
+        known.echo = LiveLines(config) if live else Echo(config)
     return known.echo
 
 
