@@ -214,11 +214,15 @@ class TestUpdating:
     def test_an_event_that_runs_keeps_the_old_code(
         self, scf_runtime: ScfRuntime, call: Callable[..., dict[str, Any]]
     ) -> None:
-        code = (
-            "import signal\nstop = []\nsignal.signal(signal.SIGTERM, lambda *args: stop.append(1))\n"
-            "def main_handler(event, context):\n    while event == 'wait' and not stop:\n        signal.pause()\n"
-            "    return VERSION\n"
-        )
+        code = """\
+import signal
+stop = []
+signal.signal(signal.SIGTERM, lambda *args: stop.append(1))
+def main_handler(event, context):
+    while event == 'wait' and not stop:
+        signal.pause()
+    return VERSION
+"""
         new = {"FunctionName": "worker", "Code": {"ZipFile": zipped(f"VERSION = 1\n{code}")}, "AsyncRunEnable": "TRUE"}
         call("CreateFunction", **new)
         invoked = call("Invoke", FunctionName="worker", InvocationType="Event", ClientContext='"wait"')

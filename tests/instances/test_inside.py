@@ -272,11 +272,13 @@ def test_code_lies_at_its_place_which_is_the_working_directory_and_first_on_the_
     (code / "demo.html").write_text("<p>hello</p>")
     (code / "helper.py").write_text("NAME = 'helper'\n")
     (code / "index.py").write_text(
-        "import os, sys\n"
-        "import helper\n"
-        "def main_handler(event, context):\n"
-        "    return [open('./demo.html').read(), os.getcwd(), __file__, sys.path[:2], helper.NAME,\n"
-        "            os.environ['PWD'], os.environ['USER_CODE_ROOT'], os.environ['PYTHONPATH']]\n"
+        """\
+import os, sys
+import helper
+def main_handler(event, context):
+    return [open('./demo.html').read(), os.getcwd(), __file__, sys.path[:2], helper.NAME,
+            os.environ['PWD'], os.environ['USER_CODE_ROOT'], os.environ['PYTHONPATH']]
+"""
     )
     result = each_kind.deploy(code, timeout=60).invoke()
     root = "/var/user" if each_kind.isolation == "namespaces" else str(code)
@@ -471,9 +473,11 @@ def test_modules_of_our_names_are_the_users_own(each_kind: ScfRuntime, tmp_path:
     for name in ("wire", "init", "python", "pytest_scf"):
         (code / f"{name}.py").write_text(f"WHOSE = 'the user, {name}'\n")
     (code / "index.py").write_text(
-        "import wire, init, python, pytest_scf\n"
-        "def main_handler(event, context):\n"
-        "    return [wire.WHOSE, init.WHOSE, python.WHOSE, pytest_scf.WHOSE]\n"
+        """\
+import wire, init, python, pytest_scf
+def main_handler(event, context):
+    return [wire.WHOSE, init.WHOSE, python.WHOSE, pytest_scf.WHOSE]
+"""
     )
     result = each_kind.deploy(code, timeout=60).invoke()
     assert result.return_value == ["the user, " + name for name in ("wire", "init", "python", "pytest_scf")], result.log

@@ -11,28 +11,28 @@ import pytest
 from pytest_scf import ApiError, ScfError, ScfRuntime
 
 #: says which of its process's events this is, and by which process; leaves a file behind
-COUNTING = (
-    "import os, tempfile\n"
-    "print('module level')\n"
-    "seen = []\n"
-    "mark = os.path.join(tempfile.gettempdir(), 'mark')\n"
-    "def main_handler(event, context):\n"
-    "    seen.append(event)\n"
-    "    found = os.path.exists(mark)\n"
-    "    open(mark, 'w').close()\n"
-    "    return [os.getpid(), len(seen), found]\n"
-)
+COUNTING = """\
+import os, tempfile
+print('module level')
+seen = []
+mark = os.path.join(tempfile.gettempdir(), 'mark')
+def main_handler(event, context):
+    seen.append(event)
+    found = os.path.exists(mark)
+    open(mark, 'w').close()
+    return [os.getpid(), len(seen), found]
+"""
 #: ends as its event tells it
-ENDING = (
-    "import os, sys, time\n"
-    "def main_handler(event, context):\n"
-    "    print('working')\n"
-    "    if event == 'raise': raise ValueError(event)\n"
-    "    if event == 'exit': sys.exit(3)\n"
-    "    if event == 'too much': return 'x' * (6 * 1024 * 1024)\n"
-    "    if event == 'sleep': time.sleep(600)\n"
-    "    return event\n"
-)
+ENDING = """\
+import os, sys, time
+def main_handler(event, context):
+    print('working')
+    if event == 'raise': raise ValueError(event)
+    if event == 'exit': sys.exit(3)
+    if event == 'too much': return 'x' * (6 * 1024 * 1024)
+    if event == 'sleep': time.sleep(600)
+    return event
+"""
 
 
 # -- reuse -----------------------------------------------------------------------------------------------------------
@@ -72,16 +72,16 @@ def test_while_all_are_busy_an_event_gets_a_new_instance(each_level: ScfRuntime)
 
 
 def test_an_instance_works_on_one_event_at_a_time(each_level: ScfRuntime) -> None:
-    source = (
-        "import time\n"
-        "working = []\n"
-        "def main_handler(event, context):\n"
-        "    working.append(event)\n"
-        "    alone = len(working) == 1\n"
-        "    time.sleep(0.001)\n"
-        "    working.pop()\n"
-        "    return alone\n"
-    )
+    source = """\
+import time
+working = []
+def main_handler(event, context):
+    working.append(event)
+    alone = len(working) == 1
+    time.sleep(0.001)
+    working.pop()
+    return alone
+"""
     fn = each_level.deploy(source, async_run=True, max_instances=200)
     events = [fn.invoke_async() for _ in range(30)]
     for event in events:
@@ -145,16 +145,16 @@ def test_a_synchronous_call_keeps_the_instance_unless_the_process_is_gone(
 
 
 def test_an_idle_instance_that_dies_on_its_own_is_replaced(each_level: ScfRuntime) -> None:
-    source = (
-        "import os, threading, tempfile\n"
-        "here = tempfile.gettempdir()\n"
-        "def leave():\n"
-        "    open(f'{here}/go').read()\n"
-        "    os._exit(0)\n"
-        "def main_handler(event, context):\n"
-        "    os.mkfifo(f'{here}/go')\n"
-        "    threading.Thread(target=leave).start()\n"
-    )
+    source = """\
+import os, threading, tempfile
+here = tempfile.gettempdir()
+def leave():
+    open(f'{here}/go').read()
+    os._exit(0)
+def main_handler(event, context):
+    os.mkfifo(f'{here}/go')
+    threading.Thread(target=leave).start()
+"""
     fn = each_level.deploy(source)
     first = fn.invoke().instance
     (first.tmp / "go").open("w").close()

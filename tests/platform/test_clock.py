@@ -153,14 +153,14 @@ def test_instances_of_many_functions_are_repossessed_in_the_order_they_fell_idle
 
 
 def test_the_clock_never_touches_the_handlers_own_time(each_level: ScfRuntime) -> None:
-    source = (
-        "import time\n"
-        "def main_handler(event, context):\n"
-        "    began = time.time(), time.monotonic()\n"
-        "    print('working')\n"
-        "    time.sleep(0.3)\n"
-        "    return [time.time() - began[0], time.monotonic() - began[1], began[0]]\n"
-    )
+    source = """\
+import time
+def main_handler(event, context):
+    began = time.time(), time.monotonic()
+    print('working')
+    time.sleep(0.3)
+    return [time.time() - began[0], time.monotonic() - began[1], began[0]]
+"""
     event = each_level.deploy(source, async_run=True, timeout=60).invoke_async()
     event.wait_for_log("working")
     each_level.clock.advance(days=10)

@@ -359,12 +359,11 @@ def test_a_text_given_to_exit_stands_in_the_log(scf_runtime: ScfRuntime) -> None
 
 
 def test_exit_functions_run_and_threads_are_waited_for_as_any_interpreter_does(each_level: ScfRuntime) -> None:
-    body = (
-        "import atexit\n"
-        "atexit.register(print, 'exit function')\n"
-        "threading.Thread(target=lambda: (time.sleep(0.1), print('thread done'))).start()\n"
-        "sys.exit(0)"
-    )
+    body = """\
+import atexit
+atexit.register(print, 'exit function')
+threading.Thread(target=lambda: (time.sleep(0.1), print('thread done'))).start()
+sys.exit(0)"""
     event = each_level.deploy(handler(body), async_run=True).invoke_async()
     event.assert_failed(439)
     assert event.logs.user == "thread done\nexit function\n"

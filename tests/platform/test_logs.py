@@ -90,14 +90,13 @@ def test_the_tail_is_the_last_four_kilobytes(scf_runtime: ScfRuntime) -> None:
 
 
 def test_lines_that_threads_print_at_once_stay_whole(each_level: ScfRuntime) -> None:
-    body = (
-        "def talk(name):\n"
-        "    for count in range(300):\n"
-        "        print(name, count, 'said', sep='-')\n"
-        "threads = [threading.Thread(target=talk, args=(name,)) for name in ('one', 'two', 'three')]\n"
-        "for each in threads: each.start()\n"
-        "for each in threads: each.join()"
-    )
+    body = """\
+def talk(name):
+    for count in range(300):
+        print(name, count, 'said', sep='-')
+threads = [threading.Thread(target=talk, args=(name,)) for name in ('one', 'two', 'three')]
+for each in threads: each.start()
+for each in threads: each.join()"""
     event = each_level.deploy(handler(body), async_run=True).invoke_async().wait()
     expected = {f"{name}-{count}-said" for name in ("one", "two", "three") for count in range(300)}
     assert set(event.logs.user.splitlines()) == expected
@@ -239,18 +238,17 @@ def test_blocks_of_logs_that_nobody_holds_are_used_anew() -> None:
 
 
 def test_output_of_python_c_children_and_descriptors_stands_in_the_order_it_was_written(each_level: ScfRuntime) -> None:
-    body = (
-        "import ctypes, subprocess\n"
-        "libc = ctypes.CDLL(None)\n"
-        "for n in range(5):\n"
-        "    print('python', n)\n"
-        "    libc.printf(b'c %d\\n', n)\n"
-        "    subprocess.run(['echo', 'child', str(n)])\n"
-        "    print('stderr', n, file=sys.stderr)\n"
-        "    os.write(1, f'descriptor {n}\\n'.encode())\n"
-        "    sys.stdout.buffer.write(f'buffer {n}\\n'.encode())\n"
-        "    libc.puts(f'puts {n}'.encode())"
-    )
+    body = """\
+import ctypes, subprocess
+libc = ctypes.CDLL(None)
+for n in range(5):
+    print('python', n)
+    libc.printf(b'c %d\\n', n)
+    subprocess.run(['echo', 'child', str(n)])
+    print('stderr', n, file=sys.stderr)
+    os.write(1, f'descriptor {n}\\n'.encode())
+    sys.stdout.buffer.write(f'buffer {n}\\n'.encode())
+    libc.puts(f'puts {n}'.encode())"""
     result = each_level.deploy(handler(body), timeout=60).invoke()
     kinds = ("python", "c", "child", "stderr", "descriptor", "buffer", "puts")
     assert result.log.splitlines()[2:-3] == [f"{kind} {n}" for n in range(5) for kind in kinds]

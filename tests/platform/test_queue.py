@@ -12,29 +12,29 @@ from present import present
 from pytest_scf import ApiError, EventEnded, ScfRuntime, UsageError, WaitTimeout
 
 #: fails as often as its event says, which it counts in its /tmp
-FLAKY = (
-    "import os, tempfile\n"
-    "mark = os.path.join(tempfile.gettempdir(), 'count')\n"
-    "def main_handler(event, context):\n"
-    "    count = os.path.getsize(mark) if os.path.exists(mark) else 0\n"
-    "    with open(mark, 'a') as file:\n"
-    "        file.write('x')\n"
-    "    print('attempt', count, context['request_id'])\n"
-    "    if count < event['fails']:\n"
-    "        raise ValueError(f'number {count}')\n"
-    "    return event\n"
-)
+FLAKY = """\
+import os, tempfile
+mark = os.path.join(tempfile.gettempdir(), 'count')
+def main_handler(event, context):
+    count = os.path.getsize(mark) if os.path.exists(mark) else 0
+    with open(mark, 'a') as file:
+        file.write('x')
+    print('attempt', count, context['request_id'])
+    if count < event['fails']:
+        raise ValueError(f'number {count}')
+    return event
+"""
 #: fails as its event tells it
-FAILING = (
-    "import os, time\n"
-    "def main_handler(event, context):\n"
-    "    print('working')\n"
-    "    if event == 'raise': raise ValueError(event)\n"
-    "    if event == 'exit': os._exit(3)\n"
-    "    if event == 'too much': return 'x' * (6 * 1024 * 1024)\n"
-    "    if event == 'sleep': time.sleep(600)\n"
-    "    return event\n"
-)
+FAILING = """\
+import os, time
+def main_handler(event, context):
+    print('working')
+    if event == 'raise': raise ValueError(event)
+    if event == 'exit': os._exit(3)
+    if event == 'too much': return 'x' * (6 * 1024 * 1024)
+    if event == 'sleep': time.sleep(600)
+    return event
+"""
 
 
 def status_of(rt, event) -> list[dict]:

@@ -134,17 +134,17 @@ def test_a_signal_while_the_instance_starts_ends_the_process(each_pidfd: ScfRunt
 
 
 def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import signal, threading, time\n"
-        "def register():\n"
-        "    signal.signal(signal.SIGTERM, print)\n"
-        "def main_handler(event, context):\n"
-        "    thread = threading.Thread(target=register)\n"
-        "    thread.start()\n"
-        "    thread.join()\n"
-        "    print('ready')\n"
-        "    time.sleep(600)\n"
-    )
+    source = """\
+import signal, threading, time
+def register():
+    signal.signal(signal.SIGTERM, print)
+def main_handler(event, context):
+    thread = threading.Thread(target=register)
+    thread.start()
+    thread.join()
+    print('ready')
+    time.sleep(600)
+"""
     event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     assert "ValueError: signal only works in main thread" in event.logs.text
@@ -153,45 +153,45 @@ def test_registering_from_a_thread_is_refused_by_python_and_stands_in_the_log(ea
 
 
 def test_a_signal_handler_of_asyncio_runs(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import asyncio, signal\n"
-        "async def work():\n"
-        "    stop = asyncio.Event()\n"
-        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n"
-        "    await stop.wait()\n"
-        "    return 'stopped'\n"
-        "def main_handler(event, context):\n"
-        "    return asyncio.run(work())\n"
-    )
+    source = """\
+import asyncio, signal
+async def work():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+    return 'stopped'
+def main_handler(event, context):
+    return asyncio.run(work())
+"""
     signalled(each_pidfd, source).assert_finished("stopped")
 
 
 def test_a_signal_handler_registered_in_c_is_seen(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import ctypes, signal, time\n"
-        "libc = ctypes.CDLL(None)\n"
-        "caught = []\n"
-        "on_signal = ctypes.CFUNCTYPE(None, ctypes.c_int)(caught.append)\n"
-        "def main_handler(event, context):\n"
-        "    libc.signal(signal.SIGTERM, on_signal)\n"
-        "    while not caught:\n"
-        "        time.sleep(0.01)\n"
-        "    return caught[0]\n"
-    )
+    source = """\
+import ctypes, signal, time
+libc = ctypes.CDLL(None)
+caught = []
+on_signal = ctypes.CFUNCTYPE(None, ctypes.c_int)(caught.append)
+def main_handler(event, context):
+    libc.signal(signal.SIGTERM, on_signal)
+    while not caught:
+        time.sleep(0.01)
+    return caught[0]
+"""
     signalled(each_pidfd, source).assert_finished(15)
 
 
 def test_the_signal_goes_to_the_users_process_alone(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import os, signal, time\n"
-        "def main_handler(event, context):\n"
-        "    if os.fork() == 0:\n"
-        "        signal.signal(signal.SIGTERM, lambda *args: os.write(1, b'child was signalled\\n'))\n"
-        "        os.write(1, b'child is ready\\n')\n"
-        "        while True:\n"
-        "            time.sleep(600)\n"
-        "    time.sleep(600)\n"
-    )
+    source = """\
+import os, signal, time
+def main_handler(event, context):
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, lambda *args: os.write(1, b'child was signalled\\n'))
+        os.write(1, b'child is ready\\n')
+        while True:
+            time.sleep(600)
+    time.sleep(600)
+"""
     event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("child is ready")
     event.terminate(graceful=True)
@@ -201,23 +201,23 @@ def test_the_signal_goes_to_the_users_process_alone(each_pidfd: ScfRuntime) -> N
 
 
 def test_a_forced_end_takes_every_descendant_along_before_it_returns(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import os, signal, time\n"
-        "def main_handler(event, context):\n"
-        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "    if os.fork() == 0:\n"
-        "        os.setsid()\n"
-        "        if os.fork() == 0:\n"
-        "            os.setsid()\n"
-        "            os.write(1, b'daemon\\n')\n"
-        "            time.sleep(600)\n"
-        "        os._exit(0)\n"
-        "    if os.fork() == 0:\n"
-        "        os.write(1, b'stopped\\n')\n"
-        "        os.kill(os.getpid(), signal.SIGSTOP)\n"
-        "    print('ready')\n"
-        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
-    )
+    source = """\
+import os, signal, time
+def main_handler(event, context):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.setsid()
+            os.write(1, b'daemon\\n')
+            time.sleep(600)
+        os._exit(0)
+    if os.fork() == 0:
+        os.write(1, b'stopped\\n')
+        os.kill(os.getpid(), signal.SIGSTOP)
+    print('ready')
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
     event = each_pidfd.deploy(source, async_run=True).invoke_async()
     for line in ("daemon", "stopped", "ready"):
         event.wait_for_log(line)
@@ -306,11 +306,11 @@ def test_the_signal_deadline_ends_by_force_what_goes_on(scf_runtime_of: Callable
 
 
 def test_signals_are_fresh_in_the_handler(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "def main_handler(event, context):\n"
-        "    lines = open('/proc/self/status').read().splitlines()\n"
-        "    return dict(line.split(':\\t') for line in lines if line.startswith(('SigBlk', 'SigIgn', 'SigCgt')))\n"
-    )
+    source = """\
+def main_handler(event, context):
+    lines = open('/proc/self/status').read().splitlines()
+    return dict(line.split(':\\t') for line in lines if line.startswith(('SigBlk', 'SigIgn', 'SigCgt')))
+"""
     masks = {name: int(mask, 16) for name, mask in each_pidfd.deploy(source).invoke().return_value.items()}
     caught = {signum for signum in range(1, 65) if masks["SigCgt"] & 1 << signum - 1}
     ignored = {signum for signum in range(1, 65) if masks["SigIgn"] & 1 << signum - 1}
@@ -323,15 +323,15 @@ def test_signals_are_fresh_in_the_handler(each_pidfd: ScfRuntime) -> None:
 
 
 def test_the_diagnosis_names_the_code_behind_a_signal_handler_of_asyncio(scf_runtime: ScfRuntime) -> None:
-    source = (
-        "import asyncio, signal\n"
-        "async def work():\n"
-        "    stop = asyncio.Event()\n"
-        "    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)\n"
-        "    await stop.wait()\n"
-        "def main_handler(event, context):\n"
-        "    asyncio.run(work())\n"
-    )
+    source = """\
+import asyncio, signal
+async def work():
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+def main_handler(event, context):
+    asyncio.run(work())
+"""
     event = signalled(scf_runtime, source)
     event.assert_finished()
     assert "the signal handler was Event.set, registered at index.py:4" in event.diagnosis
@@ -347,14 +347,14 @@ def test_exit_143_and_death_by_sigterm_are_told_apart(scf_runtime: ScfRuntime) -
 
 
 def test_a_signal_handler_may_stop_being_one(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import signal, time\n"
-        "def main_handler(event, context):\n"
-        "    signal.signal(signal.SIGTERM, print)\n"
-        "    signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
-        "    print('ready')\n"
-        "    time.sleep(600)\n"
-    )
+    source = """\
+import signal, time
+def main_handler(event, context):
+    signal.signal(signal.SIGTERM, print)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    print('ready')
+    time.sleep(600)
+"""
     event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     event.terminate(graceful=True)
@@ -364,16 +364,16 @@ def test_a_signal_handler_may_stop_being_one(each_pidfd: ScfRuntime) -> None:
 
 
 def test_a_signal_handler_registered_while_the_instance_starts_serves_every_event(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import signal, time\n"
-        "told = []\n"
-        "signal.signal(signal.SIGTERM, lambda *args: told.append(1))\n"
-        "def main_handler(event, context):\n"
-        "    print('ready')\n"
-        "    while not told:\n"
-        "        time.sleep(0.01)\n"
-        "    told.clear()\n"
-    )
+    source = """\
+import signal, time
+told = []
+signal.signal(signal.SIGTERM, lambda *args: told.append(1))
+def main_handler(event, context):
+    print('ready')
+    while not told:
+        time.sleep(0.01)
+    told.clear()
+"""
     fn = each_pidfd.deploy(source, async_run=True)
     for _ in range(3):
         event = fn.invoke_async()
@@ -385,18 +385,18 @@ def test_a_signal_handler_registered_while_the_instance_starts_serves_every_even
 
 
 def test_on_a_warm_instance_the_wait_is_for_the_signal_handler_of_this_event(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import signal, time\n"
-        "def main_handler(event, context):\n"
-        "    end = time.monotonic() + event['before']\n"
-        "    while time.monotonic() < end:\n"
-        "        pass\n"
-        "    told = []\n"
-        "    signal.signal(signal.SIGTERM, lambda *args: told.append(event['number']))\n"
-        "    while not told:\n"
-        "        time.sleep(0.01)\n"
-        "    return told[0]\n"
-    )
+    source = """\
+import signal, time
+def main_handler(event, context):
+    end = time.monotonic() + event['before']
+    while time.monotonic() < end:
+        pass
+    told = []
+    signal.signal(signal.SIGTERM, lambda *args: told.append(event['number']))
+    while not told:
+        time.sleep(0.01)
+    return told[0]
+"""
     fn = each_pidfd.deploy(source, async_run=True)
     for number in range(10):
         event = fn.invoke_async({"number": number, "before": 0.02 * number})
@@ -456,17 +456,17 @@ def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(
 
 
 def test_a_process_that_was_stopped_gets_the_signal_when_it_goes_on(each_pidfd: ScfRuntime) -> None:
-    source = (
-        "import os, signal, time\n"
-        "told = []\n"
-        "def main_handler(event, context):\n"
-        "    signal.signal(signal.SIGTERM, lambda *args: told.append('told'))\n"
-        "    print('ready')\n"
-        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
-        "    while not told:\n"
-        "        time.sleep(0.01)\n"
-        "    return told[0]\n"
-    )
+    source = """\
+import os, signal, time
+told = []
+def main_handler(event, context):
+    signal.signal(signal.SIGTERM, lambda *args: told.append('told'))
+    print('ready')
+    os.kill(os.getpid(), signal.SIGSTOP)
+    while not told:
+        time.sleep(0.01)
+    return told[0]
+"""
     event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     process = psutil.Process(event.instance.pid)
@@ -545,21 +545,21 @@ def test_a_process_that_gives_no_sign_of_life_after_a_signal_and_the_return_is_r
     scf_runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pytest_scf.platform.scheduler.SETTLE_DEADLINE", 0.05)
-    source = (
-        "import signal, sys, time\n"
-        "told = []\n"
-        "def hold_before_it_listens_again(frame, what, argument):\n"
-        "    if what == 'call' and frame.f_code.co_name == 'receive':\n"
-        "        time.sleep(600)\n"
-        "def on_signal(*args):\n"
-        "    told.append('returned')\n"
-        "def main_handler(event, context):\n"
-        "    signal.signal(signal.SIGTERM, on_signal)\n"
-        "    while not told:\n"
-        "        time.sleep(0.01)\n"
-        "    sys.setprofile(hold_before_it_listens_again)\n"
-        "    return told[0]\n"
-    )
+    source = """\
+import signal, sys, time
+told = []
+def hold_before_it_listens_again(frame, what, argument):
+    if what == 'call' and frame.f_code.co_name == 'receive':
+        time.sleep(600)
+def on_signal(*args):
+    told.append('returned')
+def main_handler(event, context):
+    signal.signal(signal.SIGTERM, on_signal)
+    while not told:
+        time.sleep(0.01)
+    sys.setprofile(hold_before_it_listens_again)
+    return told[0]
+"""
     event = signalled(scf_runtime, source)
     event.assert_finished("returned")
     event.assert_repossessed()

@@ -136,9 +136,13 @@ def test_a_handler_in_a_directory_below_imports_what_lies_beside_it(
 ) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "src/index.py").write_text(
-        "import os, above, beside\n\n\n"
-        "def main_handler(event, context):\n"
-        "    return [beside.NAME, above.NAME, os.getcwd(), open('page.html').read()]\n"
+        """\
+import os, above, beside
+
+
+def main_handler(event, context):
+    return [beside.NAME, above.NAME, os.getcwd(), open('page.html').read()]
+"""
     )
     (tmp_path / "src/beside.py").write_text("NAME = 'beside'\n")
     (tmp_path / "src/page.html").write_text("<p>")
