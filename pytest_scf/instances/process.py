@@ -2,98 +2,46 @@
 
 from __future__ import annotations
 
-import array
-import contextlib
 import errno
 import itertools
 import json
 import os
-import select
 import signal
-import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pytest_scf.errors import InstanceError
-from pytest_scf.instances import memory, messages, procstatus
+from pytest_scf.instances import descriptors, procstatus
 from pytest_scf.instances.coverage_channel import CoverageChannel
 from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.forwarding import Forwarder
+from pytest_scf.instances.init_channel import InitChannel
 from pytest_scf.instances.launch_spec import Spec, launch_message
+from pytest_scf.instances.memory_use import MemoryUse
+from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.output_pipe import OutputPipe
 from pytest_scf.instances.probe_channel import ProbeChannel
+from pytest_scf.instances.process_exit import ProcessExit
 from pytest_scf.instances.reactor import Reactor, Timer
-from pytest_scf.instances.sockets import poller, socketpair
+from pytest_scf.instances.runtime_channel import RuntimeChannel
+from pytest_scf.instances.tmp_link import TmpLink
 from pytest_scf.runtimes import wire
 
 if TYPE_CHECKING:
     from pytest_scf.instances.containers import ContainerHost
 
-_CREDENTIALS = struct.Struct("3i")
-_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 #: seconds until a fork server or an init that says nothing counts as stuck: only a bug or a dying machine gets here
 STUCK_DEADLINE = 60.0
 #: seconds after which processes of ours that should have ended are believed to be stopped, and are resumed
 RESUME_INTERVAL = 2.0
 #: seconds that a launch waits for descriptors of others that were launched, and are not yet handed over
 FLUSH_DEADLINE = 1.0
-#: seconds between two looks for a process where the system has no pidfds
-_LOOK_INTERVAL = 0.01
-#: bytes by which processes have to grow for another close look at them, well below their limit
-_MEMORY_STEP = 4 << 20
-_OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 _numbers = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class ProcessExit:
-    """How the user's process ended: the raw wait status, and its peak resident memory in bytes."""
-
-    wait_status: int
-    peak_bytes: int
-    #: its memory limit ended it, where that is not the platform's to keep
-    out_of_memory: bool = False
-
-    @property
-    def signal(self) -> int | None:
-        return os.WTERMSIG(self.wait_status) if os.WIFSIGNALED(self.wait_status) else None
-
-    @property
-    def status(self) -> int | None:
-        return os.WEXITSTATUS(self.wait_status) if os.WIFEXITED(self.wait_status) else None
-
-    def __str__(self) -> str:
-        if self.signal is not None:
-            try:
-                return f"ended by signal {signal.Signals(self.signal).name}"
-            except ValueError:
-                return f"ended by signal {self.signal}"
-        return f"exited with status {self.status}"
-
-
-class Observer(Protocol):
-    """Whom an instance tells what happens in it. Called in the reactor's thread.
-
-    What a method raises ends the instance, as an error of its own is reported by the reactor, and ``on_gone`` says so.
-    """
-
-    def on_message(self, kind: int, payload: bytes, /) -> None:
-        """A frame of the runtime that ``messages.check`` lets pass, or INIT_STARTED when a container has started."""
-
-    def on_output(self) -> None:
-        """Output can be taken with ``drain``."""
-
-    def on_gone(self, error: str, /) -> None:
-        """No process of the instance is left. ``error`` says why it never came to be, or what ended it, if that was
-        nothing that its processes did or that was asked of them.
-        """
 
 
 class InstanceProcess:
@@ -105,11 +53,7 @@ class InstanceProcess:
         self.init_pid: int | None = None
         self.user_pid: int | None = None
         self.exit: ProcessExit | None = None
-        #: the most that its user's process was seen to have of files in memory, which no limit counts
-        self.uncounted_bytes = 0
-        #: the most memory in bytes that its processes were seen to hold together; 0 where one process was all
-        self.most_held = 0
-        self._looked_at = 0
+        self.memory = MemoryUse()
         self.gone = threading.Event()
         # Short, whatever the function is called: the path of a socket below it may have 107 bytes.
         self.directory = server.base_dir / f"instance-{next(_numbers)}"
@@ -125,20 +69,12 @@ class InstanceProcess:
         self._resume: Timer | None = None
         #: what ended the instance, if that was nothing of its own
         self._failure = ""
-        self._runtime: socket.socket | None = None
-        self._init: socket.socket | None = None
+        self._runtime: RuntimeChannel | None = None
+        self._init: InitChannel | None = None
         self._output: OutputPipe | None = None
         self._coverage: CoverageChannel | None = None
         self._probe: ProbeChannel | None = None
         self._forwarder: Forwarder | None = None
-        self._outbox: fdpassing.Outbox | None = None
-        self._runtime_reader = wire.Reader(messages.RUNTIME_LIMITS)
-        self._init_reader = wire.Reader(messages.INIT_LIMITS)
-        self._runtime_closed = False
-        self._init_closed = False
-        self._ready = False
-        #: events that were sent and have no answer yet
-        self._unanswered = 0
         self._signalled = threading.Semaphore(0)
         self._signal_answer = False
         self._out_of_memory = False
@@ -147,7 +83,7 @@ class InstanceProcess:
         self._user_known = threading.Event()
         #: called in the reactor's thread with {file: lines or arcs} as the runtime counts them
         self.on_coverage: Callable[[dict[str, Any]], None] | None = None
-        self._tmp_link = False
+        self._tmp_link = TmpLink(self.directory)
 
     def launch(self) -> None:
         """Ask for the processes. Does not wait.
@@ -161,21 +97,22 @@ class InstanceProcess:
                 self._open(theirs)
             except OSError as error:
                 self._close_opened(theirs)
-                if error.errno not in _OUT_OF_DESCRIPTORS or not self._server.send_waiting(FLUSH_DEADLINE):
+                if not descriptors.has_run_out(error) or not self._server.send_waiting(FLUSH_DEADLINE):
                     raise
                 self._open(theirs)
             for fd in theirs:
                 os.set_blocking(fd, True)  # a test process that is patched by gevent or eventlet makes others
             message = launch_message(self._spec, self.level, self.directory, self._server.path, len(theirs))
             if self._spec.executes:
-                self._send(wire.frame(wire.SPEC, json.dumps(message).encode()))
+                assert self._runtime is not None
+                self._runtime.send(wire.frame(wire.SPEC, json.dumps(message).encode()))
             handed, theirs = theirs, []
             self._server.launch(message, handed, self)
         except BaseException as error:
             self._close_opened(theirs)
             self.gone.set()
             if isinstance(error, OSError):
-                raise InstanceError(f"instance {self.id} cannot be started: {_explain(error)}") from error
+                raise InstanceError(f"instance {self.id} cannot be started: {descriptors.explain(error)}") from error
             raise
 
     def _close_opened(self, theirs: list[int]) -> None:
@@ -185,19 +122,10 @@ class InstanceProcess:
 
     def _open(self, theirs: list[int]) -> None:
         """Open the sockets and the pipe of the instance; its own ends are added to ``theirs``."""
-        self._runtime, runtime = socketpair()
-        theirs.append(runtime.detach())
-        self._runtime.setblocking(False)
-        self._outbox = fdpassing.Outbox(self._runtime)
-        self._reactor.watch(self._runtime.fileno(), self._guarded(self._runtime_readable))
-        self._runtime_closed = False
-        self._init, init = socketpair()
-        self._init_closed = False
-        theirs.append(init.detach())
-        self._init.setblocking(False)
-        self._reactor.watch(self._init.fileno(), self._guarded(self._init_readable))
-        if hasattr(socket, "SO_PASSCRED"):
-            self._init.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._runtime = RuntimeChannel(self._reactor, self._guarded, self._observer.on_message)
+        theirs.append(self._runtime.theirs)
+        self._init = InitChannel(self._reactor, self._guarded, self._handle_message, self._descriptors_lost)
+        theirs.append(self._init.theirs)
         self._output = OutputPipe(self._reactor, self._guarded(self._observer.on_output))
         theirs.append(self._output.writing)
         if self._spec.coverage is not None:
@@ -228,49 +156,28 @@ class InstanceProcess:
             self._reactor.report(error)
         self._failure = self._failure or failure
         self.exit = None
-        self._stop_reading_runtime()
+        if self._runtime is not None:
+            self._runtime.stop()
         self.kill()
 
-    # -- speaking ------------------------------------------------------------------------------------------------
+    def _descriptors_lost(self) -> None:
+        self._failure = self._failure or descriptors.explain(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+        self.kill()
 
     def send_event(self, request_id: str, payload: bytes, fds: Sequence[int] = ()) -> None:
         """Hand an event to the runtime, which takes it when it is ready for one. Does not block.
 
         ``fds`` go along, and are closed here.
         """
-        with self._lock:
-            self._unanswered += 1
-        head = wire.HEADER.pack(len(payload) + wire.REQUEST_ID_LENGTH, wire.INVOKE)
-        self._send(head + request_id.encode() + payload, fds)
+        if self._runtime is not None:
+            self._runtime.send_event(request_id, payload, fds)
+        else:
+            fdpassing.close_all(fds)
 
     def ping(self) -> None:
         """Have the runtime answer PONG once it waits for an event."""
-        self._send(wire.frame(wire.PING))
-
-    def _send(self, data: bytes, fds: Sequence[int] = ()) -> None:
-        with self._lock:
-            if self._runtime_closed or self._runtime is None or self._outbox is None:
-                fdpassing.close_all(fds)
-                return
-            waiting = bool(self._outbox)
-            self._outbox.put(data, fds)
-            if not waiting and not self._flush_locked(self._outbox):
-                readable, writable = self._guarded(self._runtime_readable), self._guarded(self._runtime_writable)
-                self._reactor.watch_writing(self._runtime.fileno(), readable, writable)
-
-    def _flush_locked(self, outbox: fdpassing.Outbox) -> bool:
-        """Whether nothing is left to be sent."""
-        try:
-            return outbox.flush()
-        except OSError:
-            return True  # the process is gone, which is reported where its end is seen
-
-    def _runtime_writable(self) -> None:
-        with self._lock:
-            if self._runtime_closed or self._runtime is None or self._outbox is None:
-                return
-            if self._flush_locked(self._outbox):
-                self._reactor.watch_reading(self._runtime.fileno(), self._guarded(self._runtime_readable))
+        if self._runtime is not None:
+            self._runtime.send(wire.frame(wire.PING))
 
     def drain(self) -> bytes:
         """Take the output that has been written so far."""
@@ -292,24 +199,8 @@ class InstanceProcess:
         """
         if self.user_pid is None:
             return 0
-        roots = [self.user_pid]
-        if self.level != "container" and self.init_pid is not None:
-            roots += memory.children(self.init_pid)
-        pids = memory.with_descendants(roots)
-        most = memory.resident_bytes(pids)
-        if most > limit:
-            self.uncounted_bytes = max(self.uncounted_bytes, memory.uncounted_bytes(self.user_pid))
-        elif most + shared_of_the_machine > limit:
-            most += memory.memfd_bytes(pids)
-        # Of a process alone its own peak is known; where there are more, only changes are worth a closer look.
-        if most <= limit and (len(pids) == 1 or most < self._looked_at + _MEMORY_STEP):
-            return 0
-        self._looked_at = most
-        held = memory.held_bytes(pids)
-        self.most_held = max(self.most_held, held)
-        return held
-
-    # -- signals -------------------------------------------------------------------------------------------------
+        init_pid = self.init_pid if self.level != "container" else None
+        return self.memory.held(self.user_pid, init_pid, limit, shared_of_the_machine)
 
     def wait_for_user_process(self, timeout: float) -> bool:
         """Wait until the user's process exists (True), or can no longer come to exist (False)."""
@@ -341,9 +232,7 @@ class InstanceProcess:
                 if self.exit is not None or self.gone.is_set() or self._init is None:
                     return False
                 self._signal_answer = False
-                try:
-                    self._init.send(wire.frame(wire.SIGNAL, bytes([signum])))
-                except OSError:
+                if not self._init.send(wire.frame(wire.SIGNAL, bytes([signum]))):
                     return False
             if not self._signalled.acquire(timeout=STUCK_DEADLINE):
                 raise InstanceError(f"the init of instance {self.id} (PID {self.init_pid}) does not answer")
@@ -363,8 +252,7 @@ class InstanceProcess:
         if self.level != "namespaces":
             # The init itself has to end its descendants: without a namespace its death would only orphan them.
             if self._init is not None:
-                with contextlib.suppress(OSError):
-                    self._init.send(wire.frame(wire.KILL))
+                self._init.send(wire.frame(wire.KILL))
             # The user's process may have stopped its init with SIGSTOP, where they are not kept apart.
             self._signal_init(signal.SIGCONT)
         else:
@@ -385,77 +273,6 @@ class InstanceProcess:
             self._server.resume()
             self._kill_now()
             self._resume = self._reactor.call_at(time.monotonic() + RESUME_INTERVAL, self._resume_server)
-
-    # -- listening (reactor's thread) ----------------------------------------------------------------------------
-
-    def _runtime_readable(self) -> bool:
-        """Take what the runtime says; False when there is no more of it."""
-        if self._runtime is None or self._runtime_closed:
-            return False
-        try:
-            data = self._runtime.recv(1 << 18)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""
-        if not data:
-            self._stop_reading_runtime()
-            return False
-        for kind, payload in self._runtime_reader.feed(data):
-            messages.check(kind, payload)
-            self._check_turn(kind)
-            self._observer.on_message(kind, payload)
-        return True
-
-    def _check_turn(self, kind: int) -> None:
-        """Refuse what would be taken for what another event, or another start, has come to."""
-        if kind == wire.READY:
-            if self._ready:
-                raise wire.FrameError("it is ready a second time")
-            self._ready = True
-        elif kind in messages.ANSWERS:
-            with self._lock:
-                if not self._unanswered:
-                    raise wire.FrameError("an answer to no event")
-                self._unanswered -= 1
-
-    def _stop_reading_runtime(self) -> None:
-        with self._lock:
-            if self._runtime is not None and not self._runtime_closed:
-                self._runtime_closed = True
-                self._reactor.unregister(self._runtime.fileno())
-
-    def _init_readable(self) -> bool:
-        """Take what the init says; False when it has said its last."""
-        if self._init is None or self._init_closed:
-            return False
-        try:
-            data, ancillary, flags, _address = self._init.recvmsg(4096, 256, _CLOSE_ON_EXEC)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data, ancillary, flags = b"", [], 0
-        fds: array.array[int] = array.array("i")
-        sender = None
-        for level, kind, content in ancillary:
-            if level != socket.SOL_SOCKET:
-                continue
-            if kind == socket.SCM_RIGHTS:
-                fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
-            elif kind == getattr(socket, "SCM_CREDENTIALS", None):
-                sender = _CREDENTIALS.unpack(content[: _CREDENTIALS.size])[0]
-        if not data:
-            self._init_closed = True
-            self._reactor.unregister(self._init.fileno())
-            return False
-        if flags & socket.MSG_CTRUNC:
-            fdpassing.close_all(fds)
-            self._failure = self._failure or _explain(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
-            self.kill()
-            fds = array.array("i")
-        for kind, payload in self._init_reader.feed(data):
-            self._handle_message(kind, payload, sender, list(fds))
-        return True
 
     def _handle_message(self, kind: int, payload: bytes, sender: int | None, fds: list[int]) -> None:
         if kind == wire.USER_PID:
@@ -506,8 +323,6 @@ class InstanceProcess:
         if self._coverage is not None:
             self._coverage.save(timeout)
 
-    # -- the end -------------------------------------------------------------------------------------------------
-
     def reaped(self, error: str) -> None:
         """The init and all below it are gone. What they sent before is handled before the end is reported."""
         self._failure = self._failure or error
@@ -518,9 +333,9 @@ class InstanceProcess:
             self._forwarder.close(lambda: self._reactor.call_soon(self._finish))
 
     def _drain(self) -> None:
-        while self._init_readable():
+        while self._init is not None and self._init.receive():
             pass
-        while self._runtime_readable():
+        while self._runtime is not None and self._runtime.receive():
             pass
         if self._coverage is not None:
             self._coverage.drain()
@@ -534,7 +349,7 @@ class InstanceProcess:
         self._close()
         self._signalled.release()
         self._user_known.set()
-        self._remove_tmp_link()
+        self._tmp_link.remove()
         if self._spec.probe is not None:
             self._guarded(self._spec.probe.closed)()
         self._observer.on_gone(self._failure)
@@ -546,33 +361,18 @@ class InstanceProcess:
         """
         deadline = time.monotonic() + STUCK_DEADLINE
         if self._init is not None:
-            poll = poller()
-            poll.register(self._init, 0)
-            poll.poll(STUCK_DEADLINE * 1000)
+            self._init.wait_for_hang_up(STUCK_DEADLINE)
         if self.init_pid is not None:
-            _wait_for_process(self.init_pid, self._init_started, deadline)
+            procstatus.wait_for_end(self.init_pid, self._init_started, deadline)
         remove_tree(str(self.directory))
 
     def _close(self) -> None:
         """Close all that this process holds of the instance; the rest of its output is kept to be drained."""
-        self._stop_reading_runtime()
-        with self._lock:
-            if self._init is not None and not self._init_closed:
-                self._init_closed = True
-                self._reactor.unregister(self._init.fileno())
-            for sock in (self._runtime, self._init):
-                if sock is not None:
-                    sock.close()
-            self._runtime = self._init = None
-            if self._outbox is not None:
-                self._outbox.clear()
         if self._output is not None:
             self._output.close()
-        for channel in (self._coverage, self._probe):
+        for channel in (self._runtime, self._init, self._coverage, self._probe):
             if channel is not None:
                 channel.close()
-
-    # -- files ---------------------------------------------------------------------------------------------------
 
     @property
     def forwarded_ports(self) -> list[int]:
@@ -582,48 +382,12 @@ class InstanceProcess:
     @property
     def tmp(self) -> Path:
         """The instance's /tmp as the test can read it; the path exists exactly as long as the instance does."""
-        path = self.directory / "tmp"
-        if self.level != "directory" and not self._tmp_link and not self.gone.is_set():
+        link = self._tmp_link
+        if self.level != "directory" and not link.made and not self.gone.is_set():
             self.wait_for_user_process(STUCK_DEADLINE)
             if self.init_pid is None and not self.gone.is_set():
                 raise InstanceError(f"the /tmp of {self.id} cannot be seen: its container runs on another machine")
             with self._lock:
-                if not self.gone.is_set() and not self._tmp_link:
-                    # A link, so that a path kept beyond the instance's end can never lead to another process's /tmp.
-                    self.directory.mkdir(parents=True, exist_ok=True)
-                    path.symlink_to(f"/proc/{self.init_pid}/root/tmp")
-                    self._tmp_link = True
-        return path
-
-    def _remove_tmp_link(self) -> None:
-        if self._tmp_link:
-            with contextlib.suppress(OSError):
-                (self.directory / "tmp").unlink()
-                self.directory.rmdir()
-
-
-def _explain(error: OSError) -> str:
-    if error.errno in _OUT_OF_DESCRIPTORS:
-        return (
-            f"{error.strerror}: this process has as many open as it may have; let fewer instances run at once, "
-            "or allow more with ulimit -n"
-        )
-    return str(error)
-
-
-def _wait_for_process(pid: int, started: int, deadline: float) -> None:
-    """Wait until a process has ended that is no child of this one."""
-    try:
-        fd = procstatus.open_pidfd(pid, started)
-    except ProcessLookupError:
-        return
-    except OSError:
-        while time.monotonic() < deadline and procstatus.is_running(pid, started):
-            time.sleep(_LOOK_INTERVAL)
-        return
-    try:
-        poll = poller()
-        poll.register(fd, select.POLLIN)
-        poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-    finally:
-        os.close(fd)
+                if not self.gone.is_set():
+                    link.make(self.init_pid)
+        return link.path

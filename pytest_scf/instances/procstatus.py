@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import select
 import signal
+import time
 from dataclasses import dataclass
+
+from pytest_scf.instances.sockets import poller
 
 #: what SIGTERM would do: run a signal handler, nothing, nothing until unblocked, end the process; or not known
 DISPOSITIONS = ("caught", "ignored", "blocked", "default", "unknown", "gone")
 
 
+#: seconds between two looks for a process where the system has no pidfds
+_LOOK_INTERVAL = 0.01
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -96,6 +102,24 @@ def send_signal(pid: int, started: int, signum: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def wait_for_end(pid: int, started: int, deadline: float) -> None:
+    """Wait until a process has ended that is no child of this one, or until ``deadline`` (``time.monotonic()``)."""
+    try:
+        fd = open_pidfd(pid, started)
+    except ProcessLookupError:
+        return
+    except OSError:
+        while time.monotonic() < deadline and is_running(pid, started):
+            time.sleep(_LOOK_INTERVAL)
+        return
+    try:
+        poll = poller()
+        poll.register(fd, select.POLLIN)
+        poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+    finally:
+        os.close(fd)
 
 
 def disposition(pid: int, signum: int) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from pytest_scf.api_errors import LimitExceededFunctionReservedConcurrencyMemory
 from pytest_scf.errors import ScfError
-from pytest_scf.instances.process import Observer
+from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.platform import outcomes
 from pytest_scf.platform.clock import Clock

@@ -28,7 +28,7 @@ from pytest_scf.platform.outcomes import Outcome, error_json
 if TYPE_CHECKING:
     import socket
 
-    from pytest_scf.instances.process import ProcessExit
+    from pytest_scf.instances.process_exit import ProcessExit
     from pytest_scf.platform.log_blocks import LogBlocks
 
 _invocation_numbers = itertools.count(1)

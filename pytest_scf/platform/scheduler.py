@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pytest_scf.instances import memory, netstat, procstatus
-from pytest_scf.instances.process import Observer
+from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.stack_dump import StackDump
 from pytest_scf.platform import outcomes
 from pytest_scf.platform.assignment import Assignment
@@ -112,7 +112,7 @@ class Scheduler(Assignment):
         else:
             outcome = outcomes.from_failure(kind, body, self._settings.missing_handler_code)
         if attempt.conclude(outcome, self._clock.now()):
-            attempt.measure(seconds, max(peak_kib, instance.process.most_held // 1024))
+            attempt.measure(seconds, max(peak_kib, instance.process.memory.most_held // 1024))
             if kind == wire.RESPONDED:
                 attempt.answer("", response=body)
             elif kind in outcomes.ANSWERS:
@@ -251,7 +251,7 @@ class Scheduler(Assignment):
         """
         seconds, peak_kib = wire.MEASURE.unpack_from(payload)
         if peak_kib > instance.config.memory * 1024 and instance.pid is not None:
-            peak_kib -= max(instance.process.uncounted_bytes, memory.uncounted_bytes(instance.pid)) // 1024
+            peak_kib -= max(instance.process.memory.uncounted_bytes, memory.uncounted_bytes(instance.pid)) // 1024
         return seconds, peak_kib
 
     def _peak_was_too_high_locked(self, instance: InstanceRecord, peak_kib: int) -> bool:

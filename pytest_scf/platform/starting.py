@@ -14,7 +14,8 @@ from pytest_scf.facts import MIB
 from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.host import Host
 from pytest_scf.instances.launch_spec import ServerSpec, Spec
-from pytest_scf.instances.process import InstanceProcess, Observer
+from pytest_scf.instances.observer import Observer
+from pytest_scf.instances.process import InstanceProcess
 from pytest_scf.platform.environment import context_of, environ_of, needs_new_program
 from pytest_scf.platform.functions import FunctionConfig
 from pytest_scf.platform.records import Attempt, InstanceRecord
