@@ -131,13 +131,10 @@ class Deployment:
             staging=self._platform.new_staging_dir,
             language=NODE if interpreter is not None and interpreter.language == "node" else PYTHON,
         )
-        terminal = self._session.terminal
-        if terminal is not None and (interpreter is None or interpreter.language == "python"):
-            from pytest_scf.facade.probing import debugging, function_probe
+        if self._session.terminal is not None:
+            from pytest_scf.facade.probing import function_probe
 
-            if debugging.is_asked_for(prepared.code_root):
-                probe = probe or function_probe.FunctionProbe(self._platform)
-                probe.terminal = terminal
+            probe = function_probe.to_debug(self._session, probe, prepared.code_root, interpreter)
         record = self._added(
             [name] if name is not None else names(prepared.default_name),
             code_root=prepared.code_root,

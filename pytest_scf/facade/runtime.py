@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
     from pytest_scf.facade.addresses import HttpAddress
     from pytest_scf.facade.faults import Faults
-    from pytest_scf.facade.probing.debugging import Terminal
+    from pytest_scf.facade.probing.debugging import Editor, Terminal
     from pytest_scf.facade.triggers import Bucket, CosAddress, Topic
 
 
@@ -196,9 +196,10 @@ class ScfRuntime(Deployment):
 
         return Faults(self._platform, self.api, self._session)
 
-    def debug_on(self, terminal: Terminal | None) -> None:
-        """Have ``breakpoint()`` open pdb there in the functions that are deployed from now on."""
-        self._session.terminal = terminal
+    def debug_on(self, terminal: Terminal | None, editor: Editor | None = None) -> None:
+        """Have functions that are deployed from now on open pdb there at ``breakpoint()``, or wait for an editor."""
+        self._session.terminal = terminal if editor is None else editor.terminal
+        self._session.editor = editor
 
     def suspend_limits(self) -> None:
         """Let the time limits of what runs stand still, to look at it in peace, until ``resume_limits``."""

@@ -13,7 +13,7 @@ from pytest_scf.facade.tracebacks import SourceFiles
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
     from pytest_scf.contract.operations import Operations
-    from pytest_scf.facade.probing.debugging import Terminal
+    from pytest_scf.facade.probing.debugging import Editor, Terminal
     from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.records import Attempt
 
@@ -38,6 +38,8 @@ class Session:
     progress: Callable[[str], object] | None = None
     #: where ``breakpoint()`` in a function opens pdb
     terminal: Terminal | None = None
+    #: what instances wait for, to be debugged in it
+    editor: Editor | None = None
     #: by request id: what was read of an event while it was RUNNING, which explains a failure of the test
     read_early: dict[str, str] = field(default_factory=dict)
     #: request ids of asynchronous invocations of functions without asynchronous execution

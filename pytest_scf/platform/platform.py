@@ -152,6 +152,11 @@ class Platform:
         with self._scheduler.lock:
             self._scheduler.time_limits.resume_locked(instance)
 
+    def lift_limits(self, instance: InstanceRecord) -> None:
+        """Let no time of an instance count any more, as long as it lives."""
+        with self._scheduler.lock:
+            self._scheduler.time_limits.lift_locked(instance)
+
     def suspend_all_limits(self) -> None:
         """Let no time of any instance that there is count until ``resume_all_limits``."""
         for instance in self._scheduler.instances:

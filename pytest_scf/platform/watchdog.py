@@ -13,7 +13,7 @@ from pytest_scf.platform.records import Attempt, InstanceRecord
 
 
 class _Limit:
-    __slots__ = ("deadline", "left", "timer")
+    __slots__ = ("deadline", "left", "lifted", "timer")
 
     def __init__(self) -> None:
         #: ``time.monotonic()``
@@ -21,6 +21,8 @@ class _Limit:
         self.timer: Timer | None = None
         #: seconds that were left when the limit was suspended; None while it runs
         self.left: float | None = None
+        #: no limit counts for this instance any more
+        self.lifted = False
 
 
 class TimeLimits:
@@ -39,6 +41,8 @@ class TimeLimits:
         limit = self._limits.get(instance)
         if limit is None:
             limit = self._limits[instance] = _Limit()
+        if limit.lifted:
+            return
         limit.left = None
         limit.deadline = time.monotonic() + seconds
         if limit.timer is None or limit.timer.due > limit.deadline:
@@ -55,6 +59,13 @@ class TimeLimits:
         if limit is not None and limit.left is None:
             limit.left = max(0.0, limit.deadline - time.monotonic())
             limit.deadline = math.inf
+
+    def lift_locked(self, instance: InstanceRecord) -> None:
+        """Let no time of the instance count any more, whatever it works on."""
+        self.suspend_locked(instance)
+        limit = self._limits.get(instance)
+        if limit is not None:
+            limit.lifted = True
 
     def resume_locked(self, instance: InstanceRecord) -> None:
         limit = self._limits.get(instance)

@@ -99,7 +99,7 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
         )
         watched = watch.add(config, runtime, pending)
         watched.runtime.show_progress(moments.progress(config))
-        watched.runtime.debug_on(terminal.terminal(config))
+        watched.runtime.debug_on(terminal.terminal(config), terminal.editor(config))
         return watched
     except UsageError as error:
         refused = str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 
 import pytest
@@ -87,6 +88,8 @@ ARTIFACTS = Choice(
 )
 #: the option under which log lines are shown as they come
 LIVE = "scf_live"
+#: the option that has instances wait for an editor
+DEBUGPY = "scf_debugpy"
 #: requests of one action within a second where the limit is on
 CLOUDS_RATE = 20
 _ALL = (ARTIFACTS, ISOLATION, LAUNCHER, LEFT_RUNNING, RATE_LIMIT)
@@ -109,6 +112,13 @@ def add(parser: pytest.Parser) -> None:
         action="store_true",
         help="show what functions log as it comes, line by line, after the function's name and the event's short id",
     )
+    group.addoption(
+        "--scf-debugpy",
+        dest=DEBUGPY,
+        type=int,
+        metavar="PORT",
+        help="have an instance wait for an editor as it starts, debugpy on 127.0.0.1:PORT (0: any, which is printed)",
+    )
     parser.addini(
         PROJECT, "project file (serverless.yml) of the fixture scf_project, from the root directory", default=""
     )
@@ -117,6 +127,15 @@ def add(parser: pytest.Parser) -> None:
 def check(config: pytest.Config) -> None:
     for choice in _ALL:
         choice.check(config)
+    port = config.getoption(DEBUGPY)
+    if port is None:
+        return
+    if not 0 <= port < 1 << 16:
+        raise pytest.UsageError(f"--scf-debugpy: {port} is no port; take one of 1 to 65535, or 0 for any that is free")
+    if importlib.util.find_spec("debugpy") is None:
+        raise pytest.UsageError("--scf-debugpy: debugpy is not installed: pip install pytest-scf[debugpy]")
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("--scf-debugpy: an editor is for one process: run without -n")
 
 
 def header(config: pytest.Config) -> list[str]:

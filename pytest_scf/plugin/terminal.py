@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from pytest_scf.plugin import options
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.probing.debugging import Editor
 
 
 class PytestTerminal:
@@ -62,6 +67,21 @@ def terminal(config: pytest.Config) -> PytestTerminal | None:
     if _TERMINAL not in config.stash:
         config.stash[_TERMINAL] = PytestTerminal(config) if _is_there(config) else None
     return config.stash[_TERMINAL]
+
+
+_EDITOR = pytest.StashKey["Editor"]()
+
+
+def editor(config: pytest.Config) -> Editor | None:
+    """What ``--scf-debugpy`` has instances wait for; one for the whole run."""
+    port = config.getoption(options.DEBUGPY)
+    if port is None or hasattr(config, "workerinput"):
+        return None
+    if _EDITOR not in config.stash:
+        from pytest_scf.facade.probing.debugging import Editor
+
+        config.stash[_EDITOR] = Editor(PytestTerminal(config), port)
+    return config.stash[_EDITOR]
 
 
 def _is_there(config: pytest.Config) -> bool:

@@ -103,6 +103,9 @@ class FakePlatform:
     def equip(self, function: FunctionRecord, probe: Probe) -> None:
         self.functions.set_probe(function, probe)
 
+    def lift_limits(self, instance: InstanceRecord) -> None:
+        pass
+
     def suspend_limits(self, instance: InstanceRecord) -> None:
         pass
 

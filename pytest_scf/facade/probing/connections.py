@@ -101,6 +101,10 @@ class Connections:
         if self.gone:
             raise Gone
 
+    def lift_limits(self) -> None:
+        """Somebody debugs the instance: no time of it counts any more."""
+        self._platform.lift_limits(self.instance)
+
     def suspend(self) -> None:
         """A thread of the instance is stopped on purpose: limits stand still until all of them go on."""
         with self._lock:

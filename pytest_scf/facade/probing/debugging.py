@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -44,6 +46,60 @@ def is_asked_for(code_root: Path) -> bool:
         except OSError:
             continue
     return False
+
+
+class Editor:
+    """An editor of the user's, which one instance at a time waits for."""
+
+    def __init__(self, terminal: Terminal, port: int) -> None:
+        self.terminal = terminal
+        self._port = port
+        self._taken = threading.Lock()
+
+    def take(self) -> int:
+        """The port to listen on; 0 where another instance has the editor."""
+        if not self._taken.acquire(blocking=False):
+            return 0
+        if self._port:
+            return self._port
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return int(free.getsockname()[1])
+
+    def give_back(self) -> None:
+        self._taken.release()
+
+
+class EditedInstance:
+    """An instance that debugpy runs in, or would if the editor were not taken."""
+
+    def __init__(self, editor: Editor) -> None:
+        self._editor = editor
+        self._lock = threading.Lock()
+        self._port = 0
+
+    def answer(self, connections: Connections, payload: bytes, title: str) -> str:
+        facts = json.loads(payload)
+        terminal = self._editor.terminal
+        if facts["do"] == "attach" and not self._port:
+            with self._lock:
+                self._port = self._editor.take()
+            if not self._port:
+                terminal.write(f"{title}: runs without the editor, which another instance has\n")
+                return ""
+            connections.lift_limits()
+            terminal.enter(title)
+            return str(self._port)
+        if facts["do"] == "listening" and self._port:
+            terminal.write(f"{title}: waits for an editor on 127.0.0.1:{self._port}\n")
+        return ""
+
+    def leave(self) -> None:
+        with self._lock:
+            port, self._port = self._port, 0
+        if port:
+            self._editor.terminal.leave()
+            self._editor.give_back()
 
 
 class DebuggedInstance:

@@ -7,11 +7,13 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.errors import UsageError
+from pytest_scf.facade.probing import debugging
 from pytest_scf.facade.probing.connections import Connections
-from pytest_scf.facade.probing.debugging import DebuggedInstance, Terminal
+from pytest_scf.facade.probing.debugging import DebuggedInstance, EditedInstance, Editor, Terminal
 from pytest_scf.facade.probing.plans import Plan
 from pytest_scf.facade.probing.stubs import Stub, StubTable
 from pytest_scf.runtimes.probe import link
@@ -19,6 +21,7 @@ from pytest_scf.runtimes.probe import link
 if TYPE_CHECKING:
     from pytest_scf.contract.operations import Operations
     from pytest_scf.facade.session import Session
+    from pytest_scf.instances.interpreters import Interpreter
     from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 
@@ -49,6 +52,8 @@ class FunctionProbe:
         self.traced = False
         #: where ``breakpoint()`` opens pdb; None: it does not
         self.terminal: Terminal | None = None
+        #: what instances wait for before the handler is loaded; None: nothing
+        self.editor: Editor | None = None
         self.start_faults: list[StartFault] = []
         self._plans: dict[str, Plan] = {}
         #: held while an event is invoked whose plan is noted right after
@@ -63,6 +68,7 @@ class FunctionProbe:
             "stand_ins": self._stubs.config(),
             "trace": self.traced,
             "debug": self.terminal is not None,
+            "editor": self.editor is not None,
             "fault": None
             if fault is None
             else {"seconds": fault.seconds, "message": fault.message, "no_network": fault.no_network},
@@ -122,8 +128,8 @@ class FunctionProbe:
         if kind == link.INSTALLED:
             self._stubs.installed(json.loads(payload))
             return link.ANSWER, b""
-        if kind == link.DEBUG and self.terminal is not None:
-            return link.ANSWER, self._debug(connections, payload, self.terminal).encode("utf-8", "replace")
+        if kind == link.DEBUG and (self.terminal is not None or self.editor is not None):
+            return link.ANSWER, self._debug(connections, payload).encode("utf-8", "replace")
         plan, attempt = self._current(connections)
         if kind == link.BEGIN:
             connections.plan = plan
@@ -143,15 +149,18 @@ class FunctionProbe:
             return link.ANSWER, b""
         return None
 
-    def _debug(self, connections: Connections, payload: bytes, terminal: Terminal) -> str:
+    def _debug(self, connections: Connections, payload: bytes) -> str:
         with self._lock:
             if connections.debugged is None:
-                connections.debugged = DebuggedInstance(terminal)
+                if self.editor is not None:
+                    connections.debugged = EditedInstance(self.editor)
+                elif self.terminal is not None:
+                    connections.debugged = DebuggedInstance(self.terminal)
         attempt = self._platform.attempt_of(connections.instance)
         event = "" if attempt is None else f", event {attempt.request_id}"
-        title = f"pdb in function {connections.instance.function.name}{event}"
-        debugged: DebuggedInstance = connections.debugged
-        return debugged.answer(connections, payload, title)
+        title = f"{'pdb' if self.editor is None else 'debugpy'} in function {connections.instance.function.name}{event}"
+        debugged: DebuggedInstance | EditedInstance | None = connections.debugged
+        return "" if debugged is None else debugged.answer(connections, payload, title)
 
     def _current(self, connections: Connections) -> tuple[Plan, Attempt | None]:
         """What the instance works on, as the platform knows it: what the instance says of that counts for nothing."""
@@ -169,6 +178,19 @@ def probe_of(session: Session, function: FunctionRecord) -> FunctionProbe:
         probe = FunctionProbe(session.platform)
         session.probes.append(probe)
     assert isinstance(probe, FunctionProbe)
+    return probe
+
+
+def to_debug(
+    session: Session, probe: FunctionProbe | None, code_root: Path, interpreter: Interpreter | None
+) -> FunctionProbe | None:
+    """The probe that a new function has where it is debugged, as the session wants; ``probe`` where it is not."""
+    if session.editor is not None and interpreter is None:
+        probe = probe or FunctionProbe(session.platform)
+        probe.editor = session.editor
+    elif (interpreter is None or interpreter.language == "python") and debugging.is_asked_for(code_root):
+        probe = probe or FunctionProbe(session.platform)
+        probe.terminal = session.terminal
     return probe
 
 

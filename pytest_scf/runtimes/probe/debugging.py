@@ -1,6 +1,10 @@
-"""pdb inside an instance, on the terminal of the test: each line that it writes or reads is a question to the test."""
+"""pdb inside an instance, on the terminal of the test: each line that it writes or reads is a question to the test.
+
+And debugpy, which an editor on this machine attaches to.
+"""
 
 import json
+import os
 import pdb
 import sys
 
@@ -66,3 +70,21 @@ def install(link, kind):
 
     sys.breakpointhook = set_trace
     pdb.set_trace = set_trace
+
+
+def wait_for_editor(link, kind):
+    # type: (Link, int) -> None
+    """Listen where the test says, and return when an editor has attached; at once where another instance has it."""
+    terminal = _Terminal(link, kind)
+    port = terminal.ask(do="attach")
+    if not port:
+        print("[DEBUG] the editor is for another instance: this one runs without")
+        return
+    # pydevd warns of frozen modules of the standard library, which nobody wants to stop in.
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    import debugpy
+
+    del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
+    debugpy.listen(("127.0.0.1", int(port)), in_process_debug_adapter=True)
+    terminal.ask(do="listening")
+    debugpy.wait_for_client()

@@ -44,6 +44,8 @@ class Probe(object):
         self._fail_on_purpose()
         if self._config.get("debug"):
             _load("debugging").install(self.link, link.DEBUG)
+        if self._config.get("editor"):
+            _load("debugging").wait_for_editor(self.link, link.DEBUG)
         self._set_up()
         self._install_first()
         if self._tracer is not None:

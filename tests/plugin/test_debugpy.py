@@ -1,0 +1,158 @@
+"""``--scf-debugpy``: an editor attaches to an instance; here one that speaks the debug adapter protocol."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+pytest.importorskip("debugpy")
+
+DEADLINE = 60
+WORKER = """
+print("loaded")
+
+def main_handler(event, context):
+    value = event["n"] + 1
+    return value * 2
+"""
+TEST = """
+def test_debugged(scf_runtime):
+    fn = scf_runtime.deploy("worker", timeout=1, init_timeout=1, async_run=True)
+    first = fn.invoke_async({"n": 20})
+    first.wait_for_log("loaded", timeout=60)
+    second = fn.invoke_async({"n": 1})
+    assert "[DEBUG] the editor is for another instance" in second.wait().logs.user
+    second.assert_finished(4)
+    first.wait(timeout=60)
+    first.assert_finished(84)
+"""
+
+
+class Editor:
+    """A client of the debug adapter protocol."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
+        self._file = self._socket.makefile("rb")
+        self._number = 0
+        self._come: list[dict[str, Any]] = []
+
+    def send(self, command: str, **arguments: Any) -> int:
+        self._number += 1
+        message = {"seq": self._number, "type": "request", "command": command, "arguments": arguments}
+        body = json.dumps(message).encode()
+        self._socket.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        return self._number
+
+    def _receive(self) -> dict[str, Any]:
+        size = 0
+        while (line := self._file.readline()) != b"\r\n":
+            assert line, "the debugger has closed the connection"
+            if line.lower().startswith(b"content-length:"):
+                size = int(line.split(b":")[1])
+        found: dict[str, Any] = json.loads(self._file.read(size))
+        return found
+
+    def answer(self, number: int) -> dict[str, Any]:
+        message = self._next(lambda each: each.get("request_seq") == number)
+        assert message["success"], message
+        return dict(message.get("body") or {})
+
+    def _next(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The first such message, of those that have come and those that will."""
+        while True:
+            for message in self._come:
+                if wanted(message):
+                    self._come.remove(message)
+                    return message
+            self._come.append(self._receive())
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        return self.answer(self.send(command, **arguments))
+
+    def event(self, name: str) -> dict[str, Any]:
+        return dict(self._next(lambda each: each.get("event") == name).get("body") or {})
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
+
+
+@contextmanager
+def _run(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        try:
+            yield run
+        finally:
+            run.terminate()
+
+
+@pytest.mark.parametrize("level", ["namespaces", "directory"])
+def test_an_editor_stops_the_handler_at_a_line(pytester: pytest.Pytester, level: str) -> None:
+    directory = pytester.mkdir("worker")
+    (directory / "index.py").write_text(WORKER)
+    pytester.makepyfile(test_worker=TEST)
+    with _run("--scf-debugpy=0", f"--scf-isolation={level}") as run:
+        assert run.stdout is not None
+        shown = ""
+        for line in run.stdout:
+            shown += line
+            if found := re.search(r"debugpy in function worker.*: waits for an editor on 127\.0\.0\.1:(\d+)", line):
+                break
+        else:
+            pytest.fail(f"nothing waits for an editor:\n{shown}")
+        editor = Editor(int(found[1]))
+        editor.ask("initialize", adapterID="test", pathFormat="path", linesStartAt1=True)
+        mappings = [{"localRoot": str(directory), "remoteRoot": "/var/user"}] if level == "namespaces" else []
+        attached = editor.send("attach", pathMappings=mappings)
+        editor.event("initialized")
+        source = {"path": str(directory / "index.py")}
+        editor.ask("setBreakpoints", source=source, breakpoints=[{"line": 6}])
+        editor.ask("configurationDone")
+        editor.answer(attached)
+        thread = editor.event("stopped")["threadId"]
+        frame = editor.ask("stackTrace", threadId=thread)["stackFrames"][0]
+        assert (frame["line"], frame["source"]["path"]) == (6, source["path"])
+        for line in run.stdout:  # the test invokes another one while this is stopped, for longer than its time limit
+            shown += line
+            if "runs without the editor, which another instance has" in line:
+                break
+        assert editor.ask("evaluate", expression="value", frameId=frame["id"])["result"] == "21"
+        editor.ask("evaluate", expression="value = 42", frameId=frame["id"], context="repl")
+        editor.send("continue", threadId=thread)  # the instance may be gone before it has answered
+        shown += run.stdout.read()
+        editor.close()
+        assert "1 passed" in shown, shown
+        assert run.wait(DEADLINE) == 0
+
+
+def test_what_cannot_be_is_refused(pytester: pytest.Pytester) -> None:
+    for arguments, said in (
+        (("--scf-debugpy=70000",), "--scf-debugpy: 70000 is no port"),
+        (("--scf-debugpy=0", "-n", "1"), "--scf-debugpy: an editor is for one process"),
+    ):
+        result = pytester.runpytest_subprocess(*arguments, timeout=DEADLINE)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: {said}*"])
+
+
+def test_without_debugpy_it_says_what_to_install(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    from pytest_scf.plugin import options
+
+    find_spec = importlib.util.find_spec
+    config = pytester.parseconfig()
+    config.option.scf_debugpy = 5678
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "debugpy" else find_spec(name))
+    with pytest.raises(pytest.UsageError, match=r"debugpy is not installed: pip install pytest-scf\[debugpy\]"):
+        options.check(config)
