@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pytest_scf.facade.probing.lines import source_lines
 from pytest_scf.facade.termination_map.moments import LOG, Moment
@@ -82,6 +83,14 @@ class TerminationMap:
                 moment.checked = True
                 wrong.append(moment)
         self._assert(wrong, "met the condition")
+
+    def subtests(self, subtests: Any) -> None:
+        """A subtest for each moment: ``Moment.assert_finished``, under pytest's fixture ``subtests``."""
+        __tracebackhide__ = True
+        self._assert([], "ended FINISHED")
+        for moment in self.moments:
+            with subtests.test(moment=moment.name):
+                moment.assert_finished()
 
     def _assert(self, wrong: list[Moment], wanted: str) -> None:
         __tracebackhide__ = True
