@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from pytest_scf.facade.probing.stubs import Stub
     from pytest_scf.facade.session import Session
     from pytest_scf.facade.termination_map.moments import Moment
+    from pytest_scf.facade.termination_map.options import Options
     from pytest_scf.facade.termination_map.result import TerminationMap
+    from pytest_scf.facade.termination_map.runner import MapRunner
     from pytest_scf.facade.triggers import FunctionTriggers
     from pytest_scf.facade.web import Response
     from pytest_scf.facade.websocket import WebSocket
@@ -127,7 +129,7 @@ class Function(Handle):
         *,
         graceful: bool = True,
         check: Callable[..., object] | None = None,
-        prepare: Callable[[Moment], object] | None = None,
+        prepare: Callable[[Moment[Event]], object] | None = None,
         resume: bool = False,
         occurrences: str = "all",
         limit: int | None = 1000,
@@ -137,7 +139,7 @@ class Function(Handle):
         parallel: int | None = None,
         timeout: float = 10.0,
         record_for: float = 5.0,
-    ) -> TerminationMap:
+    ) -> TerminationMap[Event]:
         """Terminate the function at every moment: before each line of its own code that runs, each time that it runs.
 
         Records once which lines run, also in the init phase and which of them block, then invokes it for each moment,
@@ -154,7 +156,7 @@ class Function(Handle):
         moment of the handler is run in an instance that has served another one well, unless ``fresh``; what fails there
         is run again in a fresh one, and that counts. See docs/inside.md. Raises UsageError.
         """
-        from pytest_scf.facade.termination_map.runner import MapRunner, Options
+        from pytest_scf.facade.termination_map.options import Options
 
         options = Options(
             graceful=graceful,
@@ -170,7 +172,12 @@ class Function(Handle):
             timeout=timeout,
             record_for=record_for,
         )
-        return MapRunner(self, event, options).run()
+        return self._map_runner(event, options).run()
+
+    def _map_runner(self, event: Any, options: Options) -> MapRunner[Event]:
+        from pytest_scf.facade.termination_map.runner import MapRunner
+
+        return MapRunner(self._session, self._record, partial(Event._of, self._session), event, options)
 
     @property
     def triggers(self) -> FunctionTriggers[Event]:

@@ -10,6 +10,7 @@ import pytest
 from pytest_scf.plugin import options, watch
 
 if TYPE_CHECKING:
+    from pytest_scf.facade.handles import Event
     from pytest_scf.facade.runtime import ScfRuntime
     from pytest_scf.facade.termination_map.moments import Moment
 
@@ -22,7 +23,7 @@ HELP = (
 
 
 @pytest.fixture
-def scf_moment(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Moment:
+def scf_moment(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Moment[Event]:
     """One moment of the function that the marker scf_moments names: terminated there, in a fresh instance."""
     name: str = request.param
     source, event, deploy, more = _asked(request.node.get_closest_marker(MARKER), request.node.nodeid)
@@ -34,7 +35,7 @@ def scf_moment(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Momen
 def generate(metafunc: pytest.Metafunc) -> None:
     """Record what the function does, and make a test of each moment."""
     from pytest_scf.facade.runtime import ScfRuntime
-    from pytest_scf.facade.termination_map.runner import MapRunner, Options
+    from pytest_scf.facade.termination_map.options import Options
 
     marker = metafunc.definition.get_closest_marker(MARKER)
     source, event, deploy, more = _asked(marker, metafunc.definition.nodeid)
@@ -47,7 +48,7 @@ def generate(metafunc: pytest.Metafunc) -> None:
             wanted = Options(**more)
         except TypeError as error:
             _refuse(metafunc.definition.nodeid, f"takes the options of termination_map: {error}")
-        names = [moment.name for moment in MapRunner(function, event, wanted).moments()[0]]
+        names = [moment.name for moment in function._map_runner(event, wanted).moments()[0]]
     metafunc.parametrize("scf_moment", names, ids=names, indirect=True)
 
 

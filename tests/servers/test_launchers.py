@@ -25,7 +25,15 @@ def test_the_page_is_run(pytester: pytest.Pytester, how: str) -> None:
         pytester.makeini("[pytest]\nscf_launcher = directory\n")
     arguments = ["--scf-launcher=directory"] if how == "option" else []
     result = pytester.runpytest_subprocess(
-        *arguments, "-W", "error", "-W", "ignore:instances are isolated", "--strict-markers", timeout=120
+        *arguments,
+        "-p",
+        "no:asyncio",
+        "-W",
+        "error",
+        "-W",
+        "ignore:instances are isolated",
+        "--strict-markers",
+        timeout=120,
     )
     assert result.parseoutcomes() == {"passed": 3}
 

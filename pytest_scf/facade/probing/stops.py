@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from pytest_scf.errors import EventEnded, UsageError
 from pytest_scf.facade.probing.lines import source_lines
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.handles import Event
     from pytest_scf.facade.probing.plans import Plan, Stopped
     from pytest_scf.facade.session import Session
     from pytest_scf.platform.records import Invocation
@@ -57,7 +56,17 @@ class Stop:
         return f"<Stop at {self.file}:{self.line}, {state}: {self.source}>"
 
 
-def wait_for_stop(event: Event, plan: Plan | None, timeout: float) -> Stop:
+class Stoppable(Protocol):
+    """An event that may be stopped; ``handles.Event`` is one."""
+
+    _record: Invocation
+    _session: Session
+
+    @property
+    def diagnosis(self) -> str: ...
+
+
+def wait_for_stop(event: Stoppable, plan: Plan | None, timeout: float) -> Stop:
     """The next stop of an event that has not been given yet. Raises EventEnded, WaitTimeout, UsageError."""
     record, session = event._record, event._session
     if plan is None:

@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.probing.lines import Place
+from pytest_scf.facade.values import Described
 from pytest_scf.facts import ABORTED, FAILED, FINISHED, RUNNING
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.handles import Event
+    from pytest_scf.facade.log_handle import Logs
     from pytest_scf.facade.probing.plans import Recorded
+    from pytest_scf.platform.records import Invocation
 
 INIT, HANDLER = "init", "handler"
 OCCURRENCES = ("all", "ends")
 
 
+class Terminated(Described, Protocol):
+    """An event that was terminated; ``handles.Event`` is one."""
+
+    _record: Invocation
+
+    @property
+    def error_message(self) -> str: ...
+    @property
+    def logs(self) -> Logs: ...
+
+
+E = TypeVar("E", bound=Terminated)
+
+
 @dataclass(eq=False)
-class Moment:
+class Moment(Generic[E]):
     """One moment: before a line is run for the n-th time, or while it blocks; and what a termination there led to."""
 
     file: str
@@ -34,9 +50,9 @@ class Moment:
     source: str = ""
     graceful: bool = True
     #: what was terminated; None where it was not run
-    event: Event | None = None
+    event: E | None = None
     #: with ``resume``: what was invoked afterwards, with the same event
-    resumed: Event | None = None
+    resumed: E | None = None
     #: the event came here, and was terminated here
     reached: bool = False
     #: what is wrong with it, in a sentence; "" where nothing is
@@ -133,26 +149,30 @@ class Moment:
 LOG = "log"
 
 
-def of_recording(recorded: Recorded, end: int, source: Callable[[str, int], str]) -> list[Moment]:
+#: where it is the same what the events are
+AnyMoment = Moment[Any]
+
+
+def of_recording(recorded: Recorded, end: int, source: Callable[[str, int], str]) -> list[AnyMoment]:
     """The moments of a recording's first ``end`` lines, in their order."""
-    found: list[Moment] = []
+    found: list[AnyMoment] = []
     counts: Counter[tuple[str, int]] = Counter()
     loaded_at = recorded.loaded_at
     for index, (file, line) in enumerate(recorded.lines(end)):
         counts[file, line] += 1
         in_handler = 0 <= loaded_at <= index
-        moment = Moment(file, line, counts[file, line], HANDLER if in_handler else INIT, source=source(file, line))
+        moment = AnyMoment(file, line, counts[file, line], HANDLER if in_handler else INIT, source=source(file, line))
         moment.position = index - loaded_at if in_handler else index
         moment.index = index
         found.append(moment)
         if index in recorded.blocked:
-            during = Moment(file, line, moment.occurrence, moment.phase, blocked=True, source=moment.source)
+            during = AnyMoment(file, line, moment.occurrence, moment.phase, blocked=True, source=moment.source)
             during.position, during.index = moment.position, index
             found.append(during)
     return found
 
 
-def chosen(moments: Sequence[Moment], occurrences: str, limit: int | None) -> list[Moment]:
+def chosen(moments: Sequence[AnyMoment], occurrences: str, limit: int | None) -> list[AnyMoment]:
     """Those that are to be run: with "ends" the first and the last of each line, and of more than the limit a part."""
     if occurrences == "ends":
         last = {(each.file, each.line, each.blocked): each.occurrence for each in moments}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_scf.facade.termination_map.result import marked
+from pytest_scf.facade.termination_map.marks import marked
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.termination_map.moments import Moment
-    from pytest_scf.facade.termination_map.result import TerminationMap
+    from pytest_scf.facade.termination_map.moments import AnyMoment
 
 _STYLE = """
 :root { color-scheme: light dark; --good: #d8f5d8; --bad: #ffd9d4; --some: #fff0c2; --text: #1a1a1a; --back: #fff }
@@ -29,7 +29,24 @@ details { margin: .25rem 0 } pre { margin: .25rem 0 .75rem 1rem; white-space: pr
 """
 
 
-def page(found: TerminationMap) -> str:
+class Shown(Protocol):
+    """A termination map, as far as its page shows it."""
+
+    notes: list[str]
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def failures(self) -> Sequence[AnyMoment]: ...
+    @property
+    def by_line(self) -> Mapping[tuple[str, int], Sequence[AnyMoment]]: ...
+    def sources(self) -> dict[str, list[str]]: ...
+    def shown_name(self, file: str) -> str: ...
+
+
+def page(found: Shown) -> str:
     """The whole page."""
     parts = [
         "<!DOCTYPE html>",
@@ -56,13 +73,13 @@ def page(found: TerminationMap) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _failure(moment: Moment) -> str:
+def _failure(moment: AnyMoment) -> str:
     first, *rest = moment.describe().splitlines()
     more = escape("\n".join(rest))
     return f"<details open><summary><code>{escape(first)}</code></summary><pre>{more}</pre></details>"
 
 
-def _row(number: int, text: str, moments: list[Moment]) -> str:
+def _row(number: int, text: str, moments: Sequence[AnyMoment]) -> str:
     wrong = sum(1 for moment in moments if not moment.ok)
     kind = "" if not moments else "good" if not wrong else "bad" if wrong == len(moments) else "some"
     names = ", ".join(f"{moment.name}: {moment.outcome}" for moment in moments[:50])

@@ -6,23 +6,23 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from pytest_scf.facade.probing.lines import source_lines
-from pytest_scf.facade.termination_map.moments import LOG, Moment
-from pytest_scf.facts import RUNNING
+from pytest_scf.facade.termination_map.marks import marked
+from pytest_scf.facade.termination_map.moments import LOG, E, Moment
 
 #: failures that are described; the others are counted
 _DESCRIBED = 10
 
 
-class TerminationMap:
+class TerminationMap(Generic[E]):
     """``fn.termination_map(...)`` gives it. ``str()`` of it is the annotated source, failures first."""
 
     def __init__(
         self,
         title: str,
-        moments: list[Moment],
+        moments: list[Moment[E]],
         *,
         total: int,
         notes: list[str],
@@ -40,20 +40,20 @@ class TerminationMap:
         self._origins = origins
 
     @property
-    def failures(self) -> list[Moment]:
+    def failures(self) -> list[Moment[E]]:
         """The moments with which something is wrong, those that come first and soonest first."""
         return [each for each in self.moments if not each.ok]
 
     @property
-    def by_line(self) -> dict[tuple[str, int], list[Moment]]:
+    def by_line(self) -> dict[tuple[str, int], list[Moment[E]]]:
         """The moments of each line: (file, line), in the order of the source."""
-        found: dict[tuple[str, int], list[Moment]] = {}
+        found: dict[tuple[str, int], list[Moment[E]]] = {}
         for moment in sorted(self.moments, key=lambda each: (each.file, each.line)):
             found.setdefault((moment.file, moment.line), []).append(moment)
         return found
 
     @property
-    def unregistered(self) -> list[Moment]:
+    def unregistered(self) -> list[Moment[E]]:
         """The moments before the code had registered a signal handler, at which the signal ends the process (439)."""
         return [each for each in self.moments if each.unregistered]
 
@@ -65,7 +65,7 @@ class TerminationMap:
         __tracebackhide__ = True
         self._assert([each for each in self.moments if each.is_unfinished(strict=strict)], "ended FINISHED")
 
-    def assert_all(self, condition: Callable[[Moment], object] | None = None) -> None:
+    def assert_all(self, condition: Callable[[Moment[E]], object] | None = None) -> None:
         """``condition(moment)`` is true of every moment, and raises nothing; without one, ``check`` found nothing."""
         __tracebackhide__ = True
         if condition is None:
@@ -92,7 +92,7 @@ class TerminationMap:
             with subtests.test(moment=moment.name):
                 moment.assert_finished()
 
-    def _assert(self, wrong: list[Moment], wanted: str) -> None:
+    def _assert(self, wrong: list[Moment[E]], wanted: str) -> None:
         __tracebackhide__ = True
         if not self.moments:
             raise AssertionError(f"{self._title}: no line of the function's code ran, so nothing was terminated")
@@ -135,7 +135,7 @@ class TerminationMap:
         early = f", {before} of them before a signal handler was registered" if before else ""
         return f"{len(self.moments)}{bounded} moments: {ended or 'none'}{early}; {len(self.failures) or 'no'} failures"
 
-    def _lines(self, wrong: list[Moment]) -> list[str]:
+    def _lines(self, wrong: list[Moment[E]]) -> list[str]:
         lines = [self._title, self.summary, *self.notes]
         if wrong:
             lines += ["", "failures:"]
@@ -164,22 +164,9 @@ class TerminationMap:
         return f"<TerminationMap: {self.summary}>"
 
 
-def smallest(wrong: list[Moment]) -> list[Moment]:
+def smallest(wrong: list[Moment[E]]) -> list[Moment[E]]:
     """One example for each line and kind of end: the first time that it comes there."""
-    found: dict[tuple[str, int, bool, str], Moment] = {}
+    found: dict[tuple[str, int, bool, str], Moment[E]] = {}
     for moment in wrong:
         found.setdefault((moment.file, moment.line, moment.blocked, moment.outcome), moment)
     return list(found.values())
-
-
-def marked(moments: list[Moment]) -> str:
-    """How many moments of a line ended how: "3x200 1x430"; "439-": before a signal handler; "200!": check failed."""
-    counts = Counter(_short(each) for each in moments)
-    return " ".join(f"{count}x{outcome}" for outcome, count in counts.items())
-
-
-def _short(moment: Moment) -> str:
-    outcome = {"not reached": "missed", RUNNING: "ran-on"}.get(moment.outcome) or moment.outcome.rpartition(" ")[2]
-    if moment.unregistered:
-        return f"{outcome}-"
-    return outcome if moment.ok or not moment.error else f"{outcome}!"

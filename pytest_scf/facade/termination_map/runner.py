@@ -7,10 +7,9 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
 from pytest_scf.errors import UsageError, WaitTimeout
@@ -23,21 +22,20 @@ from pytest_scf.facade.termination_map.moments import (
     HANDLER,
     INIT,
     LOG,
+    E,
     Moment,
-    check_occurrences,
+    Terminated,
     chosen,
     of_recording,
 )
+from pytest_scf.facade.termination_map.options import Options
 from pytest_scf.facade.termination_map.result import TerminationMap
 from pytest_scf.runtimes.probe.tracing import LOOK_INTERVAL
 
 if TYPE_CHECKING:
-    from pytest_scf.facade.handles import Event, Function
     from pytest_scf.facade.session import Session
+    from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.records import Invocation
-
-Prepare = Callable[[Moment], object]
-Check = Callable[..., object]
 
 #: seconds that a recorded event which a signal does not end is given, and between two words on the progress
 _LEAVE_DEADLINE = 5.0
@@ -46,61 +44,29 @@ _SHOWN_EVENT = 500
 _MAIN_THREAD = "MainThread"
 
 
-@dataclass(frozen=True)
-class Options:
-    """What ``Function.termination_map`` takes; see there."""
-
-    graceful: bool = True
-    check: Check | None = None
-    prepare: Prepare | None = None
-    resume: bool = False
-    occurrences: str = "all"
-    limit: int | None = 1000
-    moments: str = "lines"
-    only: str | Sequence[str] | None = None
-    fresh: bool = False
-    parallel: int | None = None
-    timeout: float = 10.0
-    record_for: float = 5.0
-
-    def validate(self) -> None:
-        """Raises UsageError."""
-        check_occurrences(self.occurrences, self.limit)
-        for name in ("graceful", "resume", "fresh"):
-            if not isinstance(getattr(self, name), bool):
-                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        if self.moments not in ("lines", "log"):
-            raise UsageError(f"moments is 'lines' or 'log', not {self.moments!r}")
-        for name in ("check", "prepare"):
-            if getattr(self, name) is not None and not callable(getattr(self, name)):
-                raise UsageError(f"{name} is a function, not {getattr(self, name)!r}")
-        for name in ("timeout", "record_for"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise UsageError(f"{name} is a number of seconds above 0, not {value!r}")
-        if self.parallel is not None and (
-            isinstance(self.parallel, bool) or not isinstance(self.parallel, int) or self.parallel < 1
-        ):
-            raise UsageError(f"parallel is a number of moments at a time, 1 or more; got {self.parallel!r}")
-        if self.only is not None and self.moments == "log":
-            raise UsageError("only= names lines of the code, and moments='log' has none")
-
-
-class MapRunner:
+class MapRunner(Generic[E]):
     """One map of one function with one event. Raises UsageError where there can be none."""
 
-    def __init__(self, function: Function, event: Any, options: Options) -> None:
+    def __init__(
+        self,
+        session: Session,
+        record: FunctionRecord,
+        event_of: Callable[[Invocation], E],
+        event: Any,
+        options: Options,
+    ) -> None:
+        """``event_of`` makes the handle of an invocation."""
         options.validate()
-        self._function = function
-        self._session: Session = function._session
-        self._platform = self._session.platform
-        self._record = function._record
+        self._session = session
+        self._platform = session.platform
+        self._record = record
+        self._handle = event_of
         self._event = event
         self._payload = encode(event).encode()
         self._options = options
         if not self._record.config.async_run:
             raise UsageError(
-                f"function {function.name} has no asynchronous execution, so its invocations cannot be terminated: "
+                f"function {record.name} has no asynchronous execution, so its invocations cannot be terminated: "
                 "deploy it with async_run=True"
             )
         self._by_log = options.moments == "log"
@@ -108,7 +74,7 @@ class MapRunner:
         self._is_server = function_probe.is_python_server(self._record)
         if not self._by_log and not self._record.config.is_python and not self._is_server:
             raise UsageError(
-                f"the lines of function {function.name} cannot be seen, as its handler is not Python: ask for "
+                f"the lines of function {record.name} cannot be seen, as its handler is not Python: ask for "
                 "moments='log', which terminates it after each line of its log"
             )
         self._probe = None if self._by_log else function_probe.trace(self._session, self._record)
@@ -127,23 +93,23 @@ class MapRunner:
 
     # -- the whole -----------------------------------------------------------------------------------------------
 
-    def run(self) -> TerminationMap:
+    def run(self) -> TerminationMap[E]:
         moments, total = self.moments()
         self._run_all(moments)
         # What a server does after its answer belongs to no event that could be terminated.
         moments = [each for each in moments if each.reached or id(each) not in self._late]
         how = "graceful" if self._options.graceful else "forced"
-        title = f"termination map of function {self._function.name}, {how}, event {_shown(self._event)}"
+        title = f"termination map of function {self._record.name}, {how}, event {_shown(self._event)}"
         origins = self._session.origins.get(self._record, {})
         return TerminationMap(title, moments, total=total, notes=self._notes, root=self._root, origins=origins)
 
-    def moments(self) -> tuple[list[Moment], int]:
+    def moments(self) -> tuple[list[Moment[E]], int]:
         """Those that are to be run, and how many there are."""
         options = self._options
         if options.only is not None:
             origins = self._session.origins.get(self._record, {})
             given = [options.only] if isinstance(options.only, str) else list(options.only)
-            found = []
+            found: list[Moment[E]] = []
             for text in given:
                 name, blocked = (text[: -len(" blocked")], True) if str(text).endswith(" blocked") else (text, False)
                 (place,) = lines.parse(name, self._root, origins, "only")
@@ -171,7 +137,7 @@ class MapRunner:
         text = lines.source_lines(self._root / file)
         return text[line - 1].strip() if line <= len(text) else ""
 
-    def _example(self, moment: Moment) -> str:
+    def _example(self, moment: Moment[E]) -> str:
         more = "".join(f", {name}={name}" for name in ("check", "prepare") if getattr(self._options, name) is not None)
         resume = ", resume=True" if self._options.resume else ""
         return (
@@ -181,7 +147,7 @@ class MapRunner:
 
     # -- recording -----------------------------------------------------------------------------------------------
 
-    def _record_lines(self) -> list[Moment]:
+    def _record_lines(self) -> list[Moment[E]]:
         assert self._probe is not None
         plan = Plan(record=True)
         invocation = self._probe.begin(plan, lambda: self._invoke(fresh=True))
@@ -204,12 +170,12 @@ class MapRunner:
             self._late = {id(each) for each in found if each.index >= answered}
         return found
 
-    def _record_log(self) -> list[Moment]:
+    def _record_log(self) -> list[Moment[E]]:
         invocation = self._invoke(fresh=True)
         event = self._handle(invocation)
         end = self._let_end(invocation, lambda: len(_written(event)))
         written = _written(event)[:end]
-        return [Moment(LOG, number, 1, HANDLER, source=text) for number, text in enumerate(written, 1)]
+        return [Moment[E](LOG, number, 1, HANDLER, source=text) for number, text in enumerate(written, 1)]
 
     def _let_end(self, invocation: Invocation, count: Callable[[], int]) -> int | None:
         """Wait until it has ended. One that does not end by itself is terminated: what it had done until then."""
@@ -230,7 +196,7 @@ class MapRunner:
 
     # -- running -------------------------------------------------------------------------------------------------
 
-    def _run_all(self, moments: list[Moment]) -> None:
+    def _run_all(self, moments: list[Moment[E]]) -> None:
         waiting = collections.deque(moments)
         workers = [
             threading.Thread(target=self._work, args=(waiting,), name="pytest-scf-map", daemon=True)
@@ -269,7 +235,7 @@ class MapRunner:
         # One instance that is idle or on its way out for each that works.
         return max(1, min(wanted, most))
 
-    def _work(self, waiting: collections.deque[Moment]) -> None:
+    def _work(self, waiting: collections.deque[Moment[E]]) -> None:
         while not self._stopping:
             try:
                 moment = waiting.popleft()
@@ -281,7 +247,7 @@ class MapRunner:
                 self._errors.append(error)
                 self._stopping = True
 
-    def _run(self, moment: Moment) -> None:
+    def _run(self, moment: Moment[E]) -> None:
         if self._by_log or self._is_server or moment.phase != HANDLER or self._options.fresh or moment.position < 0:
             self._run_once(moment, fresh=True)
             return
@@ -296,7 +262,7 @@ class MapRunner:
     def _was_cold(self) -> bool:
         return bool(getattr(self._local, "cold", True))
 
-    def _run_once(self, moment: Moment, *, fresh: bool) -> bool:
+    def _run_once(self, moment: Moment[E], *, fresh: bool) -> bool:
         """Whether what was found counts: in an instance that had served others, it came there on the same way."""
         moment.event = moment.resumed = moment.error = None
         moment.reached = moment.ran_on = moment.checked = False
@@ -326,7 +292,7 @@ class MapRunner:
         self._check(moment)
         return True
 
-    def _check(self, moment: Moment) -> None:
+    def _check(self, moment: Moment[E]) -> None:
         check = self._options.check
         if check is None:
             return
@@ -340,7 +306,7 @@ class MapRunner:
             moment.problem = moment.unfinished
         moment.checked = True
 
-    def _terminate_at_line(self, moment: Moment, *, fresh: bool) -> Invocation | None:
+    def _terminate_at_line(self, moment: Moment[E], *, fresh: bool) -> Invocation | None:
         """Gives None where an instance that had served others came there on another way."""
         assert self._probe is not None
         plan = Plan([Place(moment.file, moment.line, moment.occurrence)], reset=True)
@@ -383,7 +349,7 @@ class MapRunner:
         plan.release()
         return blocking.wait(pid, before, self._options.timeout, lambda: invocation.final)
 
-    def _terminate_at_log(self, moment: Moment) -> Invocation:
+    def _terminate_at_log(self, moment: Moment[E]) -> Invocation:
         invocation = self._invoke(fresh=True)
         event = self._handle(invocation)
 
@@ -398,7 +364,7 @@ class MapRunner:
         self._terminate(moment, invocation, None)
         return invocation
 
-    def _terminate(self, moment: Moment, invocation: Invocation, plan: Plan | None) -> None:
+    def _terminate(self, moment: Moment[E], invocation: Invocation, plan: Plan | None) -> None:
         try:
             self._platform.terminate(invocation, graceful=self._options.graceful)
         except FailedOperationAsyncEventStatus:
@@ -417,13 +383,8 @@ class MapRunner:
     def _invoke(self, *, fresh: bool = False) -> Invocation:
         return self._platform.invoke(self._record, self._payload, asynchronous=True, fresh=fresh)
 
-    def _handle(self, invocation: Invocation) -> Event:
-        from pytest_scf.facade.handles import Event
 
-        return Event._of(self._session, invocation)
-
-
-def _written(event: Event) -> list[str]:
+def _written(event: Terminated) -> list[str]:
     """Whole lines that the function wrote."""
     return event.logs.user.split("\n")[:-1]
 

@@ -1,0 +1,52 @@
+"""What a termination map is asked with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pytest_scf.errors import UsageError
+from pytest_scf.facade.termination_map.moments import AnyMoment, check_occurrences
+
+Prepare = Callable[[AnyMoment], object]
+Check = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``Function.termination_map`` takes; see there."""
+
+    graceful: bool = True
+    check: Check | None = None
+    prepare: Prepare | None = None
+    resume: bool = False
+    occurrences: str = "all"
+    limit: int | None = 1000
+    moments: str = "lines"
+    only: str | Sequence[str] | None = None
+    fresh: bool = False
+    parallel: int | None = None
+    timeout: float = 10.0
+    record_for: float = 5.0
+
+    def validate(self) -> None:
+        """Raises UsageError."""
+        check_occurrences(self.occurrences, self.limit)
+        for name in ("graceful", "resume", "fresh"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if self.moments not in ("lines", "log"):
+            raise UsageError(f"moments is 'lines' or 'log', not {self.moments!r}")
+        for name in ("check", "prepare"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise UsageError(f"{name} is a function, not {getattr(self, name)!r}")
+        for name in ("timeout", "record_for"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise UsageError(f"{name} is a number of seconds above 0, not {value!r}")
+        if self.parallel is not None and (
+            isinstance(self.parallel, bool) or not isinstance(self.parallel, int) or self.parallel < 1
+        ):
+            raise UsageError(f"parallel is a number of moments at a time, 1 or more; got {self.parallel!r}")
+        if self.only is not None and self.moments == "log":
+            raise UsageError("only= names lines of the code, and moments='log' has none")
