@@ -60,7 +60,7 @@ def main_handler(event, context):
     if how == "abort":
         os.abort()
     if how == "own faulthandler":
-        faulthandler.enable(open("/tmp/mine", "w"))
+        faulthandler.enable(open(os.path.join(os.environ.get("TMPDIR", "/tmp"), "mine"), "w"))
         ctypes.string_at(0)
     return [signal.getsignal(signal.SIGRTMAX) == signal.SIG_DFL, sorted(map(int, os.listdir("/proc/self/fd")))[:3]]
 """
