@@ -72,8 +72,7 @@ def _memfds(pid: int) -> dict[tuple[int, int], int]:
 def _anonymous_bytes(pid: int, shared: dict[tuple[int, int], int]) -> int:
     """Anonymous memory of a process alone; its part of what is shared is added to ``shared``, by what it belongs to."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = [line.split() for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()[1:]]
-        sizes = {fields[0]: int(fields[1]) * 1024 for fields in lines}
+        sizes = _rollup(pid)
         if b"Pss_Anon:" in sizes:
             if sizes[b"Pss_Shmem:"]:
                 _add_shared(pid, shared)
@@ -83,6 +82,11 @@ def _anonymous_bytes(pid: int, shared: dict[tuple[int, int], int]) -> int:
         fields = _read(f"/proc/{pid}/statm").split()
         return (int(fields[1]) - int(fields[2])) * _PAGE
     return 0
+
+
+def _rollup(pid: int) -> dict[bytes, int]:
+    lines = [line.split() for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()[1:]]
+    return {fields[0]: int(fields[1]) * 1024 for fields in lines}
 
 
 def _add_shared(pid: int, shared: dict[tuple[int, int], int]) -> None:
@@ -130,5 +134,17 @@ def _read(path: str) -> bytes:
 
 
 def uncounted_bytes(pid: int) -> int:
-    """Resident memory of a process that does not count against a limit: files that it has mapped, its interpreter's."""
-    return max(0, resident_bytes([pid]) - held_bytes([pid]))
+    """Resident memory of a process that does not count against a limit: files that it has mapped, its interpreter's.
+
+    From one read: what a process frees between two of them would pass for its files.
+    """
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        sizes = _rollup(pid)
+        if b"Pss_Anon:" in sizes:
+            shared: dict[tuple[int, int], int] = {}
+            if sizes[b"Pss_Shmem:"]:
+                _add_shared(pid, shared)
+            return max(0, sizes[b"Rss:"] - sizes[b"Pss_Anon:"] - sum(shared.values()))
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(_read(f"/proc/{pid}/statm").split()[2]) * _PAGE
+    return 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from kinds import only
 
 from pytest_scf import ScfRuntime
+from pytest_scf.instances import memory
 
 HANDLER = """
 import mmap
@@ -106,3 +109,14 @@ def test_the_memory_that_is_reported_is_that_of_all_processes(each_kind: ScfRunt
     result = fn.invoke({"how": "children", "seconds": 1})
     assert result.status_code == 200, result.diagnosis
     assert 150 << 20 < result.memory < 300 << 20
+
+
+def test_memory_that_comes_and_goes_is_never_taken_for_files() -> None:
+    source = "print('begun', flush=True)\nwhile True:\n    bytearray(200 << 20)"
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            assert max(memory.uncounted_bytes(process.pid) for _ in range(300)) < 60 << 20
+        finally:
+            process.kill()
