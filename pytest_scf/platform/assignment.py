@@ -77,16 +77,16 @@ class Assignment(abc.ABC):
     def invoke(self, event: Invocation, payload: bytes, *, fresh: bool = False) -> None:
         """Begin an invocation, or let it wait where it is a message; see ``Platform.invoke`` for what is raised."""
         function, config = event.function, event.attempt.config
-        self._starter.host_of(config)  # which takes time where it is started, so before the lock is taken
+        if not fresh:
+            with self.lock:
+                if self._invoke_idle_locked(event, payload):
+                    return
+        self._starter.host_of(config)  # which takes time where it is started, so without the lock
         with self.lock:
-            self._refuse_when_closed_locked()
-            function.check_present()  # it may have been deleted since its configuration was looked up
-            pool = self._pool_locked(function)
-            instance = None if fresh else pool.take_idle(config)
-            if instance is not None:
-                self._events.add(event)
-                self._assign_locked(instance, event.attempt, payload)
-            elif self._has_room_locked(function):
+            if not fresh and self._invoke_idle_locked(event, payload):
+                return
+            self._check_open_locked(function)
+            if self._has_room_locked(function):
                 self._launch_locked(event.attempt, payload)
                 self._events.add(event)
             elif event.message is not None:
@@ -96,9 +96,20 @@ class Assignment(abc.ABC):
             else:
                 raise LimitExceededFunctionReservedConcurrencyMemory(self._quota_exceeded(function))
 
-    def _refuse_when_closed_locked(self) -> None:
+    def _invoke_idle_locked(self, event: Invocation, payload: bytes) -> bool:
+        """Begin it in an instance that is idle; False where none is."""
+        self._check_open_locked(event.function)
+        instance = self._pool_locked(event.function).take_idle(event.attempt.config)
+        if instance is None:
+            return False
+        self._events.add(event)
+        self._assign_locked(instance, event.attempt, payload)
+        return True
+
+    def _check_open_locked(self, function: FunctionRecord) -> None:
         if self._closed:
             raise ScfError("this runtime is closed: its functions cannot be invoked any more")
+        function.check_present()  # it may have been deleted since its configuration was looked up
 
     def _quota_exceeded(self, function: FunctionRecord) -> str:
         quota = function.reserved_memory

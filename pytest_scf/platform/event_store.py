@@ -44,7 +44,6 @@ class EventStore:
 
     def add(self, event: Invocation) -> None:
         with self._lock:
-            self._forget_old_locked()
             self._by_id[event.request_id] = event
             index = self._index_for_locked(event) if event.asynchronous else None
         if index is not None:

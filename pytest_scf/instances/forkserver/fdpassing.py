@@ -125,8 +125,9 @@ def try_send(channel: socket.socket, data: memoryview, fds: list[int]) -> memory
 
 
 def _send(sock: socket.socket, data: memoryview, fds: list[int]) -> int:
-    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-    return sock.sendmsg([data], ancillary, _FLAGS)
+    if not fds:
+        return sock.send(data, _FLAGS)
+    return sock.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))], _FLAGS)
 
 
 def close_all(fds: Sequence[int]) -> None:
