@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import dataclasses
-import io
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,16 +21,13 @@ from pytest_scf.api_errors import (
     InvalidParameterValueMemorySize,
     InvalidParameterValueNamespace,
     InvalidParameterValueRuntime,
-    InvalidParameterValueZipFile,
-    InvalidParameterValueZipFileBase64BinasciiError,
-    MissingParameterCode,
     ResourceNotFoundQualifier,
     ResourceNotFoundVersion,
 )
 from pytest_scf.contract import function_filters, languages, limits
 from pytest_scf.contract.actions.triggers import trigger_info
-from pytest_scf.contract.archives import unpack
 from pytest_scf.contract.call import Call
+from pytest_scf.contract.code import code_info, code_root, code_size
 from pytest_scf.contract.models.function_parts import (
     Code,
     DeadLetterConfig,
@@ -111,15 +104,15 @@ def create_function(call: Call, request: CreateFunctionRequest) -> None:
     if request.Type == "Event" and named != languages.CUSTOM:
         _check({"handler": request.Handler}, asynchronous=asynchronous)
     with call.operations.staging.writing() as staging:
-        code_root = _code(staging, request.Code)
+        root = code_root(staging, request.Code)
         config = FunctionConfig(
             handler=request.Handler,
-            code_root=code_root,
+            code_root=root,
             runtime=named,
             interpreter=interpreter,
             async_run=asynchronous,
             trace=request.TraceEnable == "TRUE",
-            server=_server(call, staging, request.Type, named, code_root),
+            server=_server(call, staging, request.Type, named, root),
             remembered=_remembered(request),
             **settings,
         )
@@ -162,39 +155,6 @@ def _environment(environment: Environment | None) -> dict[str, str]:
             )
         found[variable.Key] = variable.Value
     return found
-
-
-def _code(staging: Staging, code: Code | None) -> Path:
-    if code is None or (code.ZipFile is None and code.LocalPath is None):
-        raise MissingParameterCode(
-            "The parameter `Code` needs `ZipFile` (a zip, in base64), or `LocalPath` (a directory of this machine).",
-            field="Code",
-        )
-    if code.ZipFile is not None and code.LocalPath is not None:
-        raise InvalidParameterValueCode("The parameter `Code` has both `ZipFile` and `LocalPath`: give one.")
-    if code.ZipFile is not None:
-        return _unpacked(staging, code.ZipFile)
-    path = Path(str(code.LocalPath))
-    if not path.is_absolute() or not os.path.isdir(path):  # Path.is_dir raises for a name that is too long
-        expected = "the path, from the root, of a directory of this machine"
-        raise InvalidParameterValueCode(field="Code.LocalPath", value=code.LocalPath, expected=expected)
-    return path.resolve()
-
-
-def _unpacked(staging: Staging, zip_file: str) -> Path:
-    try:
-        content = base64.b64decode(zip_file, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidParameterValueZipFileBase64BinasciiError(
-            field="ZipFile", value=zip_file, expected=f"a zip in base64 ({error})"
-        ) from error
-    try:
-        return unpack(io.BytesIO(content), staging.new, staging.check)
-    except UsageError as error:
-        staging.check()
-        raise InvalidParameterValueZipFile(
-            f"The parameter `ZipFile` is not valid: {error}.", field="ZipFile"
-        ) from error
 
 
 def _server(call: Call, staging: Staging, kind: str, runtime: str, code_root: Path) -> Server | None:
@@ -240,7 +200,7 @@ def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse
         AddTime=call.seconds(function.add_time if version is None else version.time),
         ModTime=call.seconds(function.mod_time if version is None else version.time),
         CodeSize=code_size(config.code_root),
-        CodeInfo=_code_info(config) if request.ShowCode == "TRUE" else "",
+        CodeInfo=code_info(config) if request.ShowCode == "TRUE" else "",
         VpcConfig=remembered.get("VpcConfig", VpcConfig()),
         Role=remembered.get("Role", ""),
         ClsLogsetId=remembered.get("ClsLogsetId", ""),
@@ -277,19 +237,6 @@ def _public_net(config: PublicNetConfigIn) -> PublicNetConfigOut:
 
 def _flag(value: bool) -> str:
     return "TRUE" if value else "FALSE"
-
-
-def code_size(code_root: Path) -> int:
-    """Bytes of all files of the code, unpacked."""
-    return sum(path.lstat().st_size for path in code_root.rglob("*") if path.is_file())
-
-
-def _code_info(config: FunctionConfig) -> str:
-    file = config.handler.rpartition(".")[0]
-    for path in sorted(config.code_root.glob(f"{file}.*")) if file else ():
-        if path.is_file():
-            return path.read_text(encoding="utf-8", errors="replace")
-    return ""
 
 
 def list_functions(call: Call, request: ListFunctionsRequest) -> ListFunctionsResponse:
@@ -344,9 +291,9 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
         if config.server is None:
             _check(changes, asynchronous=config.async_run)
     with call.operations.staging.writing() as staging:
-        code_root = changes["code_root"] = _code(staging, code)
+        root = changes["code_root"] = code_root(staging, code)
         if config.server is not None:
-            changes["server"] = _server(call, staging, config.type, config.runtime, code_root)
+            changes["server"] = _server(call, staging, config.type, config.runtime, root)
         call.operations.update_function(function, lambda before: replace(before, **changes))
     if request.Publish == "TRUE":
         call.operations.publish_version(function)

@@ -10,8 +10,8 @@ from pytest_scf.api_errors import (
     InvalidParameterValueAlias,
     InvalidParameterValueRoutingConfig,
 )
-from pytest_scf.contract.actions.functions import code_size
 from pytest_scf.contract.call import Call
+from pytest_scf.contract.code import code_size
 from pytest_scf.contract.models import versions as models
 from pytest_scf.platform.routing import Alias, Match
 

@@ -1,0 +1,68 @@
+"""What all ways of making functions share."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from pytest_scf import facts
+from pytest_scf.api_errors import ResourceInUseFunction
+from pytest_scf.errors import UsageError
+from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+from pytest_scf.platform.platform import Platform
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.session import Session
+
+P = ParamSpec("P")
+R = TypeVar("R")
+DeploymentT = TypeVar("DeploymentT", bound="DeploymentBase")
+
+
+def staged(deploy: Callable[Concatenate[DeploymentT, P], R]) -> Callable[Concatenate[DeploymentT, P], R]:
+    """Keep what a deployment stages from being removed as unused before its function is there."""
+
+    @functools.wraps(deploy)
+    def wrapped(self: DeploymentT, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True
+        with self._platform.staging.writing():
+            return deploy(self, *args, **kwargs)
+
+    return wrapped
+
+
+class DeploymentBase:
+    """The platform that they are made in."""
+
+    base_dirs: Sequence[str | os.PathLike[str]]
+    _platform: Platform
+    _session: Session
+    _closed: bool
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise UsageError("this ScfRuntime is closed: make another")
+
+    def _added(
+        self,
+        names: Iterator[str] | Sequence[str],
+        *,
+        handler: str = "",
+        retry_num: int = facts.RETRY_NUM_DEFAULT,
+        msg_ttl: int = facts.MSG_TTL_DEFAULT,
+        **config: Any,
+    ) -> FunctionRecord:
+        taken = None
+        for name in names:
+            try:
+                return self._platform.create_function(
+                    FunctionConfig(name=name, handler=handler, **config), retry_num=retry_num, msg_ttl=msg_ttl
+                )
+            except ResourceInUseFunction as error:
+                taken = error
+        raise UsageError(
+            f"there is a function {name!r} in namespace {config['namespace']!r} already: give another name=, "
+            "or none, for one that is free"
+        ) from taken
