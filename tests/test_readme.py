@@ -33,6 +33,8 @@ BLOCKS = [Block(*found) for found in _BLOCK.findall(README)]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 TESTS = [block for block in PYTHON if Path(block.file).name.startswith("test_")]
 SCRIPTS = [block for block in PYTHON if not block.file]
+#: how many runs of pytest the blocks of tests are shared out to
+PARTS = 4
 COMMANDS = [line for block in BLOCKS if block.language == "console" for line in block.text.splitlines()]
 
 
@@ -56,20 +58,21 @@ def test_what_pypi_shows_of_it_has_the_names_of_files_and_links_that_lead_somewh
             assert (ROOT / target.partition("/main/")[2]).exists(), target
 
 
-@pytest.mark.parametrize("block", TESTS, ids=[block.file for block in TESTS])
-def test_a_block_of_tests_passes_beside_the_other_files(pytester: pytest.Pytester, block: Any) -> None:
-    for other in [block, *(block for block in PYTHON if block.file and block not in TESTS)]:
-        path = pytester.path / other.file
+@pytest.mark.parametrize("blocks", [TESTS[start::PARTS] for start in range(PARTS)], ids=range(PARTS))
+def test_blocks_of_tests_pass_beside_the_other_files(pytester: pytest.Pytester, blocks: list[Block]) -> None:
+    for each in [*blocks, *(block for block in PYTHON if block.file and block not in TESTS)]:
+        path = pytester.path / each.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(other.text)
+        path.write_text(each.text)
     result = pytester.runpytest_subprocess(
         *STRICT,
         *("--strict-markers", "--scf-left-running=error", "-p", "no:cacheprovider", "-p", "no:asyncio"),
+        *("-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:syrupy"),
         timeout=120,
     )
     outcomes = result.parseoutcomes()
     assert set(outcomes) <= {"passed", "skipped"}
-    assert sum(outcomes.values()) == block.text.count("def test_")
+    assert sum(outcomes.values()) == sum(block.text.count("def test_") for block in blocks)
 
 
 @pytest.mark.parametrize("block", SCRIPTS, ids=range(len(SCRIPTS)))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import select
@@ -29,7 +30,7 @@ def main_handler(event, context):
     signal.signal(signal.SIGTERM, lambda *args: stop.append(1))
     print("works, and listens")
     while not stop:
-        time.sleep(1)
+        time.sleep(0.02)
     return "END"
 """
 
@@ -37,7 +38,8 @@ def main_handler(event, context):
 #: its class would load a module); and without what has nothing to do with us and takes a second to load
 ARGUMENTS = (
     *("-W", "error", "-W", "ignore:instances are isolated by directories only"),
-    *("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:asyncio", "-p", "no:syrupy"),
+    *("-p", "no:cacheprovider"),
+    *itertools.chain.from_iterable(("-p", f"no:{name}") for name in ("hypothesispytest", "asyncio", "anyio", "syrupy")),
 )
 
 Run = Callable[..., pytest.RunResult]

@@ -242,15 +242,14 @@ def test_a_coroutine_waits_without_holding_up_its_loop(
     pytester: pytest.Pytester, worker: Path, arguments: tuple[str, ...], plugin: str
 ) -> None:
     pytest.importorskip("anyio")
+    pytest.importorskip({"asyncio": "pytest_asyncio"}.get(plugin, plugin))
+    backend = "trio" if plugin == "trio" else "asyncio"
     if plugin == "asyncio":
-        pytest.importorskip("pytest_asyncio")
-        position = arguments.index("no:asyncio")
-        arguments = (*arguments[: position - 1], *arguments[position + 1 :])
         arguments = (*arguments, "-o", "asyncio_default_fixture_loop_scope=function")
-    backend = "asyncio"
-    if plugin == "trio":
-        pytest.importorskip("trio")
-        plugin, backend = "anyio", "trio"
+    else:
+        plugin = "anyio"
+    position = arguments.index(f"no:{plugin}")
+    arguments = (*arguments[: position - 1], *arguments[position + 1 :])
     pytester.makeconftest(f"import pytest\n\n@pytest.fixture\ndef anyio_backend():\n    return {backend!r}\n")
     pytester.makepyfile(helpers=HELPERS)
     pytester.makepyfile(COROUTINES.format(mark=plugin))
