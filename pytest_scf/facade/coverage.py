@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf import facts
+from pytest_scf.instances.launch_spec import CoverageSpec
 
 if TYPE_CHECKING:
     from coverage import Coverage, CoverageData
@@ -47,15 +48,10 @@ class CoverageBridge:
         self._sources = [place for name in names for place in _directories(name)] if names else None
 
     @property
-    def counted(self) -> dict[str, Any]:
+    def counted(self) -> CoverageSpec:
         """What instances are to count."""
         places = [os.path.join(place, "*") for place in self._sources or ()]
-        return {
-            "branch": self._branch,
-            "include": [*places, *self._include],
-            "omit": self._omit,
-            "contexts": self.contexts,
-        }
+        return CoverageSpec(branch=self._branch, include=(*places, *self._include), contexts=self.contexts)
 
     def take(self, instance: InstanceRecord, counts: dict[str, Any]) -> None:
         origins = self._session.origins.get(instance.function, {})

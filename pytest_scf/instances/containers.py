@@ -15,20 +15,20 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from pytest_scf.facts import MIB
 from pytest_scf.instances.forkserver.client import Launched
+from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import Socket, poller
 from pytest_scf.launchers import Container, ContainerExit, ContainerSpec, Launcher
-from pytest_scf.runtimes import wire
+from pytest_scf.runtimes import launch_keys, wire
 from pytest_scf.runtimes.main_process import MainProcess
 from pytest_scf.runtimes.server import ServerRuntime
 
 LEVEL = "container"
 #: seconds that output of a container that has ended is kept for somebody who does not take it
 OUTPUT_DEADLINE = 1.0
-_MIB = 1024 * 1024
 
 
 class ContainerHost:
@@ -48,13 +48,14 @@ class ContainerHost:
         self.launcher = launcher
         self._reactor = reactor
 
-    def launch(self, message: dict[str, Any], fds: list[int], instance: Launched) -> None:
-        """Start a container for ``message``; its end is reported in the reactor's thread when nothing of it is left.
+    def launch(self, spec: LaunchSpec, fds: list[int], instance: Launched) -> None:
+        """Start a container for ``spec``; its end is reported in the reactor's thread when nothing of it is left.
 
         ``fds`` are those of an init, and closed here: the runtime's socket, the init's, and the pipe for output.
         """
         finished = functools.partial(self._reactor.call_soon, functools.partial(instance.reaped, ""))
-        supervisor = _ContainerSupervisor(self.launcher, message, fds, finished)
+        assert spec.server is not None
+        supervisor = _ContainerSupervisor(self.launcher, spec, spec.server, fds, finished)
         threading.Thread(target=supervisor.run, name="pytest-scf-container", daemon=True).start()
 
     def signal_init(self, instance_id: str, signum: int) -> None:
@@ -72,10 +73,16 @@ class _ContainerSupervisor:
     """Keeps one container."""
 
     def __init__(
-        self, launcher: Launcher, message: dict[str, Any], fds: list[int], finished: Callable[[], None]
+        self,
+        launcher: Launcher,
+        spec: LaunchSpec,
+        server: ServerSpec,
+        fds: list[int],
+        finished: Callable[[], None],
     ) -> None:
         self._launcher = launcher
-        self._message = message
+        self._spec = spec
+        self._server = server
         self._runtime = Socket(fileno=fds[0])
         self._init = Socket(fileno=fds[1])
         self._out = fds[2]
@@ -88,7 +95,7 @@ class _ContainerSupervisor:
     def run(self) -> None:
         listener = self._begin(self._handle_message)
         try:
-            container = self._launcher.start(_spec(self._message))
+            container = self._launcher.start(_container_spec(self._spec, self._server))
         except Exception as error:
             self._refuse(error)
         else:
@@ -115,7 +122,10 @@ class _ContainerSupervisor:
         for kind in (wire.USER_PID, wire.INIT_STARTED):
             self._say(kind, b"%d 0" % (pid or 0))
         process = _MainProcess(pid, self._ended)
-        runtime = ServerRuntime(self._runtime, self._message, process, container.connect)
+        server, context = self._server, self._spec.context
+        runtime = ServerRuntime(
+            self._runtime, context, process, server.port, container.connect, is_web=server.kind == "web"
+        )
         threads = [self._begin(runtime.serve), self._begin(lambda: self._pass_output_on(container))]
         try:
             ended = container.wait()
@@ -199,17 +209,17 @@ class _MainProcess(MainProcess):
         return self.peak
 
 
-def _spec(message: dict[str, Any]) -> ContainerSpec:
-    server = message["server"]
+def _container_spec(spec: LaunchSpec, server: ServerSpec) -> ContainerSpec:
+    assert server.image is not None
     return ContainerSpec(
-        name=f"pytest-scf-{message['id']}",
-        image=server["image"],
-        command=tuple(server["command"]) or None,
-        cwd=server["cwd"],
-        environment=message["environ"],
-        port=server["port"],
-        memory_bytes=message["context"]["memory_limit_in_mb"] * _MIB,
-        tmp_bytes=message["tmp_bytes"],
+        name=f"pytest-scf-{spec.id}",
+        image=server.image,
+        command=server.command or None,
+        cwd=server.cwd,
+        environment=spec.environ,
+        port=server.port,
+        memory_bytes=spec.context[launch_keys.MEMORY_LIMIT] * MIB,
+        tmp_bytes=spec.tmp_bytes,
     )
 
 

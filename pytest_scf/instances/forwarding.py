@@ -6,7 +6,7 @@ import contextlib
 import errno
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pytest_scf.instances.sockets import Socket
 
@@ -23,7 +23,7 @@ class Forwarder:
     holds up nothing but itself.
     """
 
-    def __init__(self, ports: list[int], listening: list[int]) -> None:
+    def __init__(self, ports: Sequence[int], listening: list[int]) -> None:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._sockets: set[socket.socket] = set()

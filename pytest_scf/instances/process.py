@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
 import signal
 import threading
@@ -21,7 +20,7 @@ from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.forwarding import Forwarder
 from pytest_scf.instances.init_channel import InitChannel
-from pytest_scf.instances.launch_spec import Spec, launch_message
+from pytest_scf.instances.launch_request import LaunchRequest, launch_spec
 from pytest_scf.instances.memory_use import MemoryUse
 from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.output_pipe import OutputPipe
@@ -47,8 +46,10 @@ _numbers = itertools.count(1)
 class InstanceProcess:
     """Made by ``launch``; everything of it has ended when ``on_gone`` has been called."""
 
-    def __init__(self, spec: Spec, server: ForkServer | ContainerHost, reactor: Reactor, observer: Observer) -> None:
-        self.id = spec.id
+    def __init__(
+        self, request: LaunchRequest, server: ForkServer | ContainerHost, reactor: Reactor, observer: Observer
+    ) -> None:
+        self.id = request.id
         self.level = server.level
         self.init_pid: int | None = None
         self.user_pid: int | None = None
@@ -60,7 +61,7 @@ class InstanceProcess:
         self._server = server
         self._reactor = reactor
         self._observer = observer
-        self._spec = spec
+        self._request = request
         self._lock = threading.Lock()
         #: when the init and the user's process started, which tells them from others that have their numbers later
         self._init_started = 0
@@ -102,12 +103,12 @@ class InstanceProcess:
                 self._open(theirs)
             for fd in theirs:
                 os.set_blocking(fd, True)  # a test process that is patched by gevent or eventlet makes others
-            message = launch_message(self._spec, self.level, self.directory, self._server.path, len(theirs))
-            if self._spec.executes:
+            spec = launch_spec(self._request, self.level, self.directory, self._server.path, len(theirs))
+            if spec.command is not None:
                 assert self._runtime is not None
-                self._runtime.send(wire.frame(wire.SPEC, json.dumps(message).encode()))
+                self._runtime.send(wire.frame(wire.SPEC, spec.to_json()))
             handed, theirs = theirs, []
-            self._server.launch(message, handed, self)
+            self._server.launch(spec, handed, self)
         except BaseException as error:
             self._close_opened(theirs)
             self.gone.set()
@@ -128,12 +129,12 @@ class InstanceProcess:
         theirs.append(self._init.theirs)
         self._output = OutputPipe(self._reactor, self._guarded(self._observer.on_output))
         theirs.append(self._output.writing)
-        if self._spec.coverage is not None:
+        if self._request.coverage is not None:
             self._coverage = CoverageChannel(self._reactor, self._fail)
             self._coverage.on_coverage = self.on_coverage
             theirs.append(self._coverage.theirs)
-        if self._spec.probe is not None:
-            self._probe = ProbeChannel(self._reactor, self._spec.probe, self._fail)
+        if self._request.probe is not None:
+            self._probe = ProbeChannel(self._reactor, self._request.probe, self._fail)
             theirs.append(self._probe.theirs)
 
     def _guarded(self, callback: Callable[[], object]) -> Callable[[], None]:
@@ -221,7 +222,7 @@ class InstanceProcess:
         with self._lock:
             if self.exit is not None or self.gone.is_set() or not self._user_known.is_set():
                 return False
-            if not self._spec.pidfd or self.user_pid is None:
+            if not self._request.pidfd or self.user_pid is None:
                 return None
             return procstatus.send_signal(self.user_pid, self._user_started, signum)
 
@@ -260,7 +261,7 @@ class InstanceProcess:
 
     def _signal_init(self, signum: int) -> None:
         sent = None
-        if self._spec.pidfd and self.init_pid is not None:
+        if self._request.pidfd and self.init_pid is not None:
             sent = procstatus.send_signal(self.init_pid, self._init_started, signum)
         if sent is None:
             self._server.signal_init(self.id, signum)
@@ -297,8 +298,8 @@ class InstanceProcess:
         elif kind == wire.SIGNALLED:
             self._signal_answer = payload == b"1"
             self._signalled.release()
-        elif kind == wire.LISTENING and self._spec.server is not None and fds:
-            self._forwarder = Forwarder(self._spec.server.host_ports, fds)
+        elif kind == wire.LISTENING and self._request.server is not None and fds:
+            self._forwarder = Forwarder(self._request.server.host_ports, fds)
         elif kind == wire.START_FAILED:
             self._failure = self._failure or payload.decode("utf-8", "replace")
 
@@ -350,8 +351,8 @@ class InstanceProcess:
         self._signalled.release()
         self._user_known.set()
         self._tmp_link.remove()
-        if self._spec.probe is not None:
-            self._guarded(self._spec.probe.closed)()
+        if self._request.probe is not None:
+            self._guarded(self._request.probe.closed)()
         self._observer.on_gone(self._failure)
 
     def wait_for_end(self) -> None:
@@ -375,9 +376,9 @@ class InstanceProcess:
                 channel.close()
 
     @property
-    def forwarded_ports(self) -> list[int]:
+    def forwarded_ports(self) -> tuple[int, ...]:
         """Ports of the test's that are reached inside, where the instance has a network of its own."""
-        return [] if self._spec.server is None else self._spec.server.host_ports
+        return () if self._request.server is None else self._request.server.host_ports
 
     @property
     def tmp(self) -> Path:

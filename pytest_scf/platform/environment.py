@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_scf import facts
 from pytest_scf.instances.forkserver.client import own_python
+from pytest_scf.runtimes import launch_keys
 
 if TYPE_CHECKING:
     from pytest_scf.platform.functions import FunctionConfig
@@ -93,8 +94,8 @@ def context_of(config: FunctionConfig, settings: Settings) -> dict[str, object]:
     pairs = [f"{name}={value}" for name, value in config.environment.items()]
     namespace = f"SCF_NAMESPACE={config.namespace}"
     return {
-        "memory_limit_in_mb": config.memory,
-        "time_limit_in_ms": config.timeout * 1000,
+        launch_keys.MEMORY_LIMIT: config.memory,
+        launch_keys.TIME_LIMIT: config.timeout * 1000,
         "request_id": "",
         "environment": json.dumps({"SCF_NAMESPACE": config.namespace, **config.environment}),
         "environ": ";".join([namespace, *pairs, namespace]),

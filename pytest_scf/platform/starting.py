@@ -13,13 +13,15 @@ from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.facts import MIB
 from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.host import Host
-from pytest_scf.instances.launch_spec import ServerSpec, Spec
+from pytest_scf.instances.launch_request import LaunchRequest
+from pytest_scf.instances.launch_spec import CoverageSpec, ServerSpec
 from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.process import InstanceProcess
 from pytest_scf.platform.environment import context_of, environ_of, needs_new_program
 from pytest_scf.platform.functions import FunctionConfig
 from pytest_scf.platform.records import Attempt, InstanceRecord
 from pytest_scf.platform.settings import Settings
+from pytest_scf.runtimes import launch_keys
 
 if TYPE_CHECKING:
     from pytest_scf.instances.containers import ContainerHost
@@ -38,7 +40,7 @@ class InstanceServices:
     #: variables that tell the runtime inside of what else the test process offers
     variables: Callable[[], Mapping[str, str]] = dict
     #: how coverage is counted; None: it is not
-    coverage: dict[str, Any] | None = None
+    coverage: CoverageSpec | None = None
     #: called in the reactor's thread with what an instance has counted
     on_coverage: Callable[[InstanceRecord, dict[str, Any]], None] | None = None
     #: called with what the user's processes write during an attempt, as it comes, and with b"" when that has ended;
@@ -107,7 +109,7 @@ class InstanceStarter:
         config, settings, services = instance.config, self._settings, self._services
         in_container = config.server is not None and config.server.image is not None
         api_port = 0 if in_container else services.api_port()
-        spec = Spec(
+        request = LaunchRequest(
             id=f"{os.getpid()}-{id(self):x}-{instance.id}",
             handler=config.handler,
             code_source=config.code_root,
@@ -120,16 +122,17 @@ class InstanceStarter:
             context=context_of(config, settings),
             tmp_bytes=settings.tmp_bytes,
             shm_bytes=config.memory * MIB,
-            start_method="spawn" if needs_new_program(config) else settings.start_method,
+            new_program=settings.start_method == "spawn" or needs_new_program(config),
             pidfd=settings.pidfd,
             coverage=services.coverage if config.is_python else None,
             server=_server_spec(config, api_port),
+            bind_mounts=() if config.server is None else config.server.places,
             interpreter=config.interpreter,
-            options={"node_callback_waits": settings.node_callback_waits},
+            options={launch_keys.NODE_CALLBACK_WAITS: settings.node_callback_waits},
             api_port=api_port if config.server is None else 0,
             probe=None if config.probe is None else config.probe.server(instance),
         )
-        process = InstanceProcess(spec, self.host_of(config), self._host.reactor, observer)
+        process = InstanceProcess(request, self.host_of(config), self._host.reactor, observer)
         report = services.on_coverage
         if report is not None:
             process.on_coverage = lambda found: report(instance, found)
@@ -154,13 +157,12 @@ def _server_spec(config: FunctionConfig, api_port: int) -> ServerSpec | None:
     server = config.server
     if server is None:
         return None
-    host_ports = [*server.host_ports, api_port] if api_port else list(server.host_ports)
+    host_ports = (*server.host_ports, api_port) if api_port else server.host_ports
     return ServerSpec(
         kind=server.kind,
-        command=list(server.command),
+        command=server.command,
         cwd=server.cwd,
         port=server.port,
         host_ports=host_ports,
-        bind_mounts=list(server.places),
         image=server.image,
     )

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from pytest_scf import facts
-from pytest_scf.runtimes import wire
+from pytest_scf.runtimes import launch_keys, wire
 from pytest_scf.runtimes.main_process import MainProcess, invocations, is_json
 
 
@@ -23,15 +23,14 @@ class CustomRuntime:
     """Speaks with the platform over ``sock``, and with the bootstrap on ``listener``."""
 
     def __init__(
-        self, sock: socket.socket, spec: dict[str, Any], process: MainProcess, listener: socket.socket
+        self, sock: socket.socket, context: dict[str, Any], process: MainProcess, listener: socket.socket
     ) -> None:
         self._sock = sock
         self._process = process
         self._listener = listener
-        context = spec["context"]
         self._headers = {
-            "Memory_Limit_In_Mb": str(context["memory_limit_in_mb"]),
-            "Time_Limit_In_Ms": str(context["time_limit_in_ms"]),
+            "Memory_Limit_In_Mb": str(context[launch_keys.MEMORY_LIMIT]),
+            "Time_Limit_In_Ms": str(context[launch_keys.TIME_LIMIT]),
         }
         self._changed = threading.Condition()
         self._began = time.perf_counter()

@@ -10,7 +10,7 @@ import socket  # noqa: F401
 import sys
 import threading
 
-from pytest_scf.runtimes import wire
+from pytest_scf.runtimes import launch_keys, wire
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -30,9 +30,9 @@ class LineCounter:
         self._pid = _getpid()
         self._lock = threading.Lock()
         self._sock = sock
-        include = [os.path.join(code_root, "*"), *settings["include"]]
-        counter = _Tracer if settings["own_tracer"] else _Library
-        self._counter = counter(include, settings["branch"], settings["contexts"])  # type: _Library | _Tracer
+        include = [os.path.join(code_root, "*"), *settings[launch_keys.INCLUDE]]
+        counter = _Tracer if settings[launch_keys.OWN_TRACER] else _Library
+        self._counter = counter(include, settings[launch_keys.BRANCH], settings[launch_keys.CONTEXTS])  # type: _Library | _Tracer
         thread = threading.Thread(target=self._answer, name="scf-coverage", daemon=True)
         # 32 and 33 are the C library's own: Python warns of them, which would go into the function's log.
         signals = [number for number in range(1, signal.NSIG) if number not in (32, 33)]

@@ -23,7 +23,7 @@ import threading
 import time
 
 from pytest_scf import facts
-from pytest_scf.runtimes import breakpoints, fault_dump, line_counter, log_handler, sdk, wire
+from pytest_scf.runtimes import breakpoints, fault_dump, launch_keys, line_counter, log_handler, sdk, wire
 from pytest_scf.runtimes.channel import Channel
 from pytest_scf.runtimes.failures import compiler_message, describe_failure, is_a, user_traceback
 from pytest_scf.runtimes.handler_loader import HandlerMissing, load_handler
@@ -122,26 +122,26 @@ def _make_probe(sock, config, code_root):
 
 
 def serve(sock, spec, coverage_socket=None, probe_socket=None):
-    # type: (socket.socket, dict[str, object], socket.socket | None, socket.socket | None) -> None
+    # type: (socket.socket, dict[str, Any], socket.socket | None, socket.socket | None) -> None
     """Load the handler, then answer events until the platform closes the socket."""
     global _limit_kib
-    _limit_kib = int(spec["context"]["memory_limit_in_mb"]) * 1024  # type: ignore[index]
+    _limit_kib = spec[launch_keys.CONTEXT][launch_keys.MEMORY_LIMIT] * 1024
     channel = Channel(sock)
     fault_dump.enable()
     watch_signal_handlers(channel)
     breakpoints.explain()
-    code_root = str(spec["code_root"])
-    if spec.get("watch_tmp"):
-        watch_shared_tmp(channel, str(spec["tmp"]), [code_root, *list(spec["keep_visible"])])  # type: ignore[call-overload]
+    code_root = spec[launch_keys.CODE_ROOT]
+    if spec[launch_keys.WATCH_TMP]:
+        watch_shared_tmp(channel, spec[launch_keys.TMP], [code_root, *spec[launch_keys.KEEP_VISIBLE]])
     began = _now()
     recorder = None
     if coverage_socket is not None:
-        recorder = line_counter.LineCounter(coverage_socket, code_root, spec["coverage"])  # type: ignore[arg-type]
+        recorder = line_counter.LineCounter(coverage_socket, code_root, spec[launch_keys.COVERAGE])
     try:
-        probe = None if probe_socket is None else _make_probe(probe_socket, spec["probe"], code_root)
+        probe = None if probe_socket is None else _make_probe(probe_socket, spec[launch_keys.PROBE], code_root)
         if probe is not None:
             probe.before_load()
-        handler = load_handler(str(spec["handler"]), code_root)
+        handler = load_handler(spec[launch_keys.HANDLER], code_root)
         if probe is not None:
             handler = probe.after_load(handler)
     except BaseException as error:
@@ -156,7 +156,7 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
         return
     _leave_to_the_original(channel)
     channel.send(wire.READY, wire.MEASURE.pack(_now() - began, _peak_kib()))
-    context = spec["context"]  # type: dict[str, object]  # type: ignore[assignment]
+    context = spec[launch_keys.CONTEXT]
     length = wire.REQUEST_ID_LENGTH
     while True:
         message = channel.receive()
@@ -183,7 +183,7 @@ def _leave_to_the_original(channel):
 
 
 def run(sock, spec, coverage_socket=None, probe_socket=None):
-    # type: (socket.socket, dict[str, object], socket.socket | None, socket.socket | None) -> int
+    # type: (socket.socket, dict[str, Any], socket.socket | None, socket.socket | None) -> int
     """Serve, and end as an interpreter would: exit status out, exit functions run, threads waited for."""
     status = 0
     try:
@@ -230,23 +230,23 @@ def main():
     spec = json.loads(frames[0][1])
     # In the order in which they were handed over: those that the spec asks for.
     handed = [socket.socket(fileno=int(fd)) for fd in sys.argv[2:]]
-    coverage_socket = handed.pop(0) if spec["coverage"] is not None else None
-    probe_socket = handed.pop(0) if spec["probe"] is not None else None
+    coverage_socket = handed.pop(0) if spec[launch_keys.COVERAGE] is not None else None
+    probe_socket = handed.pop(0) if spec[launch_keys.PROBE] is not None else None
     for each in (sock, coverage_socket, probe_socket):
         if each is not None:
             each.set_inheritable(False)
     connect_standard_streams(os.dup(1))
     make_standard_streams()
     # What the fork server's interpreter finds: packages of the user, and what is installed in editable form.
-    sys.path += [place for place in spec["path"] if place not in sys.path]
+    sys.path += [place for place in spec[launch_keys.PATH] if place not in sys.path]
     prepare_interpreter(spec)
     _exit(run(sock, spec, coverage_socket, probe_socket))
 
 
 def prepare_interpreter(spec):
-    # type: (dict[str, object]) -> None
+    # type: (dict[str, Any]) -> None
     """Working directory, module search path and arguments as the cloud's runtime has them."""
-    code_root = str(spec["code_root"])
+    code_root = spec[launch_keys.CODE_ROOT]
     os.chdir(code_root)
     sys.argv = [""]
     sys.dont_write_bytecode = True
@@ -256,8 +256,8 @@ def prepare_interpreter(spec):
     sys.path[:] = first + [place for place in sys.path if place and place not in first]
     sys.path_importer_cache.clear()
     log_handler.install()
-    if spec.get("api_port"):
-        sdk.reach_platform(int(spec["api_port"]))  # type: ignore[call-overload]
+    if spec[launch_keys.API_PORT]:
+        sdk.reach_platform(spec[launch_keys.API_PORT])
     if "PYTEST_SCF_COS_ENDPOINT" in os.environ:
         sdk.reach_buckets(os.environ["PYTEST_SCF_COS_ENDPOINT"])
 

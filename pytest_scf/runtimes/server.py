@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_scf import facts
-from pytest_scf.runtimes import websocket, wire
+from pytest_scf.runtimes import launch_keys, websocket, wire
 from pytest_scf.runtimes.main_process import INTERVAL, MainProcess, invocations, is_json
 
 #: A loopback address which a server that is bound to 127.0.0.1 alone does not hear, as nobody outside would reach it.
@@ -30,8 +30,8 @@ EVENT_PATH = "/event-invoke"
 END_DEADLINE = 2.0
 
 _NAMES = {
-    "memory_limit_in_mb": "X-Scf-Memory",
-    "time_limit_in_ms": "X-Scf-Timeout",
+    launch_keys.MEMORY_LIMIT: "X-Scf-Memory",
+    launch_keys.TIME_LIMIT: "X-Scf-Timeout",
     "function_version": "X-Scf-Version",
     "function_name": "X-Scf-Name",
     "namespace": "X-Scf-Namespace",
@@ -51,17 +51,18 @@ class ServerRuntime:
     def __init__(
         self,
         sock: socket.socket,
-        spec: dict[str, Any],
+        context: dict[str, Any],
         process: MainProcess,
+        port: int,
         connect: Callable[[], socket.socket] | None = None,
+        *,
+        is_web: bool,
     ) -> None:
         self._sock = sock
-        self._web = spec["server"]["kind"] == "web"
+        self._web = is_web
         self._process = process
-        port = spec["server"]["port"]
         self._connect = connect or (lambda: socket.create_connection((ADDRESS, port)))
         self._host = f"127.0.0.1:{port}"
-        context = spec["context"]
         self._headers = {header: str(context[name]) for name, header in _NAMES.items()}
         self._first: socket.socket | None = None
         #: what the request under way goes over

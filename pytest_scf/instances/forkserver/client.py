@@ -24,6 +24,7 @@ from pytest_scf.instances import procstatus
 from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.forkserver.lifeline import Lifeline
 from pytest_scf.instances.forkserver.rmtree import remove_tree
+from pytest_scf.instances.launch_spec import LaunchSpec
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import poller, socketpair
 from pytest_scf.runtimes import wire
@@ -73,7 +74,7 @@ class ForkServer:
         self._dead: str | None = None
         self._owner = os.getpid()
         #: where its interpreter looks for modules: packages, and what is installed in editable form
-        self.path: list[str] = []
+        self.path: tuple[str, ...] = ()
         try:
             self._start(lifeline)
         except OSError as error:
@@ -115,7 +116,7 @@ class ForkServer:
                 ) from error
             if hello["error"]:
                 raise IsolationUnavailable(self.level, hello["error"])
-            self.path = hello["path"]
+            self.path = tuple(hello["path"])
             self._zygote = int(hello["pid"]), int(hello["started"])
             ours.setblocking(False)
             self._reactor.watch(ours.fileno(), self._readable)
@@ -132,21 +133,21 @@ class ForkServer:
                     hello: dict[str, Any] = json.loads(payload)
                     return hello
 
-    def launch(self, spec: dict[str, Any], fds: list[int], instance: Launched) -> None:
+    def launch(self, spec: LaunchSpec, fds: list[int], instance: Launched) -> None:
         """Have an instance made. Does not wait; the descriptors ``fds`` are closed here once they are handed over.
 
         Raises ForkServerError, with the descriptors closed, where the fork server is not there any more.
         """
-        message = wire.frame(wire.LAUNCH, json.dumps(spec).encode())
+        message = wire.frame(wire.LAUNCH, spec.to_json())
         with self._lock:
             if self._dead is not None:
                 fdpassing.close_all(fds)
                 raise ForkServerError(f"the fork server is gone: {self._dead}")
-            self._instances[spec["id"]] = instance
+            self._instances[spec.id] = instance
             try:
                 self._post(message, fds)
             except OSError as error:
-                del self._instances[spec["id"]]
+                del self._instances[spec.id]
                 raise ForkServerError(f"the fork server cannot be spoken to: {error}") from error
 
     def signal_init(self, instance_id: str, signum: int) -> None:

@@ -23,6 +23,7 @@ import traceback
 from typing import Any
 
 from pytest_scf.instances.forkserver import fdpassing, linux, mounts, reaping, rmtree
+from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
 from pytest_scf.runtimes import python, wire
 
 # The user's code may replace it, and must not get back into what follows here.
@@ -32,14 +33,14 @@ _exit = os._exit
 class Sockets:
     """What the platform hands over for one instance."""
 
-    def __init__(self, fds: list[int], spec: dict[str, Any]) -> None:
+    def __init__(self, fds: list[int], spec: LaunchSpec) -> None:
         self.fds = fds
         self.runtime = socket.socket(fileno=fds[0])
         self.init = socket.socket(fileno=fds[1])
         self.out = fds[2]
         more = [socket.socket(fileno=fd) for fd in fds[3:]]
-        self.coverage = more.pop(0) if spec["coverage"] is not None else None
-        self.probe = more.pop(0) if spec["probe"] is not None else None
+        self.coverage = more.pop(0) if spec.coverage is not None else None
+        self.probe = more.pop(0) if spec.probe is not None else None
 
     @property
     def of_the_runtime(self) -> list[socket.socket]:
@@ -58,7 +59,7 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
     ``lifelines`` are held open by the test process and by the zygote: see there. ``name`` is what the processes of an
     instance are called, which a spare is not yet.
     """
-    spec: dict[str, Any] = {}
+    spec: LaunchSpec | None = None
     sockets = None
     try:
         failure = None
@@ -72,7 +73,7 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
         if message is None:
             return
         order, fds = message
-        spec = json.loads(order)
+        spec = LaunchSpec.from_json(order)
         channel.close()
         sockets = Sockets(fds, spec)
         if failure is not None:
@@ -80,16 +81,16 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
         set_process_name(name)
         _mount_instance_tree(level, spec)
         listener = None
-        if "server" in spec and spec["server"]["kind"] == "custom":
+        if spec.server is not None and spec.server.kind == "custom":
             listener = socket.create_server(("127.0.0.1", 0))
-            spec["environ"]["SCF_RUNTIME_API"], port = listener.getsockname()
-            spec["environ"]["SCF_RUNTIME_API_PORT"] = str(port)
-            order = json.dumps(spec).encode()
-        elif level == "namespaces" and ("server" in spec or _is_cut_off(spec)):
+            address, port = listener.getsockname()
+            spec.environ.update(SCF_RUNTIME_API=address, SCF_RUNTIME_API_PORT=str(port))
+            order = spec.to_json()
+        elif level == "namespaces" and (spec.server is not None or _is_cut_off(spec)):
             # The process that waits is in the network of the test, and has no right to leave it any more.
             to_user.close()
             os.waitpid(user, 0)
-            _enter_network(sockets.init, spec["server"]["host_ports"] if "server" in spec else [], lifelines)
+            _enter_network(sockets.init, () if spec.server is None else spec.server.host_ports, lifelines)
             user, to_user = _fork_user_process(level, name, [*lifelines, *sockets.fds])
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
         sockets.init.sendall(wire.frame(wire.INIT_STARTED, linux.own_identity()))
@@ -125,13 +126,13 @@ def _fork_user_process(level: str, name: str, not_its_own: list[int]) -> tuple[i
     return user, to_user
 
 
-def _is_cut_off(spec: dict[str, Any]) -> bool:
+def _is_cut_off(spec: LaunchSpec) -> bool:
     """A fault that the test has asked for: the network of the instance leads nowhere."""
-    fault = (spec["probe"] or {}).get("fault")
+    fault = (spec.probe or {}).get("fault")
     return fault is not None and bool(fault["no_network"])
 
 
-def _enter_network(channel: socket.socket, host_ports: list[int], lifelines: list[int]) -> None:
+def _enter_network(channel: socket.socket, host_ports: tuple[int, ...], lifelines: list[int]) -> None:
     """Enter a network of the instance's own; what listens in it for services of the test's is handed out."""
     linux.unshare(linux.CLONE_NEWNET)
     linux.bring_up_loopback()
@@ -164,18 +165,14 @@ def _prepare(level: str) -> None:
         linux.become_subreaper()
 
 
-def _mount_instance_tree(level: str, spec: dict[str, Any]) -> None:
+def _mount_instance_tree(level: str, spec: LaunchSpec) -> None:
     """What this instance has of its own."""
     if level == "namespaces":
         mounts.enter_instance_tree(
-            spec["code_source"],
-            spec["tmp_bytes"],
-            spec["shm_bytes"],
-            spec["keep_visible"],
-            spec.get("bind_mounts", []),
+            spec.code_source, spec.tmp_bytes, spec.shm_bytes, spec.keep_visible, spec.bind_mounts
         )
     else:
-        os.makedirs(spec["tmp"], mode=0o700, exist_ok=True)
+        os.makedirs(spec.tmp, mode=0o700, exist_ok=True)
 
 
 def set_process_name(name: str) -> None:
@@ -200,19 +197,20 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         channel.close()
         if message is None:
             _exit(0)
-        spec = json.loads(message[0])
+        spec = LaunchSpec.from_json(message[0])
         sockets = Sockets(message[1], spec)
         set_process_name(name)
         sockets.init.sendall(wire.frame(wire.USER_PID, identity))
         sockets.init.close()
-        if "server" in spec:
-            _become_server(level, spec, sockets)
-        if spec["command"]:
-            _execute(spec, sockets)
+        if spec.server is not None:
+            _become_server(level, spec, spec.server, sockets)
+        if spec.command is not None:
+            _execute(spec.command, spec.environ, sockets)
         python.connect_standard_streams(sockets.out)
-        os.environ.update(spec["environ"])
-        python.prepare_interpreter(spec)
-        status = python.run(sockets.runtime, spec, sockets.coverage, sockets.probe)
+        os.environ.update(spec.environ)
+        fields = spec.fields()
+        python.prepare_interpreter(fields)
+        status = python.run(sockets.runtime, fields, sockets.coverage, sockets.probe)
     except BaseException:
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
@@ -228,15 +226,15 @@ def _forget_ourselves() -> None:
         del main[name]
 
 
-def _execute(spec: dict[str, Any], sockets: Sockets) -> None:
+def _execute(command: tuple[str, ...], environ: dict[str, str], sockets: Sockets) -> None:
     os.dup2(sockets.out, 1)
     os.dup2(sockets.out, 2)
-    arguments = list(spec["command"])
+    arguments = list(command)
     for each in sockets.of_the_runtime:
         each.set_inheritable(True)
         arguments.append(str(each.fileno()))
     _restore_signals()
-    os.execve(arguments[0], arguments, spec["environ"])
+    os.execve(arguments[0], arguments, environ)
 
 
 def _restore_signals() -> None:
@@ -246,42 +244,42 @@ def _restore_signals() -> None:
             signal.signal(signum, signal.SIG_DFL)
 
 
-def _become_server(level: str, spec: dict[str, Any], sockets: Sockets) -> None:
+def _become_server(level: str, spec: LaunchSpec, server: ServerSpec, sockets: Sockets) -> None:
     """Execute the program that a function is, a web server or a bootstrap, or say why that cannot be done."""
-    server = spec["server"]
     reason, problem = "container", ""
+    cwd = server.cwd or spec.code_root
     try:
-        if level != "namespaces" and server["kind"] != "custom" and not _port_is_free(server["port"]):
+        if level != "namespaces" and server.kind != "custom" and not _port_is_free(server.port):
             reason = "port"
             problem = (
-                f"port {server['port']} is in use on this machine, which all instances share at the directory level: "
+                f"port {server.port} is in use on this machine, which all instances share at the directory level: "
                 "only one can use it at a time"
             )
         else:
             python.connect_standard_streams(os.dup(sockets.out))
             _restore_signals()
-            os.chdir(server["cwd"])
-            environ = spec["environ"]
+            os.chdir(cwd)
+            environ = spec.environ
             if sockets.probe is not None:
                 sockets.probe.set_inheritable(True)
-                environ = _with_probe(environ, spec, sockets.probe.fileno())
-            os.execvpe(server["command"][0], server["command"], environ)
+                environ = _with_probe(spec, cwd, sockets.probe.fileno())
+            os.execvpe(server.command[0], server.command, environ)
     except OSError as error:
-        problem = f"{' '.join(server['command'])!r} cannot be started in {server['cwd']}: {error}"
+        problem = f"{' '.join(server.command)!r} cannot be started in {cwd}: {error}"
     facts = {"type": "OSError", "message": problem, "stack": "", "reason": reason}
     sockets.runtime.sendall(wire.frame(wire.LOAD_FAILED, wire.MEASURE.pack(0, 0) + json.dumps(facts).encode()))
     _exit(127)
 
 
-def _with_probe(environ: dict[str, str], spec: dict[str, Any], fd: int) -> dict[str, str]:
+def _with_probe(spec: LaunchSpec, cwd: str, fd: int) -> dict[str, str]:
     """The environment of a server in Python that is to load the probe at its start."""
     site = os.path.join(os.path.dirname(os.path.abspath(python.__file__)), "probe", "site")
     return {
-        **environ,
-        "PYTHONPATH": os.pathsep.join([site, *filter(None, [environ.get("PYTHONPATH")])]),
+        **spec.environ,
+        "PYTHONPATH": os.pathsep.join([site, *filter(None, [spec.environ.get("PYTHONPATH")])]),
         "_SCF_PROBE_FD": str(fd),
-        "_SCF_PROBE_CONFIG": json.dumps(spec["probe"]),
-        "_SCF_PROBE_ROOT": spec["server"]["cwd"],
+        "_SCF_PROBE_CONFIG": json.dumps(spec.probe),
+        "_SCF_PROBE_ROOT": cwd,
     }
 
 
@@ -297,7 +295,9 @@ def _port_is_free(port: int) -> bool:
     return True
 
 
-def _serve_beside(spec: dict[str, Any], runtime: socket.socket, user: int, listener: socket.socket | None) -> None:
+def _serve_beside(
+    spec: LaunchSpec, server: ServerSpec, runtime: socket.socket, user: int, listener: socket.socket | None
+) -> None:
     """Have events passed on to the user's process in its own way, by threads of this one."""
     from pytest_scf.runtimes.main_process import MainProcess
 
@@ -306,22 +306,20 @@ def _serve_beside(spec: dict[str, Any], runtime: socket.socket, user: int, liste
     if listener is not None:
         from pytest_scf.runtimes.custom import CustomRuntime
 
-        beside = CustomRuntime(runtime, spec, process, listener)
+        beside = CustomRuntime(runtime, spec.context, process, listener)
     else:
         from pytest_scf.runtimes.server import ServerRuntime
 
-        beside = ServerRuntime(runtime, spec, process)
+        beside = ServerRuntime(runtime, spec.context, process, server.port, is_web=server.kind == "web")
     threading.Thread(target=beside.serve, name="scf-server", daemon=True).start()
 
 
-def _watch(
-    spec: dict[str, Any], sockets: Sockets, lifelines: list[int], user: int, listener: socket.socket | None
-) -> None:
+def _watch(spec: LaunchSpec, sockets: Sockets, lifelines: list[int], user: int, listener: socket.socket | None) -> None:
     """Wait for the user's process to end, and until then do what the platform asks."""
     channel = sockets.init
     woken = reaping.watch_children()
-    if "server" in spec:
-        _serve_beside(spec, sockets.runtime, user, listener)
+    if spec.server is not None:
+        _serve_beside(spec, spec.server, sockets.runtime, user, listener)
     else:
         sockets.runtime.close()
     os.close(sockets.out)
@@ -370,11 +368,11 @@ def _reap(user: int) -> tuple[int, int] | None:
             ended = (status, usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1))
 
 
-def _leave(level: str, spec: dict[str, Any]) -> None:
+def _leave(level: str, spec: LaunchSpec | None) -> None:
     """End all that is left of the instance. In a PID namespace the kernel does that when PID 1 leaves."""
     if level != "namespaces":
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         reaping.kill_all_children()
-        if spec:
-            rmtree.remove_tree(os.path.dirname(spec["tmp"]))
+        if spec is not None:
+            rmtree.remove_tree(os.path.dirname(spec.tmp))
     _exit(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 
 from pytest_scf import facts
 from pytest_scf.instances.forkserver import linux
@@ -138,7 +139,11 @@ def mount_common() -> None:
 
 
 def enter_instance_tree(
-    code_root: str, tmp_bytes: int, shm_bytes: int, keep_visible: list[str], bind_mounts: list[list[str]]
+    code_root: str,
+    tmp_bytes: int,
+    shm_bytes: int,
+    keep_visible: Sequence[str],
+    bind_mounts: Sequence[tuple[str, str]],
 ) -> None:
     """After ``mount_common``: code, where there is any, at /var/user, an empty /tmp, and the size of /dev/shm.
 

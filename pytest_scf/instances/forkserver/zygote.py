@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from pytest_scf import facts
 from pytest_scf.instances.forkserver import fdpassing, init, linux, mounts, reaping, rmtree
+from pytest_scf.instances.launch_spec import LaunchSpec
 from pytest_scf.runtimes import python, wire
 
 
@@ -100,7 +101,7 @@ def _try_one() -> None:
     if pid == 0:
         try:
             mounts.mount_common()
-            mounts.enter_instance_tree(facts.CODE_ROOT, 4096, 4096, [], [])
+            mounts.enter_instance_tree(facts.CODE_ROOT, 4096, 4096, (), ())
         except BaseException as error:
             os.write(writing, str(error).encode()[:4096])
         finally:
@@ -235,10 +236,10 @@ class Zygote:
                 self.spare = self._make_spare()
 
     def _handle_message(self, kind: int, payload: bytes) -> None:
-        message = json.loads(payload)
         if kind == wire.LAUNCH:
-            self._accept(message, payload)
+            self._accept(LaunchSpec.from_json(payload), payload)
         elif kind == wire.SIGNAL_INIT:
+            message = json.loads(payload)
             self._signal_init(message["id"], message["signal"])
 
     def _signal_init(self, instance_id: str, signum: int) -> None:
@@ -253,18 +254,18 @@ class Zygote:
                 self._tell(wire.REAPED, {"id": instance_id})
                 return
 
-    def _accept(self, spec: dict[str, Any], payload: bytes) -> None:
+    def _accept(self, spec: LaunchSpec, payload: bytes) -> None:
         fds: list[int] = []
-        while len(fds) < spec["sockets"]:
+        while len(fds) < spec.sockets:
             fd = self.received_fds.popleft()
             if fd is None:
                 fdpassing.close_all(fds)
                 error = "the fork server has as many open files as it may have (ulimit -n)"
-                self._tell(wire.LAUNCH_FAILED, {"id": spec["id"], "error": error})
+                self._tell(wire.LAUNCH_FAILED, {"id": spec.id, "error": error})
                 return
             fds.append(fd)
-        self.probe_wanted |= spec["probe"] is not None
-        self.launches.append(Launch(spec["id"], spec["tmp"], payload, fds))
+        self.probe_wanted |= spec.probe is not None
+        self.launches.append(Launch(spec.id, spec.tmp, payload, fds))
 
     def _launch_waiting(self) -> None:
         while self.launches:

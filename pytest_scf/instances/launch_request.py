@@ -1,0 +1,148 @@
+"""An instance as the platform asks for it, and what that makes of its launch specification at each level."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_scf import facts
+from pytest_scf.instances.forkserver.client import own_python
+from pytest_scf.instances.launch_spec import CoverageSpec, LaunchSpec, ServerSpec
+
+if TYPE_CHECKING:
+    from pytest_scf.instances.interpreters import Interpreter
+    from pytest_scf.instances.probe_channel import ProbeServer
+
+#: more than the system itself follows
+_LINKS = 50
+_OUR_PLACE = str(Path(__file__).resolve().parents[2])
+_PYTHON_RUNTIME = os.path.join(_OUR_PLACE, "pytest_scf", "runtimes", "python.py")
+_INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """What the platform asks for: an instance, wherever and however it is started."""
+
+    id: str
+    handler: str
+    code_source: Path
+    environ: dict[str, str]
+    context: dict[str, Any]
+    tmp_bytes: int
+    shm_bytes: int
+    #: whether the user's process has to be a new program, not a fork of the fork server
+    new_program: bool = False
+    #: whether processes are signalled through pidfds, not through their parents
+    pidfd: bool = True
+    coverage: CoverageSpec | None = None
+    server: ServerSpec | None = None
+    #: directories, each as a pair of where it is and where the process sees it
+    bind_mounts: tuple[tuple[str, str], ...] = ()
+    #: None: the test's own
+    interpreter: Interpreter | None = None
+    #: a port of 127.0.0.1 on which the platform is reached with the cloud's API; 0: none
+    api_port: int = 0
+    #: choices that a runtime makes
+    options: dict[str, Any] = field(default_factory=dict)
+    #: None where nothing works inside on the test's behalf
+    probe: ProbeServer | None = None
+
+
+def launch_spec(
+    request: LaunchRequest, level: str, directory: Path, server_path: tuple[str, ...], sockets: int
+) -> LaunchSpec:
+    """What an instance is told at a level: ``directory`` is its own on this machine, ``server_path`` where the fork
+    server's interpreter looks for modules, ``sockets`` the number of descriptors that go with it.
+    """
+    spec = LaunchSpec(
+        id=request.id,
+        sockets=sockets,
+        environ=dict(request.environ),
+        context=request.context,
+        tmp_bytes=request.tmp_bytes,
+        shm_bytes=request.shm_bytes,
+        options=request.options,
+        server=request.server,
+    )
+    if level == "container":
+        return spec
+    namespaces = level == "namespaces"
+    tmp = "/tmp" if namespaces else str(directory / "tmp")
+    code_root = facts.CODE_ROOT if namespaces else str(request.code_source)
+    if not namespaces:
+        _move_places(spec.environ, code_root, tmp)
+    interpreter, coverage = request.interpreter, request.coverage
+    command = (own_python(), "-B", _PYTHON_RUNTIME) if interpreter is None else interpreter.command
+    places = (*_interpreter_places(), *server_path, *(() if interpreter is None else interpreter.places))
+    code_source, server = str(request.code_source), request.server
+    if server is not None:
+        if server.cwd is not None:
+            code_source = ""
+            spec.environ.update(PWD=server.cwd)
+            own = (server.cwd, os.path.dirname(server.command[0]))
+            places += tuple(place for place in own if place.startswith("/") and namespaces)
+        server = server._replace(cwd=server.cwd or code_root)
+    return spec._replace(
+        handler=request.handler,
+        code_source=code_source,
+        code_root=code_root,
+        tmp=tmp,
+        keep_visible=_below_covered(*places) if namespaces else _by_all_names(*places),
+        bind_mounts=request.bind_mounts,
+        path=server_path if interpreter is None else (),
+        watch_tmp=not namespaces,
+        command=command if server is None and (request.new_program or interpreter is not None) else None,
+        coverage=None if coverage is None else coverage._replace(own_tracer=interpreter is not None),
+        api_port=request.api_port,
+        probe=None if request.probe is None else request.probe.config,
+        server=server,
+    )
+
+
+def _move_places(environ: dict[str, str], code_root: str, tmp: str) -> None:
+    """Have the variables name the directories of this machine that stand for /var/user and /tmp."""
+    for name in ("TMPDIR", "TMP", "TEMP"):
+        given = environ.get(name, "/tmp")
+        environ[name] = tmp + given[len("/tmp") :] if f"{given}/".startswith("/tmp/") else given
+    for name in ("PWD", "USER_CODE_ROOT", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH"):
+        if name in environ:
+            environ[name] = environ[name].replace(facts.CODE_ROOT, code_root)
+
+
+def _interpreter_places() -> list[str]:
+    """Directories that every instance reads: the interpreter's, and those of the packages that the test has."""
+    places = [getattr(sys, name) for name in _INTERPRETER_PLACES]
+    places += [_OUR_PLACE, *_places_on_the_way_to(own_python())]
+    places += [place for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))]
+    return places
+
+
+@functools.cache
+def _places_on_the_way_to(program: str) -> list[str]:
+    """The directories that a program is in, link by link: one environment's interpreter may lead through another's."""
+    places = [os.path.dirname(program)]
+    while os.path.islink(program) and len(places) < _LINKS:
+        program = os.path.join(os.path.dirname(program), os.readlink(program))
+        places.append(os.path.dirname(program))
+    return places
+
+
+@functools.cache
+def _by_all_names(*places: str) -> tuple[str, ...]:
+    """As they are called, and as they are: a link among their parents is not there to be followed in a new /tmp."""
+    return tuple(sorted({name for place in places for name in (os.path.abspath(place), os.path.realpath(place))}))
+
+
+@functools.cache
+def _below_covered(*places: str) -> tuple[str, ...]:
+    """Those that an empty /tmp or /opt would hide; a place inside another is left out."""
+    # Of /opt itself as well: an interpreter may be installed right there.
+    covered = ("/tmp/", f"{facts.LAYERS_ROOT}/")
+    below = [place for place in _by_all_names(*places) if place == facts.LAYERS_ROOT or place.startswith(covered)]
+    below = [place for place in below if os.path.isdir(place)]
+    return tuple(place for place in below if not any(place.startswith(other + "/") for other in below))
