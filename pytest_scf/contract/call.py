@@ -24,8 +24,12 @@ class Call:
         return self.operations.settings.utc_offset_hours
 
     def now(self) -> int:
-        """Microseconds since the epoch."""
-        return in_microseconds(self.operations.clock.now())
+        """Microseconds since the epoch, as answers tell them."""
+        return self.told(self.operations.clock.now())
+
+    def told(self, epoch: float) -> int:
+        """What answers tell of a moment, in microseconds since the epoch."""
+        return in_microseconds(self.operations.clock.shown(epoch))
 
     def microseconds(self, wall: datetime) -> int:
         """A time of a request, in microseconds since the epoch."""
@@ -33,8 +37,8 @@ class Call:
 
     def time(self, epoch: float) -> str:
         """Seconds since the epoch as an answer has them, to the millisecond."""
-        return write_time(epoch, self.zone)
+        return write_time(self.operations.clock.shown(epoch), self.zone)
 
     def seconds(self, epoch: float) -> str:
         """The same, to the second."""
-        return write_seconds(epoch, self.zone)
+        return write_seconds(self.operations.clock.shown(epoch), self.zone)

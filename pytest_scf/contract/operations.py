@@ -28,8 +28,15 @@ T = TypeVar("T")
 
 
 class Now(Protocol):
+    @property
+    def has_jumped(self) -> bool: ...
+
     def now(self) -> float:
         """Seconds since the epoch."""
+        ...
+
+    def shown(self, moment: float) -> float:
+        """What is told of a moment, where the clock has jumped."""
         ...
 
 

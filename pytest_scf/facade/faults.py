@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event, Function, Instance
     from pytest_scf.facade.session import Session
     from pytest_scf.platform.platform import Platform
-    from pytest_scf.platform.records import Attempt
+    from pytest_scf.platform.records import Attempt, Invocation
 
 _FILLER = ".scf-fault-full"
 _CHUNK = 1 << 20
+#: seconds
+_JUMP_LIMIT = 3650 * 86400
 
 
 class Strikes:
@@ -63,8 +66,7 @@ class Faults:
     @contextlib.contextmanager
     def slow_start(self, function: Function, seconds: float, *, times: int | None = None) -> Iterator[Strikes]:
         """Cold starts of the function take ``seconds`` longer, before its code is loaded. Idle instances go at once."""
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-            raise UsageError(f"seconds must be a number above 0, not {seconds!r}")
+        _above_zero(seconds)
         with self._starting(function, StartFault(seconds, "", Strikes(_times(times)))) as strikes:
             yield strikes
 
@@ -115,6 +117,63 @@ class Faults:
             yield strikes
         finally:
             self._platform.signal_filters.remove(loses)
+
+    @contextlib.contextmanager
+    def visibility_delay(
+        self, seconds: float, function: Function | None = None, *, times: int | None = None
+    ) -> Iterator[Strikes]:
+        """Events that begin within the block are not known to the status actions until ``seconds`` after their start.
+
+        By the platform's clock, for each event that long, also when the block is over; of one function, or of all. As
+        with the setting ``visible_after_seconds``, of which the longer counts, actions that name such an event are
+        answered with ResourceNotFound.AsyncEvent, and lists lack it; what the test holds, the ``Event``, tells of it.
+        """
+        _above_zero(seconds)
+        strikes = Strikes(_times(times))
+        wanted = None if function is None else function._record
+
+        def hide(invocation: Invocation) -> None:
+            if invocation.asynchronous and (wanted is None or invocation.function is wanted) and strikes.take():
+                invocation.hidden_for = max(seconds, invocation.hidden_for)
+                self._platform.note_fault(
+                    invocation, f"the status actions do not know this event until {seconds:g} s after its start"
+                )
+
+        self._platform.arrivals.append(hide)
+        try:
+            yield strikes
+        finally:
+            self._platform.arrivals.remove(hide)
+
+    @contextlib.contextmanager
+    def clock_jump(self, seconds: float) -> Iterator[None]:
+        """The platform tells the time so much later within the block; below 0: earlier.
+
+        It is the starts and ends of events and the times of log lines that are within the block, "now" where a request
+        names no time, and the order and the spans of lists. What was told of a moment stays: an event that began in the
+        block and ends after it may end before it began. Nothing else is moved: retention, triggers, messages that wait,
+        idle instances and limits go by the time that passes, ``clock.advance`` by what it is told; a handler's own time
+        and the signatures of requests by the machine's.
+        """
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+            raise UsageError(f"seconds must be a number, not {seconds!r}")
+        if not seconds or abs(seconds) > _JUMP_LIMIT:
+            raise UsageError(
+                f"the clock jumps by up to {_JUMP_LIMIT // 86400} days, ahead or back, not by {seconds:g} s"
+            )
+        what = f"the clock is {abs(seconds):g} s {'ahead' if seconds > 0 else 'behind'}"
+
+        def tell(invocation: Invocation) -> None:
+            self._platform.note_fault(invocation, what)
+
+        with self._platform.clock.jump(seconds):
+            self._platform.arrivals.append(tell)
+            try:
+                for invocation in self._platform.events.running():
+                    tell(invocation)
+                yield
+            finally:
+                self._platform.arrivals.remove(tell)
 
     @contextlib.contextmanager
     def api_error(
@@ -177,6 +236,11 @@ def _fill(path: str) -> None:
                 size //= 2
     finally:
         os.close(fd)
+
+
+def _above_zero(seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
+        raise UsageError(f"seconds must be a number above 0, not {seconds!r}")
 
 
 def _times(times: object) -> int | None:

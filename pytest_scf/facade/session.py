@@ -54,4 +54,4 @@ class Session:
 
     def moment(self, epoch: float) -> datetime:
         zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))
-        return datetime.fromtimestamp(epoch, zone)
+        return datetime.fromtimestamp(self.platform.clock.shown(epoch), zone)

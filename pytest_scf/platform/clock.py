@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pytest_scf.errors import UsageError
 from pytest_scf.instances.reactor import Reactor, Timer
@@ -31,6 +33,8 @@ class Clock:
     It runs with real time; ``advance`` moves it ahead. It is the time of what the cloud remembers (retention,
     windows, idle instances). How long a handler has run is real time, which no test can move: a function's Timeout
     is measured on that.
+
+    ``jump`` changes what is told of the time, and nothing else: ``now`` goes on steadily, and so does all that is due.
     """
 
     def __init__(self, reactor: Reactor) -> None:
@@ -46,10 +50,33 @@ class Clock:
         self._is_advanced = False
         self._after_step: list[Callable[[], object]] = []
         self._closed = False
+        #: from, until (by ``now``), and by how much
+        self._jumps: list[tuple[float, float, float]] = []
 
     def now(self) -> float:
         """Seconds since the epoch."""
         return time.monotonic() + self._offset
+
+    @property
+    def has_jumped(self) -> bool:
+        """Whether ``shown`` is another time than it is given, for some."""
+        return bool(self._jumps)
+
+    def shown(self, moment: float) -> float:
+        """What is told of a moment of ``now``: with a jump of the clock where it lies within one."""
+        return moment + sum(amount for since, until, amount in self._jumps if since <= moment < until)
+
+    @contextlib.contextmanager
+    def jump(self, seconds: float) -> Iterator[None]:
+        """Tell the time so much later (below 0: earlier) within the block."""
+        begun = (self.now(), math.inf, seconds)
+        with self._lock:
+            self._jumps = [*self._jumps, begun]
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._jumps = [each if each is not begun else (begun[0], self.now(), seconds) for each in self._jumps]
 
     def call_at(self, moment: float, call: Callable[[], object]) -> Due:
         """Have ``call`` called once the clock reaches ``moment``: by ``advance``, or in the background."""

@@ -27,6 +27,8 @@ class Listable(Protocol):
     qualifier: str
     #: tells two of the same moment apart: later ones have greater numbers
     number: int
+    #: seconds after its start for which it is not to be listed, where that is more than the index hides all for
+    hidden_for: float
 
     def finish(self) -> None:
         """Take over the final status and the end."""
@@ -67,6 +69,11 @@ def _by_start(event: Listable) -> Key:
 def _by_end(event: Listable) -> Key:
     """Choice: in an order by EndTime an event without an end stands below all others, as its "" does."""
     return -math.inf if event.end_time is None else event.end_time, event.start_time, event.number
+
+
+def visible_from(event: Listable, hidden: float) -> float:
+    """When an event comes to be seen; ``hidden``: how long after its start any event is hidden, in seconds."""
+    return event.start_time + max(hidden, event.hidden_for)
 
 
 def _started(event: Listable) -> int:
@@ -115,7 +122,7 @@ class EventIndex:
         self._hidden = hidden
         self._window = window
         self._lock = threading.Lock()
-        #: not visible yet, in the order of their start
+        #: not visible yet, in the order in which they will be
         self._coming: list[Listable] = []
         self._by_id: dict[str, Listable] = {}
         self._all: list[Listable] = []
@@ -123,8 +130,8 @@ class EventIndex:
 
     def add(self, event: Listable) -> None:
         with self._lock:
-            if self._hidden:
-                _put(self._coming, event, _by_start)
+            if self._hidden or event.hidden_for:
+                insort(self._coming, event, key=self._visible_from)
             else:
                 self._admit(event)
 
@@ -138,12 +145,20 @@ class EventIndex:
             if listed:
                 self._orders_of(event).add(event)
 
-    def page(self, query: EventQuery, now: float) -> tuple[int, list[EventSnapshot]]:
-        """How many events there are of what is query, and those of them that stand on the page."""
+    def page(
+        self, query: EventQuery, now: float, shown: Callable[[float], float] | None = None
+    ) -> tuple[int, list[EventSnapshot]]:
+        """How many events there are of what is asked for, and those of them that stand on the page.
+
+        ``shown``: what is shown for a moment, where that may be another one; spans and orders are of what is shown.
+        """
         with self._lock:
             self._update(now)
-            count, page = self._page(query)
+            count, page = self._page(query) if shown is None else self._page_as_shown(query, shown)
             return count, [EventSnapshot(event, event.status, event.end_time) for event in page]
+
+    def _visible_from(self, event: Listable) -> float:
+        return visible_from(event, self._hidden)
 
     def _admit(self, event: Listable) -> None:
         self._by_id[event.request_id] = event
@@ -160,7 +175,7 @@ class EventIndex:
     def _update(self, now: float) -> None:
         """Let in what has become visible, and out what is too old; what is still RUNNING never is."""
         if self._coming:
-            visible = bisect_right(self._coming, now - self._hidden, key=lambda event: event.start_time)
+            visible = bisect_right(self._coming, now, key=self._visible_from)
             for event in self._coming[:visible]:
                 self._admit(event)
             del self._coming[:visible]
@@ -192,6 +207,22 @@ class EventIndex:
             return self._cut(query, [_span(orders.by_end, query.ended, _ended) for orders in chosen])
         ordered = [self._all] if len(chosen) == len(self._orders) else [orders.by_start for orders in chosen]
         return self._cut(query, [_span(each, query.started, _started) for each in ordered])
+
+    def _page_as_shown(self, query: EventQuery, shown: Callable[[float], float]) -> tuple[int, Sequence[Listable]]:
+        """The clock has jumped: two events may be shown in another order than the one in which they began."""
+        found: list[tuple[Key, Listable]] = []
+        for event in itertools.chain(*(orders.by_start for orders in self._chosen(query))):
+            start = shown(event.start_time)
+            end = None if event.end_time is None else shown(event.end_time)
+            if (
+                query.request_id in (None, event.request_id)
+                and _is_in(query.started, start)
+                and _is_in(query.ended, end)
+            ):
+                first = start if not query.by_end else -math.inf if end is None else end
+                found.append(((first, start, event.number), event))
+        found.sort(key=lambda each: each[0])
+        return self._cut(query, [[event for _key, event in found]])
 
     def _chosen(self, query: EventQuery) -> list[_Orders]:
         return [
@@ -230,13 +261,14 @@ def _span(
     return ordered[bisect_left(ordered, span[0], key=moment) : bisect_left(ordered, span[1], key=moment)]
 
 
+def _is_in(span: tuple[int, int] | None, moment: float | None) -> bool:
+    return span is None or (moment is not None and span[0] <= in_microseconds(moment) < span[1])
+
+
 def _within(events: Iterable[Listable], query: EventQuery) -> list[Listable]:
-    """Those within both spans; where one is asked for by their end, they have one."""
+    """Those within both spans."""
     return [
-        event
-        for event in events
-        if (query.started is None or query.started[0] <= _started(event) < query.started[1])
-        and (query.ended is None or query.ended[0] <= _ended(event) < query.ended[1])
+        event for event in events if _is_in(query.started, event.start_time) and _is_in(query.ended, event.end_time)
     ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from pytest_scf.api_errors import ResourceNotFoundAsyncEvent
-from pytest_scf.platform.event_index import EventIndex, EventQuery, EventSnapshot
+from pytest_scf.platform.event_index import EventIndex, EventQuery, EventSnapshot, visible_from
 from pytest_scf.platform.functions import FunctionRecord
 from pytest_scf.platform.records import Invocation
 
@@ -18,7 +18,10 @@ REMEMBERED = 1000
 
 
 class Now(Protocol):
+    @property
+    def has_jumped(self) -> bool: ...
     def now(self) -> float: ...
+    def shown(self, moment: float) -> float: ...
 
 
 class EventStore:
@@ -101,7 +104,7 @@ class EventStore:
         index = self._indexes.get(function)
         if index is None or not function.config.trace:
             return 0, []
-        return index.page(query, self._clock.now())
+        return index.page(query, self._clock.now(), self._clock.shown if self._clock.has_jumped else None)
 
     def forget_function(self, function: FunctionRecord) -> None:
         """A deleted function's events are listed no more; each can be asked for while it is kept."""
@@ -127,7 +130,7 @@ class EventStore:
         return [event for event in self.all() if not event.final]
 
     def _is_hidden(self, event: Invocation) -> bool:
-        return event.asynchronous and self._clock.now() - event.start_time < self._hidden
+        return event.asynchronous and self._clock.now() < visible_from(event, self._hidden)
 
     def _expired(self, event: Invocation, now: float) -> bool:
         return event.end_time is not None and now - event.end_time >= self._retention

@@ -61,6 +61,8 @@ class Platform:
         self._closed = False
         self._owner = os.getpid()
         self._observer: Callable[[Invocation], None] | None = None
+        #: each is called with an invocation that is about to begin
+        self.arrivals: list[Callable[[Invocation], None]] = []
         self._log_blocks = LogBlocks()
         self.staging = StagingArea(lambda: self.base_dir)
         self.clock = Clock(self._reactor)
@@ -170,6 +172,12 @@ class Platform:
     def signal_filters(self) -> list[Callable[[Attempt], bool]]:
         """Each is asked whether a termination signal that is about to be sent is lost."""
         return self._termination.signal_filters
+
+    def note_fault(self, event: Invocation, what: str) -> None:
+        """Have the log and the diagnosis of an invocation tell of a fault on purpose."""
+        with self._scheduler.lock:
+            event.attempt.note(f"a fault that the test has asked for: {what}")
+            event.attempt.log.write_platform(f"[FAULT] {what}", self.clock.now())
 
     def break_down(self, instance: InstanceRecord, why: str) -> None:
         """Kill an instance as nobody of the cloud would; returns when it is gone."""
@@ -287,6 +295,8 @@ class Platform:
         )
         if self._observer is not None:
             event.add_waiter(_Observed(event, self._observer))
+        for act in tuple(self.arrivals):
+            act(event)
         if connection is not None:
             event.bring_connection(connection)
         self._scheduler.invoke(event, payload, fresh=fresh)

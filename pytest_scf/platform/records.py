@@ -214,6 +214,8 @@ class Invocation:
     status: str = status.RUNNING
     end_time: float | None = None
     waiters: tuple[Waiter, ...] = ()
+    #: see ``Listable``
+    hidden_for: float = 0.0
     #: until its instance has it
     connection: socket.socket | None = None
     #: the attempts that failed and were followed by another, oldest first

@@ -46,8 +46,13 @@ HOUR = 3600.0
 class StoppedClock:
     time: float = START
 
+    has_jumped: bool = False
+
     def now(self) -> float:
         return self.time
+
+    def shown(self, moment: float) -> float:
+        return moment
 
     def after_step(self, call: Callable[[], object]) -> None:
         """It is never advanced."""

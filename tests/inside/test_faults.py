@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 import socket
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from present import present
 
 from pytest_scf import ApiError, ScfRuntime, UsageError
 
@@ -154,6 +159,149 @@ def test_a_tmp_that_is_full(scf_runtime_of: Callable[..., ScfRuntime], tmp_path:
         pass
 
 
+def sdk_client():
+    pytest.importorskip("tencentcloud.scf.v20180416.models")
+    from tencentcloud.common.credential import Credential
+    from tencentcloud.scf.v20180416.scf_client import ScfClient
+
+    return ScfClient(Credential("id", "key"), "ap-guangzhou")
+
+
+def listed(client: Any, fn: Any, **parameters: Any) -> list[Any]:
+    from tencentcloud.scf.v20180416 import models
+
+    request = models.ListAsyncEventsRequest()
+    request.from_json_string(json.dumps({"FunctionName": fn.name, "Order": "ASC", **parameters}))
+    answer = client.ListAsyncEvents(request)
+    assert answer.TotalCount == len(answer.EventList)
+    return list(answer.EventList)
+
+
+def status_of(client: Any, event: Any) -> str:
+    """What GetAsyncEventStatus answers, or its error's code."""
+    from tencentcloud.common.exception import TencentCloudSDKException
+    from tencentcloud.scf.v20180416 import models
+
+    request = models.GetAsyncEventStatusRequest()
+    request.InvokeRequestId = event.request_id
+    try:
+        return str(client.GetAsyncEventStatus(request).Result.Status)
+    except TencentCloudSDKException as error:
+        return str(error.get_code())
+
+
+def test_events_that_are_seen_late(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    rt = scf_runtime_of("directory")
+    fn, other = rt.deploy(WORKER, async_run=True), rt.deploy(WORKER, async_run=True)
+    before = fn.invoke_async()
+    with rt.sdk():
+        client = sdk_client()
+        with rt.faults.visibility_delay(600, fn) as struck:
+            late, neighbour = fn.invoke_async(), other.invoke_async()
+            late.assert_finished("done")
+            neighbour.assert_finished("done")
+        assert struck.count == 1
+        after = fn.invoke_async()
+        for event in (before, after):
+            event.assert_finished("done")
+        # It stays hidden when the block is over, from whoever asks by name; the test has it.
+        unknown = "ResourceNotFound.AsyncEvent"
+        assert [status_of(client, event) for event in (before, late, after, neighbour)] == ["FINISHED", unknown] + [
+            "FINISHED"
+        ] * 2
+        assert [each.InvokeRequestId for each in listed(client, fn)] == [before.request_id, after.request_id]
+        assert late.status == "FINISHED"
+        with pytest.raises(ApiError, match="does not exist"):
+            late.terminate()
+        what = "the status actions do not know this event until 600 s after its start"
+        assert late.logs.platform[0] == f"[FAULT] {what}"
+        assert f"a fault that the test has asked for: {what}" in late.diagnosis
+        assert "fault" not in after.diagnosis + neighbour.diagnosis
+        rt.clock.advance(seconds=590)
+        assert status_of(client, late) == unknown
+        rt.clock.advance(seconds=10)
+        assert status_of(client, late) == "FINISHED"
+        everything = [before.request_id, late.request_id, after.request_id]
+        assert [each.InvokeRequestId for each in listed(client, fn)] == everything
+    with rt.faults.visibility_delay(5, times=1):
+        hidden, seen = fn.invoke_async().wait(), fn.invoke_async().wait()
+    ids = {each["InvokeRequestId"] for each in rt.api.call("ListAsyncEvents", {"FunctionName": fn.name})["EventList"]}
+    assert seen.request_id in ids
+    assert hidden.request_id not in ids
+
+
+def test_a_clock_that_jumps(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy(WORKER, async_run=True)
+    hour = timedelta(hours=1)
+    steady = fn.invoke_async().wait()
+    with rt.faults.clock_jump(-3600):
+        event = fn.invoke_async("wait")
+        event.wait_for_signal_handler()
+        inside = fn.invoke_async().wait()
+    # What was told of a moment stays: it began an hour early, and ends now.
+    event.terminate(graceful=True)
+    event.assert_finished("END")
+    assert -hour < event.start_time - steady.start_time < -hour / 2
+    assert present(event.end_time) - event.start_time > hour
+    assert present(inside.end_time) < steady.start_time
+    with rt.faults.clock_jump(7200):
+        running = fn.invoke_async("wait")
+        running.wait_for_signal_handler()
+    running.terminate(graceful=True)
+    running.assert_finished("END")
+    assert present(running.end_time) < running.start_time
+    for struck, what in [(event, "3600 s behind"), (inside, "3600 s behind"), (running, "7200 s ahead")]:
+        assert f"[FAULT] the clock is {what}" in struck.logs.platform
+        assert f"a fault that the test has asked for: the clock is {what}" in struck.diagnosis
+    with rt.sdk():
+        client = sdk_client()
+        # In the order of the times that are told, and by them.
+        ordered = [event, inside, steady, running]
+        assert [each.InvokeRequestId for each in listed(client, fn)] == [each.request_id for each in ordered]
+        start = f"{event.start_time - timedelta(seconds=1):%Y-%m-%d %H:%M:%S}"
+        end = f"{inside.start_time + timedelta(minutes=30):%Y-%m-%d %H:%M:%S}"
+        span = {"Start": start, "End": end}
+        found = listed(client, fn, StartTimeInterval=span)
+        assert [each.InvokeRequestId for each in found] == [event.request_id, inside.request_id]
+        assert datetime.fromisoformat(found[0].StartTime) < datetime.fromisoformat(found[0].EndTime) - hour
+        ends = listed(client, fn, EndTimeInterval=span)
+        assert [each.InvokeRequestId for each in ends] == [inside.request_id]
+        assert listed(client, fn, Orderby="EndTime")[0].InvokeRequestId == inside.request_id
+        assert [each.InvokeRequestId for each in listed(client, fn, InvokeRequestId=running.request_id)] == [
+            running.request_id
+        ]
+
+
+def test_a_clock_that_jumps_moves_nothing_that_is_due(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy(WORKER, async_run=True)
+    with rt.faults.clock_jump(-100 * 86400):
+        old = fn.invoke_async().wait()
+        with rt.faults.clock_jump(400 * 86400):  # both at once: 300 days ahead
+            new = fn.invoke_async().wait()
+            assert timedelta(days=399) < new.start_time - old.start_time < timedelta(days=401)
+    fails = rt.deploy("def main_handler(event, context):\n    raise ValueError\n")
+    with rt.faults.clock_jump(-86400):
+        message = fails.invoke_async()
+        message.wait_for_attempt(1)
+    for number, jump in enumerate((86400, -86400), 2):
+        with rt.faults.clock_jump(jump):
+            assert not message.final
+            rt.clock.advance(minutes=1)
+            message.wait_for_attempt(number)
+    message.assert_failed(430)
+    assert len(message.attempts) == 3
+    # Kept for 72 hours after their ends, as the time passes: neither less nor more.
+    rt.clock.advance(hours=71)
+    for event in (old, new):
+        rt.api.call("GetAsyncEventStatus", {"InvokeRequestId": event.request_id})
+    rt.clock.advance(hours=1)
+    for event in (old, new):
+        with pytest.raises(ApiError, match="does not exist or has expired"):
+            rt.api.call("GetAsyncEventStatus", {"InvokeRequestId": event.request_id})
+
+
 def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("directory")
     fn = rt.deploy(WORKER)
@@ -163,6 +311,12 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         (lambda: faults.slow_start(fn, 1, times=0), "times must be a number of times"),
         (lambda: faults.failing_start(fn, ""), "message must be a text"),
         (lambda: faults.lost_signal(fn, times=True), "times must be a number of times"),
+        (lambda: faults.visibility_delay(-1), "seconds must be a number above 0"),
+        (lambda: faults.visibility_delay(math.nan), "seconds must be a number above 0"),
+        (lambda: faults.clock_jump(True), "seconds must be a number, not True"),
+        (lambda: faults.clock_jump(math.inf), "seconds must be a number, not inf"),
+        (lambda: faults.clock_jump(0), "not by 0 s"),
+        (lambda: faults.clock_jump(-1e12), "by up to 3650 days"),
         (lambda: faults.api_error("Invok"), "there is no action 'Invok'"),
         (lambda: faults.api_error("Invoke", "Nonsense"), "there is no error code 'Nonsense'"),
     ]:

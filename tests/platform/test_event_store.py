@@ -27,8 +27,13 @@ HOUR = 3600.0
 class StoppedClock:
     time: float = 0.0
 
+    has_jumped: bool = False
+
     def now(self) -> float:
         return self.time
+
+    def shown(self, moment: float) -> float:
+        return moment
 
 
 class Store:

@@ -21,7 +21,6 @@ from pytest_scf.contract.models.logs import (
     RequestStatus,
 )
 from pytest_scf.platform import status
-from pytest_scf.platform.event_index import in_microseconds
 
 if TYPE_CHECKING:
     from pytest_scf.platform.records import Attempt, Invocation
@@ -65,7 +64,7 @@ def get_request_status(call: Call, request: GetRequestStatusRequest) -> GetReque
     event = call.operations.events.find(request.FunctionRequestId)
     found = []
     if event is not None and event.function is function:
-        found = [each for each in event.attempts if start <= in_microseconds(each.began) <= end]
+        found = [each for each in event.attempts if start <= call.told(each.began) <= end]
     found.reverse()
     return GetRequestStatusResponse(len(found), [_status(call, each) for each in found])
 
@@ -105,7 +104,7 @@ def get_function_logs(call: Call, request: GetFunctionLogsRequest) -> GetFunctio
         each
         for event in _remembered(call, request)
         for each in event.begun
-        if start <= in_microseconds(each.began) <= end and wanted(each)
+        if start <= call.told(each.began) <= end and wanted(each)
     ]
     found.sort(key=_KEYS[request.OrderBy], reverse=request.Order == "desc")
     page = found[request.Offset : request.Offset + request.Limit]
