@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from present import present
 
 from pytest_scf import ScfRuntime
 from pytest_scf.instances.forkserver.zygote import SPARE_NAME
-from pytest_scf.instances.host import current
+from pytest_scf.instances.host import Host, current
 
 WITNESS = str(Path(__file__).with_name("witness.py"))
 
@@ -268,7 +269,6 @@ def test_the_fork_server_ignores_what_asks_it_to_leave(each_kind: ScfRuntime) ->
 
 def test_an_interpreter_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from pytest_scf.errors import ForkServerError
-    from pytest_scf.instances.host import Host
 
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho this python is broken >&2\nexit 47\n")
@@ -278,6 +278,23 @@ def test_an_interpreter_that_does_not_start_says_why(monkeypatch: pytest.MonkeyP
     try:
         with pytest.raises(ForkServerError, match=r"exit status 47; it said:\nthis python is broken"):
             host.fork_server("directory")
+    finally:
+        host.close()
+
+
+def test_a_test_process_that_ends_slowly_leaves_no_directory() -> None:
+    """The kernel closes its socket first, and its lifeline when it is scheduled again."""
+    host = Host()
+    try:
+        server = host.fork_server("directory")
+        (host.base_dir / "code").mkdir()
+        server._control.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + 60
+        while server.base_dir.exists() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        host._lifeline.cut()
+        server._process.wait(60)
+        assert not host.base_dir.exists()
     finally:
         host.close()
 

@@ -126,6 +126,11 @@ def die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def continue_at_parents_end() -> None:
+    """Have this process go on then, should it be stopped; the end of the thread that started it counts as well."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
 def set_name(name: str) -> None:
     """What ``ps`` shows of this process, up to 15 bytes; a fork begins with its parent's."""
     zero = ctypes.c_ulong(0)

@@ -21,6 +21,9 @@ import traceback
 
 from pytest_scf.instances.forkserver import linux, reaping, rmtree, zygote
 
+#: seconds that a test process is given to end once the zygote has left; it needs a moment
+PATIENCE = 10.0
+
 
 def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str, sites: list[str]) -> None:
     """Never returns.
@@ -37,6 +40,7 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         importlib.import_module(preload)
     if sys.platform == "linux":
         linux.become_subreaper()
+        linux.continue_at_parents_end()  # with the zygote stopped, too, nobody is left then who would do it
     # Not by the test process: it may be killed before it has anybody who would remove what it makes.
     with contextlib.suppress(FileExistsError):
         os.mkdir(os.path.dirname(base_dir), mode=0o700)
@@ -61,7 +65,11 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
     except BaseException:
         traceback.print_exc()
     finally:
-        rmtree.remove_tree(base_dir if _is_open(alive_fd) else os.path.dirname(base_dir))
+        rmtree.remove_tree(base_dir)
+        # A zygote that leaves as it should has seen an end of the test process. That closes one descriptor after the
+        # other, and may be held up between two of them.
+        if _has_closed(alive_fd, PATIENCE if status == 0 else 0.0):
+            rmtree.remove_tree(os.path.dirname(base_dir))
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(base_dir))
         os._exit(status)
@@ -86,10 +94,11 @@ def _wait_for_zygote(pid: int, alive_fd: int) -> int:
             os.kill(pid, signal.SIGCONT)
 
 
-def _is_open(lifeline: int) -> bool:
+def _has_closed(lifeline: int, timeout: float) -> bool:
+    """Whether the other end of a lifeline is closed by now, or within ``timeout`` seconds."""
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
-    return not poll.poll(0)
+    return bool(poll.poll(timeout * 1000))
 
 
 def _become_fresh() -> None:

@@ -21,7 +21,7 @@ from pytest_scf.runtimes import python, wire
 
 
 def main(control: socket.socket, lifelines: list[int], level: str) -> None:
-    """Never returns. Ends, with all instances, when the other end of ``control`` or of a lifeline closes.
+    """Never returns. Ends, with all instances, when the other end of ``control`` or of a lifeline closes, with status 0.
 
     A lifeline is the reading end of a pipe to which nobody writes: one is held open by the test process alone, one by
     the supervisor.
@@ -41,7 +41,9 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
             "started": int(started),
         }
         control.sendall(wire.frame(wire.HELLO, json.dumps(hello).encode()))
-        if not error:
+        if error:
+            status = 1
+        else:
             zygote = Zygote(control, lifelines, level)
             zygote.serve()
     except (BrokenPipeError, ConnectionResetError):
