@@ -21,7 +21,7 @@ from pytest_scf.runtimes import python, wire
 
 
 def main(control: socket.socket, lifelines: list[int], level: str) -> None:
-    """Never returns. Ends, with all instances, when the other end of ``control`` or of a lifeline closes, with status 0.
+    """Never returns. Ends, with all instances and status 0, when the other end of ``control`` or of a lifeline closes.
 
     A lifeline is the reading end of a pipe to which nobody writes: one is held open by the test process alone, one by
     the supervisor.
