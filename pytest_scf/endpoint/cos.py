@@ -39,10 +39,11 @@ class _Upload:
 
 
 class CosService:
-    """``answer`` is what an ``HttpServer`` serves; the bucket is the first part of the Host."""
+    """``answer`` is what an ``HttpServer`` serves; the bucket is the first part of the Host, or else ``only``."""
 
-    def __init__(self, buckets: Buckets) -> None:
+    def __init__(self, buckets: Buckets, only: Bucket | None = None) -> None:
         self._buckets = buckets
+        self._only = only
         self._lock = threading.Lock()
         self._uploads: dict[str, _Upload] = {}
         self._numbers = itertools.count(1)
@@ -63,7 +64,7 @@ class CosService:
 
     def _bucket(self, request: HttpRequest) -> Bucket:
         name = request.header("host").partition(".")[0]
-        found = self._buckets.find(name)
+        found = self._buckets.find(name) or self._only
         if found is None:
             known = ", ".join(each.name for each in self._buckets.all()) or "none"
             raise CosError(404, "NoSuchBucket", f"There is no bucket {name}; known here: {known}.")

@@ -18,6 +18,7 @@ from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.server import GRACE, Server
 from pytest_scf.runtimes.relay import Relay
 
+LOOPBACK = "127.0.0.1"
 #: bytes of a request's line and headers
 _HEAD_BYTES = 64 * 1024
 #: seconds that a connection may be open without a request, and that a client may take for one
@@ -177,17 +178,18 @@ class HttpConnection:
 
 
 class HttpServer:
-    """Serves ``answer`` on a port of 127.0.0.1 until it is closed. Raises UsageError where the port cannot be had."""
+    """Serves ``answer`` on a port until it is closed. Raises UsageError where the port cannot be had."""
 
-    def __init__(self, answer: Answering, *, port: int = 0) -> None:
-        listener = listen("127.0.0.1", port)
+    def __init__(self, answer: Answering, *, port: int = 0, host: str = LOOPBACK) -> None:
+        listener = listen(host, port)
+        self._host = f"[{host}]" if ":" in host else host
         self.port: int = listener.getsockname()[1]
         self._server = Server(listener, functools.partial(HttpConnection, answer=answer))
 
     @property
     def url(self) -> str:
         """``http://127.0.0.1:PORT``"""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     def close(self, grace: float = GRACE) -> None:
         """Accept no more, give requests in flight ``grace`` seconds to be done, and close all connections."""

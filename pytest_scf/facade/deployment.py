@@ -143,20 +143,22 @@ class Deployment(ServerDeployment):
         )
         return Function._of(self._session, record)
 
-    def deploy_project(self, path: str | os.PathLike[str]) -> Project[Function]:
+    def deploy_project(self, path: str | os.PathLike[str], *, stage: str | None = None) -> Project[Function]:
         """Make the functions of a project file, with their triggers: a mapping of the functions by their names.
 
         ``path`` is a serverless.yml (component scf, multi-scf, or one of a web framework), a template.yaml, or
-        a directory with one. It is looked up as the sources of ``deploy``. What has no effect here is named in
-        a ScfWarning; what cannot be raises UsageError with file, line and key.
+        a directory with one. It is looked up as the sources of ``deploy``. ``stage`` is in place of SERVERLESS_STAGE
+        and of the file's. What has no effect here is named in a ScfWarning; what cannot be raises UsageError with file,
+        line and key.
         """
-        return self._deploy_project(path, single=False)
+        return self._deploy_project(path, single=False, stage=stage)
 
-    def _deploy_project(self, path: str | os.PathLike[str], *, single: bool) -> Project[Function]:
+    def _deploy_project(
+        self, path: str | os.PathLike[str], *, single: bool, stage: str | None = None
+    ) -> Project[Function]:
         from pytest_scf.facade.projects.project import deploy_all
 
         wanted = Path(path)
         found = next((place for base in self.base_dirs if (place := Path(base) / wanted).exists()), wanted)
-        return deploy_all(
-            found, self._platform, self._session.api, functools.partial(Function._of, self._session), single=single
-        )
+        handle = functools.partial(Function._of, self._session)
+        return deploy_all(found, self._platform, self._session.api, handle, single=single, stage=stage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http.client import HTTPMessage
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
@@ -40,10 +41,12 @@ def send(
     body: bytes | str | None,
     json_: Any,
     via: str,
+    resource: str | None = None,
 ) -> Response[_R]:
     """Send a request to a function of any kind, as it would come by its URL or through the API gateway (``via``).
 
-    ``result_of`` makes the handle of the invocation that the response carries.
+    ``resource`` is the path that the API gateway declares. ``result_of`` makes the handle of the invocation that the
+    response carries.
     """
     check_way(via)
     packed = pack_request(method, path, headers, body, json_)
@@ -51,7 +54,7 @@ def send(
         invocation = platform.invoke(record, packed, asynchronous=False, as_request=True)
         platform.wait_final(invocation)
         return Response(result_of(invocation), invocation.attempt.response, invocation.attempt.err_msg)
-    payload = json.dumps(_event(packed, platform.settings, via), ensure_ascii=False).encode()
+    payload = json.dumps(_event(packed, platform.settings, via, resource), ensure_ascii=False).encode()
     if len(payload) > facts.SYNC_EVENT_BYTES:
         raise too_large("body", len(payload), facts.SYNC_EVENT_BYTES)
     invocation = platform.invoke(record, payload, asynchronous=False, invoke_type="APIGW")
@@ -67,13 +70,13 @@ def send(
     return Response(result, wire.pack_message(head, answer.body), "", answer.problem)
 
 
-def _event(packed: bytes, settings: Settings, via: str) -> Mapping[str, Any]:
+def _event(packed: bytes, settings: Settings, via: str, resource: str | None) -> Mapping[str, Any]:
     head, body = wire.unpack_message(packed)
     joined: dict[str, str] = {}
     for name, value in head["headers"]:  # type: ignore[attr-defined]
         name = name.lower()
         joined[name] = f"{joined[name]}{'; ' if name == 'cookie' else ', '}{value}" if name in joined else value
-    make = trigger_events.function_url if via == "url" else trigger_events.apigw
+    make = trigger_events.function_url if via == "url" else partial(trigger_events.apigw, resource=resource)
     return make(
         str(head["method"]),
         str(head["path"]),

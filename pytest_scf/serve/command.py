@@ -7,17 +7,22 @@ import contextlib
 import ipaddress
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_scf import facts
+from pytest_scf.endpoint.http_server import HttpServer
 from pytest_scf.endpoint.server import Endpoint
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.runtime import ScfRuntime
 from pytest_scf.platform.settings import ISOLATION, Settings
-from pytest_scf.serve.directory import Served, find, settings_of
+from pytest_scf.serve import project as projects
+from pytest_scf.serve.addresses import Address, bucket_addresses, logged
+from pytest_scf.serve.directory import Served, Source, find, settings_of
 from pytest_scf.serve.journal import Journal, say
+from pytest_scf.serve.project import ServedProject
+from pytest_scf.serve.watching import Watch
 
 
 def add_parser(commands: Any) -> None:
@@ -25,26 +30,41 @@ def add_parser(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
         help="serve functions over HTTP, as the cloud's API does, until SIGINT or SIGTERM",
-        description="Serve the cloud's API (2018-04-16) over HTTP with the functions of a directory, until SIGINT "
-        "(Ctrl-C), SIGTERM or SIGHUP. Events that are still running then are terminated. A change of a function's code "
-        "is what its next instance runs.",
+        description="Serve the cloud's API (2018-04-16) over HTTP with the functions of a directory, or of a project "
+        "file with its triggers: timers fire, functions with triggers for HTTP have addresses, and so have buckets. "
+        "Until SIGINT (Ctrl-C), SIGTERM or SIGHUP; events that are still running then are terminated. A change of "
+        "a function's code is what its next instance runs.",
     )
     serve.set_defaults(run=run)
     add = serve.add_argument
     add(
-        "directory",
-        metavar="DIR",
+        "path",
+        metavar="PATH",
         type=Path,
         nargs="?",
-        help="a function's directory, or one whose subdirectories are functions of their names: each holds the "
-        "handler's file, or an executable bootstrap, or a Dockerfile. Without it there are no functions at first, "
-        "and clients create them",
+        help="a project file (serverless.yml, template.yaml) or a directory with one; or a function's directory, or "
+        "one whose subdirectories are functions of their names: each holds the handler's file, or an executable "
+        "bootstrap, or a Dockerfile. Without it there are no functions at first, and clients create them",
     )
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    add("--port", type=int, default=9001, help="port to listen on (default: 9001; 0: any that is free)")
+    add(
+        "--port",
+        type=int,
+        default=9001,
+        help="port to listen on; addresses of functions and buckets have those after it (default: 9001; 0: any that "
+        "are free)",
+    )
     add("--secret-id", metavar="ID", help="what the clients sign with (default: made up, and printed)")
     add("--secret-key", metavar="KEY", help="likewise")
-    add("--region", default=Settings.region, help=f"the region that is served (default: {Settings.region})")
+    add("--region", help=f"the region that is served (default: the project file's, or {Settings.region})")
+    add("--stage", help="of the project file, in place of its own, and for its .env (default: SERVERLESS_STAGE)")
+    add(
+        "--bucket",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a bucket of COS that is to be there, beside those that triggers of the project are of (may be repeated)",
+    )
     add("--async-run", action="store_true", help="give all functions asynchronous execution")
     add(
         "--async-run-of",
@@ -104,47 +124,73 @@ def _ended_by_signal() -> Iterator[int]:
 def _serve(options: argparse.Namespace, ended: int) -> None:
     if (options.secret_id is None) != (options.secret_key is None):
         raise UsageError("--secret-id and --secret-key go together")
-    own = settings_of(options.set)
-    for name in options.async_run_of:
-        own.setdefault(name, {})["async_run"] = True
-    if options.directory is None:
-        if own:
-            raise UsageError(f"{sorted(own)[0]}: there is no such function, as no directory is given")
-        sources = []
-    else:
-        sources = find(options.directory, _common(options), own)
+    is_project = options.path is not None and projects.is_project(options.path)
+    _check_options(options, is_project)
+    sources = [] if is_project else _sources(options)
+    region = options.region
+    if region is None and is_project:
+        region = projects.region_of(options.path, options.stage)
     settings = {} if options.max_instances is None else {"max_instances": options.max_instances}
     journal = Journal()
     try:
-        with ScfRuntime(region=options.region, isolation=options.isolation, **settings) as runtime:
+        runtime = ScfRuntime(region=region or Settings.region, isolation=options.isolation, **settings)
+        with runtime, contextlib.ExitStack() as closing:
             runtime._platform.observe(journal.follow)
-            served = Served(runtime, sources)
-
-            def refresh(function: str, namespace: str) -> None:
-                if served.refresh(namespace, function):
-                    journal.say(f"{function}: its code has changed, and is loaded anew")
-
+            served = ServedProject(runtime, options.path, options.stage) if is_project else Served(runtime, sources)
+            watch = Watch(served.codes(), journal.say)
+            closing.callback(watch.close)
+            watch.keep_fresh(served.with_timers())
+            for name in sorted({*options.bucket, *served.buckets()}):
+                runtime.cos(name)
             endpoint = Endpoint(
                 runtime.api,
-                region=options.region,
+                region=runtime.settings.region,
                 host=options.host,
                 port=options.port,
                 secret_id=options.secret_id,
                 secret_key=options.secret_key,
                 log=journal.request,
-                prepare=lambda request: refresh(request.function, request.namespace),
+                prepare=lambda request: watch.refresh(request.namespace, request.function),
             )
             try:
-                _introduce(endpoint, options.host, served)
+                addresses = [*served.addresses(watch.refresh), *bucket_addresses(runtime)]
+                lines = [*served.lines(), *_open(options, addresses, journal, closing)]
+                _introduce(endpoint, options.host, lines)
                 number = os.read(ended, 1)[0]
                 journal.say(f"{signal.Signals(number).name}: closing")
             finally:
                 endpoint.close()
+                closing.close()
                 for event in runtime.close():
                     journal.say(f"{event.function.name}: event {event.request_id} was still running: terminated")
     finally:
         journal.close()
     say("closed")
+
+
+def _check_options(options: argparse.Namespace, is_project: bool) -> None:
+    """Raises UsageError for what goes with the other kind of path only."""
+    if not is_project:
+        if options.stage is not None:
+            raise UsageError(
+                "--stage is for a project file (serverless.yml): give the path of one, or of its directory"
+            )
+        return
+    for option in ("runtime", "handler", "timeout", "async_run", "async_run_of", "set"):
+        if getattr(options, option):
+            named = option.replace("_", "-")
+            raise UsageError(f"--{named} is for directories of functions: {options.path} says it of its own ones")
+
+
+def _sources(options: argparse.Namespace) -> list[Source]:
+    own = settings_of(options.set)
+    for name in options.async_run_of:
+        own.setdefault(name, {})["async_run"] = True
+    if options.path is not None:
+        return find(options.path, _common(options), own)
+    if own:
+        raise UsageError(f"{sorted(own)[0]}: there is no such function, as no directory is given")
+    return []
 
 
 def _common(options: argparse.Namespace) -> Mapping[str, Any]:
@@ -155,18 +201,31 @@ def _common(options: argparse.Namespace) -> Mapping[str, Any]:
     )
 
 
-def _introduce(endpoint: Endpoint, host: str, served: Served) -> None:
-    lines = [f"serving on {endpoint.url}, region {endpoint.region}"]
-    lines += [f"SecretId {endpoint.secret_id}", f"SecretKey {endpoint.secret_key}"]
+def _open(
+    options: argparse.Namespace, addresses: Sequence[Address], journal: Journal, closing: contextlib.ExitStack
+) -> Iterator[str]:
+    """Open addresses at the ports after the endpoint's, until ``closing``; what is said of them."""
+    for number, address in enumerate(addresses, 1):
+        port = options.port + number if options.port else 0
+        try:
+            server = HttpServer(logged(address.answering, journal.http), port=port, host=options.host)
+        except UsageError as error:
+            needed = (
+                f"{address.lines[0][1]}: {error}. The addresses of functions and buckets have the ports after --port"
+            )
+            raise UsageError(f"{needed} ({len(addresses)} of them); --port=0 takes any that are free") from error
+        closing.callback(server.close, grace=0)
+        for path, leads_to in address.lines:
+            yield f"{server.url}{path}: {leads_to}"
+
+
+def _introduce(endpoint: Endpoint, host: str, lines: Sequence[str]) -> None:
+    said = [f"serving on {endpoint.url}, region {endpoint.region}"]
+    said += [f"SecretId {endpoint.secret_id}", f"SecretKey {endpoint.secret_key}"]
     if not _is_loopback(host):
-        lines.append(f"{host} is more than this machine: who reaches it and has the key runs code here")
-    for source, function in served.functions:
-        handler = {"bootstrap": source.kind, "image": "Dockerfile"}.get(source.kind, function.config.handler)
-        kind = ", asynchronous execution" if function.config.async_run else ""
-        lines.append(f"function {function.name}: {source.path}, {handler}{kind}")
-    if not served.functions:
-        lines.append("no functions yet: clients create them")
-    say("\n".join([*lines, "ready, until SIGINT (Ctrl-C) or SIGTERM"]))
+        said.append(f"{host} is more than this machine: who reaches it and has the key runs code here")
+    said += lines or ["no functions yet: clients create them"]
+    say("\n".join([*said, "ready, until SIGINT (Ctrl-C) or SIGTERM"]))
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,11 +1,10 @@
-"""Which directories are functions, what each is deployed with, and whether its code has changed on the disk."""
+"""Which directories are functions, and what each is deployed with."""
 
 from __future__ import annotations
 
+import functools
 import os
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from pytest_scf import facts
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.handles import Function
 from pytest_scf.facade.runtime import ScfRuntime
+from pytest_scf.serve.addresses import Address, Refresh
+from pytest_scf.serve.watching import Code
 
 BOOTSTRAP = "bootstrap"
 DOCKERFILE = "Dockerfile"
@@ -23,10 +24,6 @@ TEXTS = ("handler", "runtime", "python", "namespace")
 NUMBERS = ("timeout", "init_timeout", "memory", "max_instances", "retry_num", "msg_ttl")
 BOOLEANS = ("async_run", "trace")
 _NOT_OF_IMAGES = ("handler", "runtime", "python", "retry_num", "msg_ttl")
-#: directories in a function's that hold none of its code
-_PASSED_OVER = frozenset([".git", "__pycache__"])
-#: seconds within which a change of the code may be overlooked, so that a burst of calls looks at the disk once
-_LOOK_EVERY = 0.5
 
 
 @dataclass(frozen=True)
@@ -131,59 +128,39 @@ def _suffixes(path: Path, handler: str) -> set[str]:
 
 
 class Served:
-    """The functions that are served from directories: what changes in one is what its next instance runs.
+    """The functions that are served from directories.
 
-    Of an image function that is the Dockerfile's doing: what it copies was copied when it was deployed.
+    Their code is watched but for images': what a Dockerfile copies was copied when it was deployed.
     """
 
     def __init__(self, runtime: ScfRuntime, sources: Sequence[Source]) -> None:
         self._runtime = runtime
-        self._lock = threading.Lock()
-        self.functions = [(source, source.deploy(runtime)) for source in sources]
-        self._watched = {
-            (function.namespace, function.name): _Watched(function, source.path)
-            for source, function in self.functions
-            if source.kind != "image"
-        }
+        self._functions = [(source, source.deploy(runtime)) for source in sources]
 
-    def refresh(self, namespace: str, name: str) -> bool:
-        """Repossess the idle instances of a function whose code has changed; whether it has."""
-        watched = self._watched.get((namespace, name))
-        if watched is None:
-            return False
-        with self._lock:
-            changed = watched.changed()
-        if changed:
-            # Another configuration, equal to the one before: what runs goes on, and no idle instance serves it.
-            self._runtime._platform.update_function(watched.function._record, replace)
-        return changed
+    def lines(self) -> Iterator[str]:
+        """What is said of each."""
+        for source, function in self._functions:
+            handler = {"bootstrap": source.kind, "image": "Dockerfile"}.get(source.kind, function.config.handler)
+            yield introduced(function, source.path, handler)
 
+    def codes(self) -> Iterator[Code]:
+        for source, function in self._functions:
+            if source.kind != "image":
+                # Another configuration, equal to the one before: what runs goes on, and no idle instance serves it.
+                again = functools.partial(self._runtime._platform.update_function, function._record, replace)
+                yield Code(function, source.path, again)
 
-class _Watched:
-    def __init__(self, function: Function, path: Path) -> None:
-        self.function = function
-        self._path = path
-        self._looked = time.monotonic()
-        self._seen = _state(path)
+    def with_timers(self) -> list[Function]:
+        return []
 
-    def changed(self) -> bool:
-        if self.function.config.code_root != self._path.resolve() or time.monotonic() < self._looked + _LOOK_EVERY:
-            return False
-        self._looked = time.monotonic()
-        before, self._seen = self._seen, _state(self._path)
-        return before != self._seen
+    def buckets(self) -> set[str]:
+        return set()
+
+    def addresses(self, refresh: Refresh) -> list[Address]:
+        return []
 
 
-def _state(root: Path) -> dict[str, tuple[int, int]]:
-    """Time and size of each file of the code."""
-    found = {}
-    for directory, directories, files in os.walk(root):
-        directories[:] = [name for name in directories if name not in _PASSED_OVER]
-        for name in files:
-            path = os.path.join(directory, name)
-            try:
-                status = os.stat(path)
-            except OSError:  # gone meanwhile, or a link that leads nowhere
-                continue
-            found[path] = (status.st_mtime_ns, status.st_size)
-    return found
+def introduced(function: Function, place: Path, handler: str) -> str:
+    """The line that introduces a function."""
+    kind = ", asynchronous execution" if function.config.async_run else ""
+    return f"function {function.name}: {place}, {handler}{kind}"

@@ -48,6 +48,10 @@ class Journal:
         """A request of the API and its answer: the ``log`` of an ``Endpoint``."""
         self._add(f"{_now()} {peer[0]}:{peer[1]} {seconds * 1000:.1f} ms {describe(answer)}")
 
+    def http(self, what: str, seconds: float) -> None:
+        """A request to an address of a function or a bucket, and what came of it."""
+        self._add(f"{_now()} {seconds * 1000:.1f} ms {what}")
+
     def follow(self, event: Invocation) -> None:
         """Something about an invocation has changed: what ``Platform.observe`` calls."""
         with self._changed:

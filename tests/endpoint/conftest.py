@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from serving import DEADLINE, Serve, Served
 
 
 @pytest.fixture
@@ -23,3 +27,21 @@ def opened() -> Iterator[Callable[[Any], Any]]:
             for key in pools.keys():  # noqa: SIM118 - it cannot be iterated over
                 pools[key].close()
         session.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object, environment: Mapping[str, str] = {}) -> Served:
+        command = [sys.executable, "-m", "pytest_scf", "serve", *map(str, arguments)]
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore", **environment}
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        started.append(process)
+        return Served(process)
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=DEADLINE)

@@ -10,22 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
+from serving import DEADLINE, Serve
 from wiring import GOOD, connect, read_answer, zipped
 
 pytest.importorskip("tencentcloud.scf.v20180416.models")
-from tencentcloud.common.common_client import CommonClient
-from tencentcloud.common.credential import Credential
 from tencentcloud.common.exception import TencentCloudSDKException
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
 
-DEADLINE = 120
 ECHO = "def main_handler(event, context):\n    return event\n"
 SLEEPER = "import time\n\ndef main_handler(event, context):\n    print('sleeps')\n    time.sleep(9999)\n"
 BOOTSTRAP = """#!{python}
@@ -50,46 +44,6 @@ HTTPServer(("", 9000), Handler).serve_forever()
 TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} "
 REQUEST = TIME + r"127\.0\.0\.1:\d+ [\d.]+ ms "
 ID = "[0-9a-f-]{36}"
-Serve = Callable[..., "Served"]
-
-
-class Served:
-    """A running ``serve``, and what it printed so far."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.printed: list[str] = []
-        self.until("ready")
-
-    def until(self, pattern: str) -> re.Match[str]:
-        """Read on up to the first line in which the pattern is found."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.printed.append(line.rstrip("\n"))
-            if found := re.search(pattern, line):
-                return found
-        raise AssertionError(f"it has ended, and never said {pattern!r}: {self.printed}")
-
-    def said(self, pattern: str) -> str:
-        found = re.search(pattern, "\n".join(self.printed))
-        assert found, self.printed
-        return found[1]
-
-    def call(self, action: str, **params: Any) -> dict[str, Any]:
-        host = self.said(r"serving on http://(\S+),")
-        credential = Credential(self.said("SecretId (.+)"), self.said("SecretKey (.+)"))
-        profile = ClientProfile(httpProfile=HttpProfile(endpoint=host, protocol="http"))
-        client = CommonClient("scf", "2018-04-16", credential, self.said(r"region (\S+)"), profile)
-        found: dict[str, Any] = client.call_json(action, params, headers={"Connection": "close"})["Response"]
-        return found
-
-    def end(self, number: int = signal.SIGTERM) -> list[str]:
-        """What it printed after it was ready."""
-        self.process.send_signal(number)
-        out, _ = self.process.communicate(timeout=DEADLINE)
-        self.printed += out.splitlines()
-        (ready,) = [at for at, line in enumerate(self.printed) if line.startswith("ready")]
-        return self.printed[ready + 1 :]
 
 
 def function(directory: Path, text: str, file: str = "index.py") -> Path:
@@ -106,24 +60,6 @@ def functions(tmp_path: Path) -> Path:
     (tmp_path / "functions" / "notes").mkdir()
     (tmp_path / "functions" / "README.md").write_text("no function")
     return tmp_path / "functions"
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: object, environment: Mapping[str, str] = {}) -> Served:
-        command = [sys.executable, "-m", "pytest_scf", "serve", *map(str, arguments)]
-        environment = {**os.environ, "PYTHONWARNINGS": "ignore", **environment}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        started.append(process)
-        return Served(process)
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=DEADLINE)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

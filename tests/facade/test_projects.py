@@ -10,7 +10,7 @@ import pytest
 
 from pytest_scf import ScfRuntime, UsageError
 from pytest_scf.errors import ScfWarning
-from pytest_scf.facade.projects import plans, variables
+from pytest_scf.facade.projects import plans, routes, variables
 
 CODE = """
 import os
@@ -48,7 +48,7 @@ inputs:
     - cos:
         name: in
         parameters:
-          bucket: shots-1250000000.cos.ap-guangzhou.myqcloud.com
+          bucket: shots-1250000000.cos.ap-shanghai.myqcloud.com
           events: 'cos:ObjectCreated:*'
           filter: {prefix: in/, suffix: .csv}
     - apigw:
@@ -85,7 +85,7 @@ def test_a_function_and_its_triggers(each_level: ScfRuntime, project: Any) -> No
     each_level.clock.advance(days=1)
     timer, cos = fn.triggers
     assert timer.events[0].return_value[0]["Message"] == '{"job":"report"}'
-    (event,) = each_level.cos("shots").put("in/a.csv", "1")
+    (event,) = each_level.cos("shots").put("in/a.csv", "1")  # wherever the file has the bucket
     assert event.wait().return_value[0]["Records"][0]["cos"]["cosObject"]["key"] == "/1250000000/shots/in/a.csv"
     assert cos.kind == "cos"
     assert fn.request("GET", "/").json()[1] == "https://api.example.com/v1"
@@ -102,6 +102,8 @@ def test_the_stage_and_the_environment_win(
     monkeypatch.setenv("API_HOST", "other")
     fn = each_level.deploy_project(project(SCF)).function
     assert (fn.name, fn.config.environment) == ("nightly-release-shop", {"API_HOST": "https://other/v1"})
+    other = SCF.replace("shots-", "more-")
+    assert each_level.deploy_project(project(other), stage="test").function.name == "nightly-test-shop"
 
 
 MULTI = """
@@ -257,6 +259,53 @@ def test_a_web_function(scf_runtime_of: Any, project: Any) -> None:
     fn = runtime.deploy_project(file).function
     assert (fn.config.memory, fn.config.type) == (256, "HTTP")
     assert "main_handler" in fn.request("GET", "/index.py").text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "found"),
+    [
+        ("GET", "/article/7", "/article/{id}"),
+        ("GET", "/article/7/notes", "/article/{id}"),
+        ("GET", "/article", "/article"),
+        ("POST", "/article", "/"),  # no other takes the method
+        ("GET", "/articles", "/"),
+        ("GET", "/article/new", "=/article/new"),
+        ("GET", "/static/article/7", "^~/static"),
+        ("GET", "/a/b/c", "/a/b"),
+        ("PUT", "/a/b", "/a/b"),
+    ],
+)
+def test_which_path_of_an_api_gateway_a_request_is_for(method: str, path: str, found: str) -> None:
+    declared = [("ANY", "/"), ("GET", "/article"), ("GET", "/article/{id}"), ("GET", "=/article/new")]
+    declared += [("GET", "/static/{any}/{more}"), ("GET", "^~/static"), ("GET", "/a"), ("ANY", "/a/b"), ("PUT", "/a/b")]
+    leading = [(routes.Route("service", *each), each) for each in declared]
+    chosen = routes.choose(leading, method, path)
+    assert chosen is not None
+    assert chosen[0].path == found
+    assert (method == "PUT") == (chosen[1] == ("PUT", "/a/b"))
+    assert routes.choose(leading[1:], "POST", "/other") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{method: FETCH}", r"line 8: inputs.triggers\[0\].parameters.apis\[0\].method: must be one of ANY, GET"),
+        ("{path: article}", r"apis\[0\].path: must begin with a slash"),
+        ("{path: /, function: other}", "there is no function 'other', only list"),
+    ],
+)
+def test_paths_that_cannot_be(project: Any, text: str, problem: str) -> None:
+    multi = f"""component: multi-scf
+name: users
+inputs:
+  src: ./src
+  functions: {{list: {{handler: index.main_handler}}}}
+  triggers:
+    - type: apigw
+      parameters: {{apis: [{text}]}}
+"""
+    with pytest.raises(UsageError, match=problem):
+        plans.read(project(multi))
 
 
 def test_variables_of_a_file() -> None:

@@ -62,6 +62,13 @@ def deploy(api: Api, plan: FunctionPlan, staging: Callable[[], Path], domain: Ca
         )
 
 
+def update_code(api: Api, plan: FunctionPlan, staging: Callable[[], Path]) -> None:
+    """Give the function of a plan its code as that is now. Raises UsageError."""
+    code = {"LocalPath": str(_code(plan, staging).resolve())}
+    asked = {"FunctionName": plan.name, "Namespace": plan.namespace, "Code": code}
+    _Caller(api, plan)("UpdateFunctionCode", asked)
+
+
 class _Caller:
     def __init__(self, api: Api, plan: FunctionPlan) -> None:
         self._api = api
@@ -140,8 +147,8 @@ def _create(call: _Caller, plan: FunctionPlan, trigger: TriggerPlan, domain: Cal
         limits = parameters.get("filter") if "filter" in parameters else parameters.get("Filter")
         prefix = limits.get("prefix").text() or limits.get("Prefix").text()
         suffix = limits.get("suffix").text() or limits.get("Suffix").text()
-        bucket = value("bucket", "Bucket") or trigger.name
-        asked["TriggerName"] = bucket if "." in bucket else domain(bucket)
+        # Choice: buckets are in the region of the runtime, whatever the file says.
+        asked["TriggerName"] = domain((value("bucket", "Bucket") or trigger.name).partition(".")[0])
         described = {"event": value("events", "Events"), "filter": {"Prefix": prefix, "Suffix": suffix}}
         asked["TriggerDesc"] = json.dumps(described)
     elif trigger.kind == "ckafka":

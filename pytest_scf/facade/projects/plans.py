@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_scf import facts
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.projects.document import Node, load, merged
+from pytest_scf.facade.projects.routes import Route, method_of, path_of
 from pytest_scf.facade.projects.variables import env_file, read_env, resolve
 
 #: components whose function is a web server that scf_bootstrap starts
@@ -26,7 +27,7 @@ HTTP_COMPONENTS = (
     "laravel",
     "thinkphp",
 )
-FILES = ("serverless.yml", "serverless.yaml", "template.yaml", "template.yml")
+FILES = ("serverless.yml", "serverless.yaml", "serverless.json", "template.yaml", "template.yml")
 #: keys of a function that are read; what else there is has no effect here
 _READ = {
     *("src", "type", "name", "namespace", "handler", "runtime", "description", "memorySize", "timeout", "initTimeout"),
@@ -56,6 +57,7 @@ class FunctionPlan:
     handler: str
     runtime: str
     is_web: bool = False
+    region: str = ""
     namespace: str = facts.DEFAULT_NAMESPACE
     description: str = ""
     memory: int | None = None
@@ -67,6 +69,8 @@ class FunctionPlan:
     retry_num: int | None = None
     msg_ttl: int | None = None
     triggers: list[TriggerPlan] = field(default_factory=list)
+    #: paths of the API gateway that lead to it
+    routes: list[Route] = field(default_factory=list)
     #: keys that are there, and have no effect here
     without_effect: set[str] = field(default_factory=set)
 
@@ -81,14 +85,17 @@ def find(path: Path) -> Path:
     raise UsageError(f"{path} is no project file, and no directory with {' or '.join(FILES)}")
 
 
-def read(path: Path, environ: Mapping[str, str] | None = None) -> list[FunctionPlan]:
-    """The functions of a project file. Raises UsageError, with file, line and key, for what cannot be."""
+def read(path: Path, stage: str | None = None) -> list[FunctionPlan]:
+    """The functions of a project file. Raises UsageError, with file, line and key, for what cannot be.
+
+    ``stage`` beats the variable SERVERLESS_STAGE, which beats the file's own.
+    """
     file = find(path).resolve()
     document = load(file)
     if "Resources" in document:
         return list(_of_template(document))
-    environ = dict(os.environ if environ is None else environ)
-    stage = environ.get("SERVERLESS_STAGE") or document.get("stage").text("dev")
+    environ = dict(os.environ)
+    stage = stage or environ.get("SERVERLESS_STAGE") or document.get("stage").text("dev")
     dotenv = env_file(file.parent, stage)
     if dotenv is not None:
         environ = {**read_env(dotenv.read_text(encoding="utf-8")), **environ}
@@ -115,9 +122,9 @@ def _of_scf(document: Node, inputs: Node, names: Mapping[str, str]) -> FunctionP
     plan = _function(names["name"] or "function", inputs, inputs.get("name"), names)
     for item in inputs.get("events").list():
         for kind, event in item.items():
-            plan.triggers.append(_trigger(kind, event, names))
+            _add(plan, _trigger(kind, event, names))
     for item in inputs.get("triggers").list():
-        plan.triggers.append(_trigger(item.get("type").text(), item, names))
+        _add(plan, _trigger(item.get("type").text(), item, names))
     if "image" in inputs:
         inputs.get("image").fail("an image is deployed with deploy_image(command=... or dockerfile=...)")
     return plan
@@ -129,6 +136,22 @@ def _trigger(kind: str, node: Node, names: Mapping[str, str]) -> TriggerPlan:
     default = f"{kind}-{names['name']}-{names['stage']}-{names['app']}"
     name = node.get("name").text() or parameters.get("name").text() or default
     return TriggerPlan(kind, name, parameters)
+
+
+def _add(plan: FunctionPlan, trigger: TriggerPlan) -> None:
+    plan.triggers.append(trigger)
+    if trigger.kind == "apigw":
+        plan.routes += [route for route, _api in _routes(trigger.name, trigger.parameters)]
+
+
+def _routes(name: str, parameters: Node) -> Iterator[tuple[Route, Node]]:
+    """What an API gateway's trigger declares, each with where it does; all of a service's paths where it says none."""
+    service = parameters.get("serviceId").text() or parameters.get("serviceName").text() or name
+    declared = parameters.get("endpoints").list() or parameters.get("apis").list()
+    for api in declared:
+        yield Route(service, method_of(api.get("method")), path_of(api.get("path"))), api
+    if not declared:
+        yield Route(service, "ANY", "/"), parameters
 
 
 def _of_http(document: Node, inputs: Node, names: Mapping[str, str]) -> FunctionPlan:
@@ -155,16 +178,22 @@ def _of_multi(inputs: Node, names: Mapping[str, str]) -> Iterator[FunctionPlan]:
         both = Node(
             merged(common, {k: v for k, v in (own.value or {}).items() if k != "src"}), own.file, own.line, own.key
         )
-        plan = plans[key] = _function(key, both, own.get("name"), names, below=below, default_runtime="Nodejs12.16")
-    for trigger in inputs.get("triggers").list():
-        kind, parameters = trigger.get("type").text(), trigger.get("parameters")
-        owner = trigger.get("function")
-        if kind == "apigw" and owner.value is None:
-            continue  # its paths name the functions, which are reached by request() in any case
+        plans[key] = _function(key, both, own.get("name"), names, below=below, default_runtime="Nodejs12.16")
+
+    def of(owner: Node) -> FunctionPlan:
         if owner.text() not in plans:
             owner.fail(f"there is no function {owner.text()!r}, only {', '.join(plans)}")
-        plan = plans[owner.text()]
-        plan.triggers.append(TriggerPlan(kind, parameters.get("name").text(f"{kind}-{owner.text()}"), parameters))
+        return plans[owner.text()]
+
+    for number, trigger in enumerate(inputs.get("triggers").list()):
+        kind, parameters = trigger.get("type").text(), trigger.get("parameters")
+        owner = trigger.get("function")
+        if kind == "apigw":
+            for route, api in _routes(parameters.get("name").text(f"apigw-{number}"), parameters):
+                of(api.get("function") if "function" in api else owner).routes.append(route)
+            continue
+        name = parameters.get("name").text(f"{kind}-{owner.text()}")
+        of(owner).triggers.append(TriggerPlan(kind, name, parameters))
     yield from plans.values()
 
 
@@ -191,6 +220,7 @@ def _function(
         handler=node.get("handler").text(facts.DEFAULT_HANDLER),
         runtime=node.get("runtime").text(default_runtime),
         is_web=kind == "web",
+        region=node.get("region").text(),
         namespace=node.get("namespace").text(facts.DEFAULT_NAMESPACE),
         description=node.get("description").text(),
         memory=node.get("memorySize").number(),
@@ -276,5 +306,9 @@ def _of_properties(namespace: str, name: str, function: Node, node: Node) -> Fun
     )
     events = node.get("Events") if "Events" in node else function.get("Events")
     for event_name, event in events.items():
-        plan.triggers.append(TriggerPlan(event.get("Type").text().lower(), event_name, event.get("Properties")))
+        kind, properties = event.get("Type").text().lower(), event.get("Properties")
+        if kind == "apigw":
+            service = properties.get("ServiceId").text() or f"{namespace}-{name}-{event_name}"
+            plan.routes.append(Route(service, method_of(properties.get("HttpMethod")), f"/{name}"))
+        plan.triggers.append(TriggerPlan(kind, event_name, properties))
     return plan

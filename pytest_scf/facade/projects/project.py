@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +12,7 @@ from pytest_scf.facade.projects.deploying import deploy
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
+    from pytest_scf.facade.projects.plans import FunctionPlan
     from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.platform import Platform
 
@@ -25,10 +26,12 @@ class Project(Mapping[str, FunctionT]):
     Their names in the cloud lead to them, too.
     """
 
-    def __init__(self, file: Path, functions: Mapping[str, FunctionT], names: Mapping[str, str]) -> None:
+    def __init__(self, file: Path, functions: Mapping[str, FunctionT], plans: Sequence[FunctionPlan]) -> None:
         self.file = file
         self._functions = functions
-        self._names = names
+        #: what the file says of each
+        self.plans = plans
+        self._names = {plan.name: plan.key for plan in plans}
 
     @property
     def function(self) -> FunctionT:
@@ -55,17 +58,23 @@ def _check_single(file: Path, names: list[str]) -> None:
 
 
 def deploy_all(
-    path: Path, platform: Platform, api: Api, handle: Callable[[FunctionRecord], FunctionT], *, single: bool = False
+    path: Path,
+    platform: Platform,
+    api: Api,
+    handle: Callable[[FunctionRecord], FunctionT],
+    *,
+    single: bool = False,
+    stage: str | None = None,
 ) -> Project[FunctionT]:
     """Read all of a project file, then make its functions. Raises UsageError, with file, line and key.
 
-    ``single``: there must be one function only.
+    ``single``: there must be one function only. ``stage``: in place of the file's.
     """
-    found = plans.read(path)
+    found = plans.read(path, stage)
     if single:
         _check_single(path, [plan.key for plan in found])
     functions: dict[str, FunctionT] = {}
     for plan in found:
         deploy(api, plan, platform.new_staging_dir, lambda name: platform.buckets.make(name).domain)
         functions[plan.key] = handle(platform.functions.get(plan.namespace, plan.name))
-    return Project(plans.find(path), functions, {plan.name: plan.key for plan in found})
+    return Project(plans.find(path), functions, found)

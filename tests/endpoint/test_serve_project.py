@@ -1,0 +1,227 @@
+"""``python -m pytest_scf serve serverless.yml``, in a process of its own, and what reaches it from outside."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from serving import DEADLINE, Serve
+
+from pytest_scf.command import main
+
+pytest.importorskip("yaml")
+pytest.importorskip("tencentcloud.scf.v20180416.models")
+
+#: an address of this machine whose ports nobody else takes
+OWN_HOST = "127.0.0.5" if sys.platform == "linux" else "127.0.0.1"
+SHOP = """
+app: shop
+component: multi-scf
+name: shop
+inputs:
+  src: {src: ./src, exclude: ['tests/**']}
+  region: ap-shanghai
+  runtime: Python3.9
+  environments: [{key: GREETING, value: '${env:GREETING}'}]
+  functions:
+    articles: {handler: articles.main_handler}
+    pictures: {handler: pictures.main_handler}
+    tick: {handler: tick.main_handler, name: 'tick-${stage}'}
+  triggers:
+    - type: apigw
+      parameters:
+        apis:
+          - {path: '/article/{id}', method: GET, function: articles}
+          - {path: /, method: ANY, function: pictures}
+    - type: cos
+      function: pictures
+      parameters: {bucket: shop-1250000000.cos.ap-shanghai.myqcloud.com, events: 'cos:ObjectCreated:*'}
+    - type: timer
+      function: tick
+      parameters: {name: often, cronExpression: '* * * * * * *', argument: now, enable: true}
+    - type: timer
+      function: tick
+      parameters: {name: never, cronExpression: '0 0 0 1 1 * *', enable: false}
+"""
+ARTICLES = """
+import json, os
+def main_handler(event, context):
+    found = {**event["pathParameters"], "greeting": os.environ["GREETING"], "region": context["tencentcloud_region"]}
+    return {"statusCode": 200, "body": json.dumps(found)}
+"""
+PICTURES = """
+def main_handler(event, context):
+    if "Records" not in event:
+        return {"statusCode": 201, "body": event["path"]}
+    print("picture", event["Records"][0]["cos"]["cosObject"]["key"])
+"""
+TICK = "def main_handler(event, context):\n    print('first', event['TriggerName'], event['Message'])\n"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    for name, text in (("articles", ARTICLES), ("pictures", PICTURES), ("tick", TICK)):
+        (tmp_path / "src" / f"{name}.py").write_text(text)
+    (tmp_path / ".env.test").write_text("GREETING=hello\n")
+    (tmp_path / "serverless.yml").write_text(SHOP)
+    return tmp_path
+
+
+def ask(url: str, method: str = "GET", data: bytes | None = None) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=DEADLINE) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_a_whole_project_is_served(serve: Serve, shop: Path) -> None:
+    served = serve(shop, "--port=0", "--stage=test")
+    assert served.said("region (.*)") == "ap-shanghai"
+    assert f"function tick-test: {shop}/src, tick.main_handler" in served.printed
+    assert "timer often at * * * * * * *: tick-test" in served.printed
+    assert "timer never at 0 0 0 1 1 * *, disabled: tick-test" in served.printed
+    assert "cos cos:ObjectCreated:* of * in shop-1250000000: shop-test-shop-pictures" in served.printed
+
+    gateway = served.said(
+        r"(http://\S+)/article/\{id\}: GET, function shop-test-shop-articles, through the API gateway"
+    )
+    assert served.said(r"(http://\S+)/: ANY, function shop-test-shop-pictures, through the API gateway") == gateway
+    status, body = ask(f"{gateway}/article/7")
+    assert (status, json.loads(body)) == (200, {"id": "7", "greeting": "hello", "region": "ap-shanghai"})
+    assert ask(f"{gateway}/other", "POST", b"x") == (201, b"/other")
+
+    bucket = served.said(r"(http://\S+)/: bucket shop-1250000000$")
+    assert ask(f"{bucket}/a.jpg", "PUT", b"picture") == (200, b"")
+    assert ask(f"{bucket}/a.jpg") == (200, b"picture")
+    served.until(r"shop-test-shop-pictures \w{8} \| picture /1250000000/shop/a.jpg$")
+    served.until(r"tick-test \w{8} \| first often now$")
+    ran = served.call("Invoke", FunctionName="tick-test", ClientContext='{"TriggerName": 1, "Message": 2}')
+    assert ran["Result"]["RetMsg"] == "null"
+
+    below = psutil.Process(served.process.pid).children(recursive=True)
+    served.end(signal.SIGTERM)
+    assert served.process.returncode == 0
+    assert psutil.wait_procs(below, timeout=DEADLINE)[1] == []
+    assert any(line.endswith("ms GET /article/7: 200") for line in served.printed)
+    assert served.printed[-2:] == ["SIGTERM: closing", "closed"]
+
+
+def test_changed_code_is_what_a_timer_runs_next(serve: Serve, shop: Path) -> None:
+    """Also where the function has a copy of it, as something is excluded."""
+    served = serve(shop / "serverless.yml", "--port=0", environment={"GREETING": "", "SERVERLESS_STAGE": "dev"})
+    served.until(r"tick-dev \w{8} \| first ")
+    (shop / "src" / "tick.py").write_text(TICK.replace("first", "second"))
+    served.until(r"^tick-dev: its code has changed, and is loaded anew$")
+    served.until(r"tick-dev \w{8} \| second ")
+    served.end()
+
+
+def test_a_bucket_for_functions_without_triggers_of_it(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "index.py").write_text("def main_handler(event, context):\n    return event\n")
+    served = serve(tmp_path, "--port=0", "--bucket=notes")
+    address = served.said(r"(http://\S+)/: bucket notes-1250000000$")
+    assert ask(f"{address}/a/b.txt", "PUT", b"text") == (200, b"")
+    assert b"<Key>a/b.txt</Key>" in ask(f"{address}/?prefix=a")[1]
+    served.end()
+
+
+URL = """
+component: scf
+name: site
+inputs:
+  src: ./src
+  runtime: Python3.9
+  handler: pictures.main_handler
+  vpcConfig: {vpcId: v}
+  events:
+    - http: {name: url, parameters: {authType: NONE}}
+    - apigw: {parameters: {endpoints: [{path: =/exactly, method: POST}]}}
+"""
+
+
+def test_a_function_url_and_a_path_that_no_api_has(serve: Serve, shop: Path) -> None:
+    (shop / "serverless.yml").write_text(URL)
+    served = serve(shop, "--port=0")
+    assert any(line.endswith("without effect here: vpcConfig") for line in served.printed)
+    url = served.said(r"(http://\S+)/: function site-dev-site$")
+    gateway = served.said(r"(http://\S+)=/exactly: POST, function site-dev-site, through the API gateway")
+    assert ask(f"{url}/any") == (201, b"/any")
+    assert ask(f"{gateway}/exactly", "POST", b"") == (201, b"/exactly")
+    status, body = ask(f"{gateway}/exactly/not", "POST", b"")
+    assert status == 404
+    assert json.loads(body)["message"].startswith("There is no api match uri[/exactly/not] host [127.0.0.1:")
+    assert ask(f"{gateway}/exactly")[0] == 404
+    assert served.end(signal.SIGINT)[-2:] == ["SIGINT: closing", "closed"]
+
+
+def test_a_web_function(serve: Serve, shop: Path, scf_runtime_of: Callable[..., Any]) -> None:
+    scf_runtime_of("namespaces")
+    (shop / "serverless.yml").write_text("component: http\nname: site\ninputs:\n  src: ./src\n")
+    start = shop / "src" / "scf_bootstrap"
+    start.write_text("#!/bin/bash\nexec /var/lang/python3/bin/python3 -u -m http.server 9000\n")
+    start.chmod(0o755)
+    served = serve(shop, "--port=0")
+    assert any(line == f"function site-dev-site: {shop}/src, scf_bootstrap" for line in served.printed)
+    assert ask(served.said(r"(http://\S+)/: function site-dev-site$") + "/tick.py") == (200, TICK.encode())
+    served.end()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["{}/index.html"], 'index.html, line 1: the document: has no "component"'),
+        (["{}", "--timeout=7"], "--timeout is for directories of functions"),
+        (["{}", "--set", "tick", "timeout=7"], "--set is for directories of functions"),
+        (["{}/src", "--stage=test"], "--stage is for a project file"),
+        (["{}"], "serverless.yml, line 9: inputs.environments[0].value: ${{env:GREETING}}: the variable"),
+        (
+            ["{}", "--stage=test", f"--host={OWN_HOST}", "--port={}"],
+            "The addresses of functions and buckets have the ports after --port (2 of",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said(
+    shop: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    (shop / "index.html").write_text("no: project\n")
+    with socket.create_server((OWN_HOST, 0)) as taken:
+        before = taken.getsockname()[1] - 1
+        given = [argument.format(before if "port" in argument else shop) for argument in arguments]
+        assert main(["serve", *given]) == 2
+    assert words.replace("{{", "{").replace("}}", "}") in capsys.readouterr().err
+
+
+TEMPLATE = """
+Resources:
+  default:
+    Type: TencentCloud::Serverless::Namespace
+    pictures:
+      Type: TencentCloud::Serverless::Function
+      Properties:
+        CodeUri: ./src
+        Handler: pictures.main_handler
+        Runtime: Python3.6
+        Events:
+          api: {Type: APIGW, Properties: {StageName: release, HttpMethod: GET}}
+"""
+
+
+def test_a_template(serve: Serve, shop: Path) -> None:
+    (shop / "serverless.yml").unlink()
+    (shop / "template.yaml").write_text(TEMPLATE)
+    served = serve(shop, "--port=0")
+    gateway = served.said(r"(http://\S+)/pictures: GET, function pictures, through the API gateway")
+    assert ask(f"{gateway}/pictures") == (201, b"/pictures")
+    served.end()
