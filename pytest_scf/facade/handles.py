@@ -441,6 +441,16 @@ class InvokeResult(_Invocation):
         """The most memory that the instance used, in bytes."""
         return self._attempt.memory_bytes
 
+    def assert_finished(self, value: object = assertions.ANY) -> None:
+        """FINISHED with 200, and with this return value where one is given."""
+        __tracebackhide__ = True
+        assertions.assert_finished(self._event(), value)
+
+    def assert_failed(self, code: int | None = None) -> None:
+        """FAILED, with this status code where one is given."""
+        __tracebackhide__ = True
+        assertions.assert_failed(self._event(), code)
+
     def __repr__(self) -> str:
         return f"<InvokeResult {self.request_id}: {int(self.status_code)}{_reason(self)}>"
 

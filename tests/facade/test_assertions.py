@@ -157,3 +157,15 @@ class TestExplanations:
         assert {status: 1}["FAILED"] == 1
         assert {code: 1}[430] == 1
         assert (repr(status), repr(code), f"{status} {code}") == ("'FAILED'", "430", "FAILED 430")
+
+
+def test_a_result_has_the_assertions_of_an_end_too(scf_runtime: ScfRuntime) -> None:
+    fn = scf_runtime.deploy("def main_handler(event, context):\n    print('works')\n    return 1 / event\n")
+    fn.invoke(2).assert_finished(0.5)
+    fn.invoke(0).assert_failed(430)
+    with pytest.raises(AssertionError, match=r"the return value is 0.5, not 1\n"):
+        fn.invoke(2).assert_finished(1)
+    with pytest.raises(AssertionError, match=r"(?s)FAILED 430, not FINISHED 200: .*ZeroDivisionError.*\| works"):
+        fn.invoke(0).assert_finished()
+    with pytest.raises(AssertionError, match="FINISHED 200, not FAILED 430"):
+        fn.invoke(1).assert_failed(430)
