@@ -269,6 +269,16 @@ class InvalidParameterValueHandler(InvalidParameterValue):
     description = "Handler is not valid."
 
 
+class InvalidParameterValueImageType(InvalidParameterValue):
+    code = "InvalidParameterValue.ImageType"
+    description = "ImageType is not valid."
+
+
+class InvalidParameterValueImageUri(InvalidParameterValue):
+    code = "InvalidParameterValue.ImageUri"
+    description = "ImageUri is not valid."
+
+
 class InvalidParameterValueMemorySize(InvalidParameterValue):
     code = "InvalidParameterValue.MemorySize"
     description = "MemorySize is not valid."
@@ -338,6 +348,11 @@ class ResourceNotFoundFunctionVersion(ResourceNotFound):
     code = "ResourceNotFound.FunctionVersion"
     description = "The function has no such version."
     status_code = 442
+
+
+class ResourceNotFoundImageConfig(ResourceNotFound):
+    code = "ResourceNotFound.ImageConfig"
+    description = "The image is not known."
 
 
 class ResourceNotFoundNamespace(ResourceNotFound):

@@ -26,6 +26,8 @@ class ContainerSpec:
     image: str
     #: what replaces the command of the image; None: nothing does
     command: tuple[str, ...] | None
+    #: what replaces the CMD of the image, whose ENTRYPOINT stays; None: nothing does
+    arguments: tuple[str, ...] | None = None
     #: what replaces the working directory of the image; None: nothing does
     cwd: str | None
     #: what is set in addition to the variables of the image

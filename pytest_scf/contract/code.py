@@ -1,4 +1,4 @@
-"""The code of functions and layers: as a request gives it, and what is told of it."""
+"""The code of functions and layers, and their images: as a request gives them, and what is told of them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ import base64
 import binascii
 import io
 import os
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_scf import facts
 from pytest_scf.api_errors import (
     InvalidParameterValueCode,
+    InvalidParameterValueImageUri,
     InvalidParameterValueZipFile,
     InvalidParameterValueZipFileBase64BinasciiError,
+    MissingParameter,
     MissingParameterCode,
+    ResourceNotFoundImageConfig,
+    UnsupportedOperation,
 )
 from pytest_scf.contract.archives import unpack
-from pytest_scf.contract.models.function_parts import Code
+from pytest_scf.contract.models.function_parts import Code, ImageConfig
 from pytest_scf.errors import UsageError
+from pytest_scf.platform.images import AskedImage
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.functions import FunctionConfig
+    from pytest_scf.platform.functions import FunctionConfig, Server
+    from pytest_scf.platform.images import Images
     from pytest_scf.platform.staging import Staging
 
 
@@ -57,13 +66,51 @@ def unpacked(staging: Staging, zip_file: str) -> Path:
         ) from error
 
 
-def code_size(root: Path) -> int:
-    """Bytes of all files of the code, unpacked."""
-    return sum(path.lstat().st_size for path in root.rglob("*") if path.is_file())
+def image_server(images: Images, function: str, asked: ImageConfig, *, is_web: bool) -> Server:
+    """What runs the image that a function is created of. Raises the API's errors, where nothing does among them."""
+    if asked.ImageType == "enterprise" and not asked.RegistryId:
+        raise MissingParameter("The parameter `Code.ImageConfig.RegistryId` is needed where ImageType is enterprise.")
+    if asked.ImagePort is not None and asked.ImagePort < 1:
+        raise UnsupportedOperation(
+            "The parameter `Code.ImageConfig.ImagePort` must be that of a web server, such as 9000: images without one "
+            "(-1, a job) are not emulated."
+        )
+    words = (asked.Command or asked.EntryPoint, asked.Args)
+    command, arguments = (tuple(shlex.split(text)) if text else None for text in words)
+    port = asked.ImagePort or facts.SERVER_PORT
+    try:
+        server = images.server_of(
+            AskedImage(function=function, uri=asked.ImageUri, command=command, arguments=arguments, port=port)
+        )
+    except UsageError as error:
+        raise InvalidParameterValueImageUri(
+            f"The parameter `Code.ImageConfig` is not valid: the image {asked.ImageUri} cannot be run: {error}.",
+            field="Code.ImageConfig",
+        ) from error
+    if server is None:
+        raise ResourceNotFoundImageConfig(
+            f"The image {asked.ImageUri} is not known here: say what it runs, with "
+            f'scf_runtime.images[{asked.ImageUri!r}] = ["python", "app.py"] or the path of its Dockerfile (the setting '
+            "images), or have a launcher run images (--scf-launcher=docker).",
+        )
+    return replace(server, kind="web") if is_web else server
+
+
+def told_image(asked: ImageConfig) -> ImageConfig:
+    """What GetFunction says of the image."""
+    return asked if asked.ImagePort else replace(asked, ImagePort=facts.SERVER_PORT)
+
+
+def code_size(config: FunctionConfig) -> int:
+    """Bytes of all files of the code, unpacked; 0 for an image."""
+    if config.server is not None and config.server.is_container:
+        return 0
+    return sum(path.lstat().st_size for path in config.code_root.rglob("*") if path.is_file())
 
 
 def code_info(config: FunctionConfig) -> str:
-    file = config.handler.rpartition(".")[0]
+    is_container = config.server is not None and config.server.is_container
+    file = "" if is_container else config.handler.rpartition(".")[0]
     for path in sorted(config.code_root.glob(f"{file}.*")) if file else ():
         if path.is_file():
             return path.read_text(encoding="utf-8", errors="replace")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: runs the executable ``bootstrap`` of the function
 CUSTOM = "CustomRuntime"
+#: the container of an image
+IMAGE = "CustomImage"
 _PYTHON = re.compile(r"Python(\d+\.\d+)")
 _NODE = re.compile(r"Nodejs\d+\.\d+")
 

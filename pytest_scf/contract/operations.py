@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.buckets import Buckets
     from pytest_scf.platform.event_store import EventStore
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
+    from pytest_scf.platform.images import Images
     from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
     from pytest_scf.platform.registry import Registry
     from pytest_scf.platform.settings import Settings
@@ -67,6 +68,11 @@ class Operations(Protocol):
     @property
     def buckets(self) -> Buckets:
         """Objects in memory, which triggers of COS are told of."""
+        ...
+
+    @property
+    def images(self) -> Images:
+        """What the images run that functions are created of by name."""
         ...
 
     @property

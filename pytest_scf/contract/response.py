@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast, get_args, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 Writer = Callable[[Any], dict[str, Any]]
 
@@ -19,14 +19,15 @@ def writer_of(response_type: type[Any]) -> Writer:
         hint = hints[name]
         if dataclasses.is_dataclass(hint):
             one[name] = writer_of(cast("type[Any]", hint))
+        kind = many if get_origin(hint) in (list, tuple) else one
         for item in get_args(hint):
             if dataclasses.is_dataclass(item):
-                many[name] = writer_of(cast("type[Any]", item))
+                kind[name] = writer_of(cast("type[Any]", item))
 
     def write(response: Any) -> dict[str, Any]:
         answer = {name: getattr(response, name) for name in names}
         for name, write_one in one.items():
-            answer[name] = write_one(answer[name])
+            answer[name] = None if answer[name] is None else write_one(answer[name])
         for name, write_item in many.items():
             answer[name] = [write_item(item) for item in answer[name]]
         return answer

@@ -13,7 +13,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,10 +28,21 @@ _VARIABLE = re.compile(r"\\\$|\$(?:(\w+)|\{(\w+)(?::([-+])([^}]*))?\})")
 class Image:
     """What came of a Dockerfile: ``places`` are directories, each as a pair of where it is and where it is seen."""
 
-    command: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    arguments: tuple[str, ...]
     cwd: str
     environment: dict[str, str]
     places: tuple[tuple[str, str], ...]
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return (*self.entrypoint, *self.arguments)
+
+    def started_by(self, entrypoint: tuple[str, ...] | None, arguments: tuple[str, ...] | None) -> Image:
+        """The same with another ENTRYPOINT, whose CMD goes with it, or another CMD; None: as it is."""
+        if entrypoint is not None:
+            return replace(self, entrypoint=entrypoint, arguments=arguments or ())
+        return self if arguments is None else replace(self, arguments=arguments)
 
 
 @dataclass
@@ -81,11 +92,10 @@ def read(file: Path, staging: Callable[[], Path], *, path: str = "", ignored: fr
         if obey is None:
             raise _refused(reading, name, "changes the image, which is not built here" + _remedy(name))
         obey(reading, each["value"].strip())
-    command = (*reading.entrypoint, *reading.command)
-    if not command:
+    if not reading.entrypoint and not reading.command:
         raise UsageError(f"{file} has neither CMD nor ENTRYPOINT: there is nothing to start")
     places = _places(reading)
-    return Image(command, str(reading.cwd), reading.environment, places)
+    return Image(tuple(reading.entrypoint), tuple(reading.command), str(reading.cwd), reading.environment, places)
 
 
 def _remedy(name: str) -> str:

@@ -18,6 +18,7 @@ from pytest_scf.facade.artifacts import KeptTmp
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.deployment import Deployment
 from pytest_scf.facade.handles import Event, Function, Instance
+from pytest_scf.facade.images import Images
 from pytest_scf.facade.session import Session
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.platform import Platform
@@ -63,6 +64,7 @@ class ScfRuntime(Deployment):
         self._closing = ExitStack()
         self._cos: CosAddress | None = None
         self._platform = Platform(Settings.from_keywords(settings))
+        self._images = self._platform.images = Images(self._platform, lambda: self.base_dirs, self.settings.images)
         self._session = Session(self._platform, Api(self._platform))
         self._loopback = LoopbackEndpoint(
             self._session.api, self._platform.credential, self._platform.when_readable, self.settings.credentials
@@ -157,6 +159,14 @@ class ScfRuntime(Deployment):
         if self._cos is None:
             self._cos = CosAddress(self._platform.buckets, self._closing)
         return Bucket(self._platform.buckets, bucket, partial(Event._of, self._session))
+
+    @property
+    def images(self) -> Images:
+        """What images run that functions are created of by name, through the API or a project file.
+
+        ``runtime.images["ccr.ccs.tencentyun.com/shop/api:1"] = ["python", "app.py"]``, or the path of a Dockerfile.
+        """
+        return self._images
 
     def topic(self, name: str) -> Topic[Event]:
         """A topic of CKafka and CMQ; triggers of it get what is sent to it."""

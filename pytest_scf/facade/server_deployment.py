@@ -78,7 +78,7 @@ class ServerDeployment(DeploymentBase):
         if python is not None:
             if self._platform.runs_containers:
                 raise UsageError("the interpreter is that of the image: leave python= out")
-            config["runtime"], interpreter = languages.choose(None, python)
+            _, interpreter = languages.choose(None, python)
             config["interpreter"] = interpreter
         if self._platform.runs_containers:
             default_name = image_name(image, dockerfile)
@@ -86,10 +86,10 @@ class ServerDeployment(DeploymentBase):
                 self._platform.containers.launcher,
                 name or next(names(default_name)),
                 image,
-                command,
-                cwd,
-                dockerfile,
-                ignored,
+                command=command,
+                cwd=cwd,
+                dockerfile=dockerfile,
+                ignored=ignored,
                 port=port,
                 host_ports=host_ports,
                 base_dirs=self.base_dirs,
@@ -109,7 +109,7 @@ class ServerDeployment(DeploymentBase):
         else:
             if cwd is not None:
                 raise UsageError("the working directory of a Dockerfile is its WORKDIR: leave cwd= out")
-            file, server, variables = servers.image_of_dockerfile(
+            file, server = servers.image_of_dockerfile(
                 dockerfile,
                 ignored,
                 port=port,
@@ -119,16 +119,15 @@ class ServerDeployment(DeploymentBase):
                 can_mount=self._platform.isolation == "namespaces",
                 interpreter=interpreter,
             )
-            config["environment"] = {**variables, **config["environment"]}
             default_name = file.parent.name
         if web:
             if async_run:
                 raise UsageError("a web function has no asynchronous execution: leave async_run= or web= out")
             server = replace(server, kind="web")
-        code_root = Path(server.places[0][0] if server.places else server.cwd or os.curdir)
         record = self._added(
             [name] if name is not None else names(default_name),
-            code_root=code_root,
+            code_root=server.root,
+            runtime=languages.IMAGE,
             server=server,
             **config,
         )

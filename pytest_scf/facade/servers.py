@@ -86,13 +86,18 @@ def image_of_dockerfile(
     staging: Callable[[], Path],
     can_mount: bool,
     interpreter: Interpreter | None = None,
-) -> tuple[Path, Server, dict[str, str]]:
-    """The Dockerfile that was meant, the server that it starts, and its variables. Raises UsageError."""
+    entrypoint: tuple[str, ...] | None = None,
+    arguments: tuple[str, ...] | None = None,
+) -> tuple[Path, Server]:
+    """The Dockerfile that was meant, and the server that it starts. Raises UsageError.
+
+    ``entrypoint`` and ``arguments`` take the place of its ENTRYPOINT, whose CMD goes with it, and of its CMD.
+    """
     from pytest_scf.facade import dockerfiles
 
     file = _dockerfile(dockerfile, base_dirs)
     path = program_path(own_python() if interpreter is None else interpreter.executable)
-    image = dockerfiles.read(file, staging, path=path, ignored=_ignored(ignored))
+    image = dockerfiles.read(file, staging, path=path, ignored=_ignored(ignored)).started_by(entrypoint, arguments)
     if image.places and not can_mount:
         raise UsageError(
             f"{file} has a WORKDIR or a COPY, which need the namespaces level of isolation: "
@@ -105,22 +110,24 @@ def image_of_dockerfile(
         port=_port("port", port),
         host_ports=ports(host_ports, port),
         places=image.places,
+        variables=tuple(image.environment.items()),
     )
-    return file, server, image.environment
+    return file, server
 
 
 def image_of_launcher(
     launcher: Launcher,
     name: str,
     image: object,
-    command: object,
-    cwd: object,
-    dockerfile: object,
-    ignored: Sequence[str],
     *,
+    command: object = None,
+    arguments: tuple[str, ...] | None = None,
+    cwd: object = None,
+    dockerfile: object = None,
+    ignored: Sequence[str] = (),
     port: object,
-    host_ports: object,
-    base_dirs: Sequence[str | os.PathLike[str]],
+    host_ports: object = (),
+    base_dirs: Sequence[str | os.PathLike[str]] = (),
 ) -> Server:
     """A server that is an image, which a launcher runs. Raises UsageError."""
     if host_ports:
@@ -140,6 +147,7 @@ def image_of_launcher(
         cwd=None if cwd is None else os.fspath(cwd),
         port=number,
         image=launcher.prepare(name, image, file, _ignored(ignored)),
+        arguments=None if words else arguments,
     )
 
 

@@ -215,6 +215,7 @@ def _container_spec(spec: LaunchSpec, server: ServerSpec) -> ContainerSpec:
         name=f"pytest-scf-{spec.id}",
         image=server.image,
         command=server.command or None,
+        arguments=server.arguments,
         cwd=server.cwd,
         environment=spec.environ,
         port=server.port,

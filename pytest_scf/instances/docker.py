@@ -83,7 +83,7 @@ class DockerLauncher:
         with contextlib.ExitStack() as undo:
             container = self._client.containers.create(
                 spec.image,
-                list(spec.command or ()) or None,
+                list(spec.command or spec.arguments or ()) or None,
                 entrypoint=[] if spec.command else None,
                 name=spec.name,
                 working_dir=spec.cwd,

@@ -23,6 +23,8 @@ class ServerSpec(NamedTuple):
     host_ports: tuple[int, ...]
     #: what a launcher runs, if it is one that does
     image: str | None = None
+    #: what takes the place of that image's CMD; None: nothing
+    arguments: tuple[str, ...] | None = None
 
 
 class CoverageSpec(NamedTuple):

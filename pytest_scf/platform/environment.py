@@ -86,7 +86,7 @@ def environ_of(config: FunctionConfig, settings: Settings, source: str = "") -> 
         if server.is_container:
             for name in (*_OF_THE_CODE_ROOT, *(() if server.image is None else _OF_AN_IMAGE)):
                 del environ[name]
-    return {**environ, **config.environment}
+    return {**environ, **dict(server.variables if server is not None else ()), **config.environment}
 
 
 def context_of(config: FunctionConfig, settings: Settings) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ class Server:
     places: tuple[tuple[str, str], ...] = ()
     #: the image that a launcher runs, whose command and directory are its own unless they are given; None: a process
     image: str | None = None
+    #: what takes the place of that image's CMD, its ENTRYPOINT kept; None: nothing
+    arguments: tuple[str, ...] | None = None
+    #: the variables that an image sets
+    variables: tuple[tuple[str, str], ...] = ()
     #: seconds without a byte after which a WebSocket connection is ended; None: it takes none
     websocket_idle: int | None = None
     #: what a diagnosis says besides, such as which interpreter stood in for another
@@ -44,6 +49,11 @@ class Server:
     def is_container(self) -> bool:
         """Whether it has a file system of its own making, and in it no code root."""
         return self.kind == "image" or self.cwd is not None or self.image is not None
+
+    @property
+    def root(self) -> Path:
+        """What stands for the code root of a container."""
+        return Path(self.places[0][0] if self.places else self.cwd or os.curdir)
 
 
 class Probe(Protocol):

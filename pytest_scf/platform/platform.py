@@ -22,6 +22,7 @@ from pytest_scf.platform.buckets import Buckets
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
+from pytest_scf.platform.images import Images, NoImages
 from pytest_scf.platform.log_blocks import LogBlocks
 from pytest_scf.platform.queue import FOR_AN_INSTANCE
 from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
@@ -65,6 +66,8 @@ class Platform:
         self.arrivals: list[Callable[[Invocation], None]] = []
         self._log_blocks = LogBlocks()
         self.staging = StagingArea(lambda: self.base_dir)
+        #: what the images run that functions are created of by name
+        self.images: Images = NoImages()
         self.clock = Clock(self._reactor)
         self.functions = Registry(self.clock.now)
         self.events = EventStore(
@@ -202,7 +205,7 @@ class Platform:
         config = function.config
         code_root = config.code_root
         with self.staging.writing() as staging:
-            if config.server is None or config.server.cwd is None:
+            if config.server is None or not config.server.is_container:
                 code_root = staging.new() / "code"
                 shutil.copytree(config.code_root, code_root, symlinks=True, copy_function=staging.copy)
             return self.functions.publish(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from pytest_scf import facts
@@ -33,6 +33,8 @@ class Settings:
     start_method: str = "fork"
     #: what runs the containers of image functions: "process", "docker", or a ``pytest_scf.launchers.Launcher``
     launcher: str | Launcher = "process"
+    #: what images run that functions are created of by name: the command or the Dockerfile of each, by its name
+    images: Mapping[str, object] = field(default_factory=dict)
     #: instances that one function may have at a time; above it an invocation is refused with 432
     max_instances: int = 100
     #: Choice: seconds (of the clock) after which an idle instance is repossessed
@@ -99,6 +101,8 @@ class Settings:
                 raise UsageError(f"{name} must be a whole number, not {getattr(self, name)!r}")
         if self.signal_deadline is not None:
             _at_least("signal_deadline", self.signal_deadline, 0)
+        if not isinstance(self.images, Mapping):
+            raise UsageError(f"images must be a dict of commands, or paths of Dockerfiles, by name: {self.images!r}")
         for name in ("utc_offset_hours", "timer_utc_offset_hours"):
             if not -24 < getattr(self, name) < 24:
                 raise UsageError(f"{name} must lie between -24 and 24, not {getattr(self, name)!r}")
@@ -106,7 +110,7 @@ class Settings:
     @classmethod
     def from_keywords(cls, keywords: dict[str, object]) -> Settings:
         """Settings from names that a user wrote. Raises UsageError for a name that is none of them."""
-        known = [field.name for field in fields(cls)]
+        known = [each.name for each in fields(cls)]
         for name in keywords:
             if name not in known:
                 raise UsageError(f"{name!r} is not a setting; the settings are {', '.join(known)}")

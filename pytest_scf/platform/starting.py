@@ -165,4 +165,5 @@ def _server_spec(config: FunctionConfig, api_port: int) -> ServerSpec | None:
         port=server.port,
         host_ports=host_ports,
         image=server.image,
+        arguments=server.arguments,
     )

@@ -45,8 +45,9 @@ CWD = "cwd"  # its working directory as it sees it; null, of a container only: t
 PORT = "port"  # the port on which it listens
 HOST_PORTS = "host_ports"  # ports of the machine that it finds on 127.0.0.1 of a network of its own
 IMAGE = "image"  # what a launcher runs; null: it is a process
+ARGUMENTS = "arguments"  # of what a launcher runs: what takes the place of the image's CMD; null: nothing
 
-SERVER_SPEC = (KIND, SERVER_COMMAND, CWD, PORT, HOST_PORTS, IMAGE)
+SERVER_SPEC = (KIND, SERVER_COMMAND, CWD, PORT, HOST_PORTS, IMAGE, ARGUMENTS)
 
 # Of "options".
 NODE_CALLBACK_WAITS = "node_callback_waits"  # what context.callbackWaitsForEmptyEventLoop is at first

@@ -15,6 +15,7 @@ from pytest_scf.errors import EventEnded
 from pytest_scf.platform.buckets import Buckets
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+from pytest_scf.platform.images import NoImages
 from pytest_scf.platform.outcomes import Outcome
 from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 from pytest_scf.platform.registry import Registry
@@ -70,6 +71,7 @@ class FakePlatform:
         self.base_dir = staging
         self.triggers = Triggers(cast(Any, self.clock), 8.0, self.invoke, self.wait_final)
         self.buckets = Buckets(self.settings, self.triggers, self.clock.now)
+        self.images = NoImages()
         self.staging = StagingArea(lambda: staging)
         retention, window = self.settings.retention_hours * HOUR, self.settings.window_hours * HOUR
         hidden = self.settings.visible_after_seconds

@@ -146,7 +146,6 @@ class TestCreating:
                 "UTF-8; X is",
             ),
             ({"Code": {"CosBucketName": "b"}}, api_errors.UnsupportedOperation, "CosBucketName"),
-            ({"Code": {"ImageConfig": {"ImageUri": "x"}}}, api_errors.UnsupportedOperation, "ImageConfig"),
             ({"Layers": [{"LayerName": "x", "LayerVersion": 1}]}, api_errors.UnsupportedOperation, "Layers"),
             ({"Memory": 128}, api_errors.UnknownParameter, "MemorySize"),
             (

@@ -229,7 +229,7 @@ def test_asynchronous_execution_and_retries(each_level: ScfRuntime, project: Any
         ("app: shop", "app: [shop", r"line \d+: "),
         ("runtime: Python3.6", "runtime: Cobol", r"Runtime"),
         ("  events:", "  type: magic\n  events:", "must be event or web"),
-        ("  events:", "  image: {imageUrl: a}\n  events:", "deploy_image"),
+        ("  events:", "  image: {imageUrl: a}\n  events:", r"inputs\.image: needs an imageUri"),
         ("  src:\n    src: ./src", "  src:\n    bucket: b\n    object: o\n    src: ./src", "lies in COS"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from present import present
 
 from pytest_scf import ScfRuntime, UsageError
-from pytest_scf.launchers import ContainerExit
+from pytest_scf.launchers import ContainerExit, ContainerSpec
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "launchers.md").read_text()
 FILES = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -76,6 +76,29 @@ def test_a_container_that_does_not_start_is_445_and_the_launcher_is_closed_with_
         assert not each_level.instances
         assert not launcher.closed
     assert launcher.closed
+
+
+def test_an_image_that_is_named_in_a_request_is_the_launcher_s() -> None:
+    image = {"ImageType": "personal", "ImageUri": "ccr.ccs.tencentyun.com/shop/api:1"}
+    asked = {"as-is": {}, "other": {"Command": "python -u", "Args": "app.py"}, "more": {"Args": "x"}}
+    specs: list[ContainerSpec] = []
+
+    class Noting(Broken):
+        def start(self, spec):
+            specs.append(spec)
+            return super().start(spec)
+
+    with ScfRuntime(launcher=Noting()) as runtime:
+        for name, words in asked.items():
+            code = {"ImageConfig": {**image, **words}}
+            runtime.api.call("CreateFunction", {"FunctionName": name, "Runtime": "CustomImage", "Code": code})
+            runtime.api.call("Invoke", {"FunctionName": name})
+    assert [spec.image for spec in specs] == [image["ImageUri"]] * 3
+    assert [(spec.command, spec.arguments) for spec in specs] == [
+        (None, None),
+        (("python", "-u", "app.py"), None),
+        (None, ("x",)),
+    ]
 
 
 def test_a_runtime_that_ran_no_container_closes_its_launcher_too() -> None:

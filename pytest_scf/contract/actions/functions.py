@@ -21,13 +21,14 @@ from pytest_scf.api_errors import (
     InvalidParameterValueMemorySize,
     InvalidParameterValueNamespace,
     InvalidParameterValueRuntime,
+    MissingParameterCode,
     ResourceNotFoundQualifier,
     ResourceNotFoundVersion,
 )
 from pytest_scf.contract import function_filters, languages, limits
 from pytest_scf.contract.actions.triggers import trigger_info
 from pytest_scf.contract.call import Call
-from pytest_scf.contract.code import code_info, code_root, code_size
+from pytest_scf.contract.code import code_info, code_root, code_size, image_server, told_image
 from pytest_scf.contract.models.function_parts import (
     Code,
     DeadLetterConfig,
@@ -91,7 +92,7 @@ def create_function(call: Call, request: CreateFunctionRequest) -> None:
         "name": request.FunctionName,
         "namespace": request.Namespace,
         "timeout": limits.default_timeout(asynchronous=asynchronous) if request.Timeout is None else request.Timeout,
-        "init_timeout": request.InitTimeout,
+        "init_timeout": _init_timeout(request),
         "memory": request.MemorySize,
         "description": request.Description,
         "environment": _environment(request.Environment),
@@ -101,10 +102,10 @@ def create_function(call: Call, request: CreateFunctionRequest) -> None:
     if request.Type == "HTTP" and asynchronous:
         raise InvalidParameterValue("The parameter `AsyncRunEnable` cannot be TRUE for a web function (Type HTTP).")
     named, interpreter = _runtime(request.Runtime)
-    if request.Type == "Event" and named != languages.CUSTOM:
+    if request.Type == "Event" and named not in (languages.CUSTOM, languages.IMAGE):
         _check({"handler": request.Handler}, asynchronous=asynchronous)
     with call.operations.staging.writing() as staging:
-        root = code_root(staging, request.Code)
+        root, server = _program(call, staging, request, named)
         config = FunctionConfig(
             handler=request.Handler,
             code_root=root,
@@ -112,11 +113,31 @@ def create_function(call: Call, request: CreateFunctionRequest) -> None:
             interpreter=interpreter,
             async_run=asynchronous,
             trace=request.TraceEnable == "TRUE",
-            server=_server(call, staging, request.Type, named, root),
+            server=server,
             remembered=_remembered(request),
             **settings,
         )
         call.operations.create_function(config, make_namespace=False)
+
+
+def _init_timeout(request: CreateFunctionRequest) -> int:
+    if request.InitTimeout is not None:
+        return request.InitTimeout
+    return facts.IMAGE_INIT_TIMEOUT_DEFAULT if request.Runtime == languages.IMAGE else facts.INIT_TIMEOUT_DEFAULT
+
+
+def _program(call: Call, staging: Staging, request: CreateFunctionRequest, runtime: str) -> tuple[Path, Server | None]:
+    """The code root, and the server that it is the code of; None: a handler."""
+    image = None if request.Code is None else request.Code.ImageConfig
+    if image is not None and runtime != languages.IMAGE:
+        raise InvalidParameterValueCode(f"`Code.ImageConfig` is for functions with Runtime {languages.IMAGE} only.")
+    if image is None and runtime == languages.IMAGE:
+        raise MissingParameterCode(f"The parameter `Code` of Runtime {languages.IMAGE} needs an `ImageConfig`.")
+    if image is None:
+        root = code_root(staging, request.Code)
+        return root, _server(call, staging, request.Type, runtime, root)
+    server = image_server(call.operations.images, request.FunctionName, image, is_web=request.Type == "HTTP")
+    return server.root, server
 
 
 def _check(settings: dict[str, Any], *, asynchronous: bool) -> None:
@@ -132,6 +153,8 @@ def _check(settings: dict[str, Any], *, asynchronous: bool) -> None:
 
 def _runtime(runtime: str | None) -> tuple[str, Any]:
     """Choice: what runs a Python that this machine does not have is the test's own, under the name asked for."""
+    if runtime == languages.IMAGE:
+        return runtime, None
     try:
         return languages.choose(runtime, None)
     except UsageError as error:
@@ -168,7 +191,10 @@ def _server(call: Call, staging: Staging, kind: str, runtime: str, code_root: Pa
 
 
 def _remembered(request: CreateFunctionRequest | UpdateFunctionConfigurationRequest) -> dict[str, object]:
-    return {name: value for name in _REMEMBERED if (value := getattr(request, name, None)) is not None}
+    found = {name: value for name in _REMEMBERED if (value := getattr(request, name, None)) is not None}
+    if isinstance(request, CreateFunctionRequest) and request.Code is not None and request.Code.ImageConfig is not None:
+        found["ImageConfig"] = told_image(request.Code.ImageConfig)
+    return found
 
 
 # Reading -----------------------------------------------------------------------------------------------------------
@@ -199,7 +225,7 @@ def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse
         TraceEnable=_flag(config.trace),
         AddTime=call.seconds(function.add_time if version is None else version.time),
         ModTime=call.seconds(function.mod_time if version is None else version.time),
-        CodeSize=code_size(config.code_root),
+        CodeSize=code_size(config),
         CodeInfo=code_info(config) if request.ShowCode == "TRUE" else "",
         VpcConfig=remembered.get("VpcConfig", VpcConfig()),
         Role=remembered.get("Role", ""),
@@ -211,6 +237,7 @@ def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse
         DnsCache=remembered.get("DnsCache", "FALSE"),
         IntranetConfig=IntranetConfigOut(IpFixed=remembered.get("IntranetConfig", IntranetConfigIn()).IpFixed),
         L5Enable=remembered.get("L5Enable", "FALSE"),
+        ImageConfig=remembered.get("ImageConfig"),
         Triggers=_triggers(call, function) if request.ShowTriggers == "TRUE" else [],
     )
 
@@ -283,17 +310,26 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
     function = call.operations.functions.get(request.Namespace, request.FunctionName)
     config = function.config
     code = request.Code if request.ZipFile is None else Code(ZipFile=request.ZipFile)
-    if config.server is not None and config.server.is_container:
-        raise InvalidParameterValueCode(f"The function {function.name} is an image function: deploy another instead.")
     changes: dict[str, Any] = {}
     if request.Handler is not None:
         changes["handler"] = request.Handler
         if config.server is None:
             _check(changes, asynchronous=config.async_run)
     with call.operations.staging.writing() as staging:
-        root = changes["code_root"] = code_root(staging, code)
-        if config.server is not None:
-            changes["server"] = _server(call, staging, config.type, config.runtime, root)
+        image = None if code is None else code.ImageConfig
+        if (image is not None) != (config.server is not None and config.server.is_container):
+            raise InvalidParameterValueCode(
+                f"The code of function {function.name}, whose Runtime is {config.runtime}, cannot be changed "
+                f"{'to' if image is not None else 'from'} an image: create another function."
+            )
+        if image is not None:
+            server = image_server(call.operations.images, function.name, image, is_web=config.type == "HTTP")
+            changes["code_root"], changes["server"] = server.root, server
+            changes["remembered"] = {**config.remembered, "ImageConfig": told_image(image)}
+        else:
+            root = changes["code_root"] = code_root(staging, code)
+            if config.server is not None:
+                changes["server"] = _server(call, staging, config.type, config.runtime, root)
         call.operations.update_function(function, lambda before: replace(before, **changes))
     if request.Publish == "TRUE":
         call.operations.publish_version(function)

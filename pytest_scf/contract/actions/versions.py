@@ -24,7 +24,7 @@ def publish_version(call: Call, request: models.PublishVersionRequest) -> models
     config = call.operations.publish_version(function, request.Description)
     return models.PublishVersionResponse(
         config.version,
-        code_size(config.code_root),
+        code_size(config),
         config.memory,
         config.description,
         config.handler,

@@ -1,15 +1,17 @@
 """Objects that stand in the requests and answers about functions."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pytest_scf import api_errors
 from pytest_scf.contract.models.fields import (
+    OptionalText_,
     Refused_,
     Text_,
 )
 from pytest_scf.contract.request import RequestReader
-from pytest_scf.contract.validators import Array, Integer, String, not_emulated
+from pytest_scf.contract.validators import Array, Boolean, Integer, OneOf, String, not_emulated
 
 # Parts of requests and answers -------------------------------------------------------------------------------------
 
@@ -54,6 +56,7 @@ Environment_ = Annotated[Environment | None, RequestReader(Environment)]
 Tags_ = Annotated[tuple[Tag, ...] | None, Array(RequestReader(Tag))]
 VpcConfig_ = Annotated[VpcConfig | None, RequestReader(VpcConfig)]
 DeadLetterConfig_ = Annotated[DeadLetterConfig | None, RequestReader(DeadLetterConfig)]
+_IMAGE_URI = re.compile(r"[\w.-]+(:\d+)?(/[\w.-]+)+(:[\w.-]+)?(@[\w.+-]+:[0-9a-fA-F]+)?", re.ASCII)
 _layers = Array(RequestReader(LayerVersionSimple))
 
 
@@ -91,6 +94,35 @@ PublicNetConfig_ = Annotated[PublicNetConfigIn | None, RequestReader(PublicNetCo
 IntranetConfig_ = Annotated[IntranetConfigIn | None, RequestReader(IntranetConfigIn)]
 
 
+def image_uri(name: str, value: Any) -> str:
+    """{domain}/{namespace}/{imageName}:{tag}@{digest}, of which tag and digest may be missing."""
+    text: str = String(error=api_errors.InvalidParameterValueImageUri)(name, value)
+    if not _IMAGE_URI.fullmatch(text):
+        raise api_errors.InvalidParameterValueImageUri(
+            field=name, value=value, expected="a name like ccr.ccs.tencentyun.com/namespace/image:tag"
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageConfig:
+    """ "public" is an ImageType of the vendor's project files."""
+
+    ImageType: Annotated[
+        str, OneOf("personal", "enterprise", "public", error=api_errors.InvalidParameterValueImageType)
+    ]
+    ImageUri: Annotated[str, image_uri]
+    RegistryId: OptionalText_ = None
+    EntryPoint: OptionalText_ = None
+    Command: OptionalText_ = None
+    Args: OptionalText_ = None
+    ContainerImageAccelerate: Annotated[bool | None, Boolean()] = None
+    ImagePort: Annotated[int | None, Integer(-1, 65535)] = None
+
+
+ImageConfig_ = Annotated[ImageConfig | None, RequestReader(ImageConfig)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
     """ZipFile (base64), or, as our extension, LocalPath: a directory of this machine, used in place."""
@@ -110,7 +142,7 @@ class Code:
     GitDirectory: Refused_ = None
     GitCommitId: Refused_ = None
     GitUserNameSecret: Refused_ = None
-    ImageConfig: Refused_ = None
+    ImageConfig: ImageConfig_ = None
 
 
 Code_ = Annotated[Code | None, RequestReader(Code)]

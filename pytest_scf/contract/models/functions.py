@@ -32,6 +32,7 @@ from pytest_scf.contract.models.function_parts import (
     EipOutConfig,
     Environment,
     Environment_,
+    ImageConfig_,
     IntranetConfig_,
     IntranetConfigOut,
     Layers_,
@@ -62,7 +63,7 @@ class CreateFunctionRequest:
     Runtime: OptionalText_ = None
     Namespace: Namespace_ = facts.DEFAULT_NAMESPACE
     Type: Annotated[str, OneOf("Event", "HTTP", error=api_errors.InvalidParameterValueFunctionType)] = "Event"
-    InitTimeout: Annotated[int, Integer(0)] = facts.INIT_TIMEOUT_DEFAULT
+    InitTimeout: OptionalInteger_ = None
     AsyncRunEnable: Annotated[str, OneOf("TRUE", "FALSE", error=api_errors.InvalidParameterValueAsyncRunEnable)] = (
         "FALSE"
     )
@@ -155,7 +156,7 @@ class GetFunctionResponse:
     UseGpu: str = "FALSE"
     InstallDependency: str = "FALSE"
     OnsEnable: str = "FALSE"
-    ImageConfig: None = None
+    ImageConfig: ImageConfig_ = None
     ProtocolType: str = ""
     ProtocolParams: None = None
     InstanceConcurrencyConfig: None = None

@@ -30,7 +30,9 @@ def deploy(api: Api, plan: FunctionPlan, staging: Callable[[], Path], domain: Ca
     call = _Caller(api, plan)
     if plan.namespace != "default":
         call.make_namespace(plan.namespace)
-    code = {"LocalPath": str(_code(plan, staging).resolve())}
+    code: dict[str, Any] = {"ImageConfig": plan.image}
+    if plan.image is None:
+        code = {"LocalPath": str(_code(plan, staging).resolve())}
     asked: dict[str, Any] = {
         "FunctionName": plan.name,
         "Namespace": plan.namespace,

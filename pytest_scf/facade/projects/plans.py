@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_scf import facts
+from pytest_scf.contract import languages
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.projects.document import Node, load, merged
 from pytest_scf.facade.projects.routes import Route, method_of, path_of
@@ -58,6 +59,8 @@ class FunctionPlan:
     runtime: str
     is_web: bool = False
     region: str = ""
+    #: the API's ImageConfig; None: it is code
+    image: dict[str, object] | None = None
     namespace: str = facts.DEFAULT_NAMESPACE
     description: str = ""
     memory: int | None = None
@@ -125,8 +128,6 @@ def _of_scf(document: Node, inputs: Node, names: Mapping[str, str]) -> FunctionP
             _add(plan, _trigger(kind, event, names))
     for item in inputs.get("triggers").list():
         _add(plan, _trigger(item.get("type").text(), item, names))
-    if "image" in inputs:
-        inputs.get("image").fail("an image is deployed with deploy_image(command=... or dockerfile=...)")
     return plan
 
 
@@ -207,7 +208,8 @@ def _function(
     default_runtime: str = "Nodejs10.15",
 ) -> FunctionPlan:
     default = f"{names['name']}-{names['stage']}-{names['app']}"
-    source, exclude = _source(node.get("src"), below)
+    image = _image(node.get("image"))
+    source, exclude = (node.file.parent, []) if image is not None else _source(node.get("src"), below)
     kind = node.get("type").text("event").lower()
     if kind not in ("event", "web"):
         node.get("type").fail(f"must be event or web, not {kind!r}")
@@ -218,9 +220,10 @@ def _function(
         source=source,
         exclude=exclude,
         handler=node.get("handler").text(facts.DEFAULT_HANDLER),
-        runtime=node.get("runtime").text(default_runtime),
+        runtime=languages.IMAGE if image is not None else node.get("runtime").text(default_runtime),
         is_web=kind == "web",
         region=node.get("region").text(),
+        image=image,
         namespace=node.get("namespace").text(facts.DEFAULT_NAMESPACE),
         description=node.get("description").text(),
         memory=node.get("memorySize").number(),
@@ -250,6 +253,18 @@ def _source(src: Node, below: Node | None) -> tuple[Path, list[str]]:
     if not path.exists():
         place.fail(f"there is no {path}")
     return path, exclude
+
+
+def _image(node: Node) -> dict[str, object] | None:
+    """What ``image`` says, by the API's names."""
+    if node.value is None:
+        return None
+    if "imageUri" not in node:
+        node.fail("needs an imageUri")
+    texts = {"ImageUri": "imageUri", "RegistryId": "registryId", "Command": "command", "Args": "args"}
+    found: dict[str, object] = {api: node.get(own).text() for api, own in texts.items() if own in node}
+    kind = node.get("imageType").text("enterprise" if "registryId" in node else "personal")
+    return {"ImageType": kind, **found}
 
 
 def _environment(node: Node) -> dict[str, str]:
