@@ -21,6 +21,7 @@ from pytest_scf.platform import outcomes
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionRecord
+from pytest_scf.platform.log_writer import LogWriter
 from pytest_scf.platform.outcomes import Outcome
 from pytest_scf.platform.pool import InstancePool
 from pytest_scf.platform.queue import Queue
@@ -70,6 +71,7 @@ class Assignment(abc.ABC):
         self._memory_limits = MemoryLimits(reactor, self._working, self._memory_is_up)
         #: what went wrong in the background, for which no event could be blamed
         self.errors: list[BaseException] = []
+        self.log_writer = LogWriter()
         #: output that is in the logs already and has still to be shown
         self._unshown: deque[tuple[Attempt, bytes]] = deque()
         self._showing = threading.Lock()

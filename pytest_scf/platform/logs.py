@@ -30,11 +30,19 @@ class LogLine(NamedTuple):
     text: str
 
 
+class _Stored(NamedTuple):
+    """A part of a block that is put away."""
+
+    number: int
+    start: int
+    end: int
+
+
 class EventLog:
     """``frame`` gives the platform's lines before, within and after the output: see ``Frame``.
 
-    What is written stays in memory until ``put_away`` moves whole blocks of it to ``blocks``, the platform's file: that
-    may wait for the disk, and is called where nobody waits for it.
+    What is written stays in memory until ``put_away`` moves whole blocks of it to ``blocks``, the platform's file. That
+    may wait for the disk, as reading does; writing never does.
     """
 
     def __init__(self, frame: Callable[[], Frame], blocks: LogBlocks | None = None) -> None:
@@ -88,6 +96,12 @@ class EventLog:
         with self._lock:
             self._init_end = self._size
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that ``put_away`` would move."""
+        with self._lock:
+            return (len(self._blocks) - len(self._numbers)) * BLOCK
+
     def put_away(self) -> None:
         """Move whole blocks to the store, in one thread at a time. Where that has no room the log ends, with a note."""
         while True:
@@ -134,8 +148,9 @@ class EventLog:
                 self._write_locked(line, moment, PLATFORM)
 
     def _run_bytes_locked(self, index: int) -> bytes:
+        """Those of a run that is in memory."""
         stop = self._starts[index + 1] if index + 1 < len(self._starts) else self._size
-        return self._read_locked(self._starts[index], stop)
+        return self._joined(self._parts_locked(self._starts[index], stop))
 
     def write_platform(self, text: str, time: float) -> None:
         """A line of the platform, between what was written before it and after."""
@@ -148,27 +163,35 @@ class EventLog:
     def read(self, start: int = 0, end: int | None = None) -> bytes:
         """Output and platform lines between two byte offsets."""
         with self._lock:
-            return self._read_locked(start, end)
+            parts = self._parts_locked(start, end)
+        return self._joined(parts)  # without the lock, as it may wait for the disk
 
-    def _read_locked(self, start: int = 0, end: int | None = None) -> bytes:
+    def _joined(self, parts: list[bytes | _Stored]) -> bytes:
+        found = []
+        for part in parts:
+            if isinstance(part, _Stored):
+                assert self._store is not None
+                found.append(self._store.get(part.number)[part.start : part.end])
+            else:
+                found.append(part)
+        return b"".join(found)
+
+    def _parts_locked(self, start: int, end: int | None) -> list[bytes | _Stored]:
         stop = self._size if end is None else min(end, self._size)
         if stop <= len(self._head):
-            return bytes(self._head[start:stop])
-        parts = [bytes(self._head[start:])]
+            return [bytes(self._head[start:stop])]
+        parts: list[bytes | _Stored] = [bytes(self._head[start:])]
         position = max(start, IN_MEMORY)
         in_blocks = IN_MEMORY + len(self._blocks) * BLOCK
         while position < min(stop, in_blocks):
             number, offset = divmod(position - IN_MEMORY, BLOCK)
             block = self._blocks[number]
-            if isinstance(block, int):
-                assert self._store is not None
-                block = self._store.get(block)
-            part = block[offset : offset + stop - position]
-            parts.append(part)
-            position += len(part)
+            last = min(BLOCK, offset + stop - position)
+            parts.append(_Stored(block, offset, last) if isinstance(block, int) else block[offset:last])
+            position += last - offset
         if position < stop:
             parts.append(bytes(self._rest[position - in_blocks : stop - in_blocks]))
-        return b"".join(parts)
+        return parts
 
     def _body(self, start: int, end: int) -> list[LogLine]:
         """Lines of a stretch. Output cut in two by a platform's line shows as two lines.

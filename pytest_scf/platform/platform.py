@@ -379,6 +379,7 @@ class Platform:
             if left:
                 raise InstanceError(f"not gone {STUCK_DEADLINE:g} s after being killed: {left}")
         finally:
+            self._scheduler.log_writer.close()
             self._log_blocks.close()
             self._starter.close()
             self.staging.close()

@@ -13,6 +13,7 @@ from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.stack_dump import StackDump
 from pytest_scf.platform import outcomes
 from pytest_scf.platform.assignment import Assignment
+from pytest_scf.platform.log_writer import MOST_WAITING
 from pytest_scf.platform.notes import InitReport, Registration
 from pytest_scf.platform.outcomes import Fate, Outcome
 from pytest_scf.platform.records import Attempt, InstanceRecord
@@ -66,8 +67,22 @@ class Scheduler(Assignment):
             if self.take_output_locked(instance) and attempt is not None:
                 attempt.invocation.notify_waiters()
         self.show_output()
-        if attempt is not None:
-            attempt.log.put_away()
+        self._put_away(instance, attempt)
+
+    def _put_away(self, instance: InstanceRecord, attempt: Attempt | None) -> None:
+        """Have a big log put away. Where the disk does not keep up with what the instance writes, that waits."""
+        if attempt is None:
+            return
+        waiting = attempt.log.waiting
+        if waiting:
+            if waiting >= MOST_WAITING:
+                instance.process.pause_output()
+            self.log_writer.put_away(attempt.log, lambda: self._read_on(instance, attempt))
+
+    def _read_on(self, instance: InstanceRecord, attempt: Attempt) -> None:
+        with self.lock:
+            if instance.attempt is attempt and not instance.signals_under_way:
+                instance.process.resume_output()
 
     def _ready_locked(self, instance: InstanceRecord, payload: bytes) -> None:
         attempt = instance.attempt
@@ -172,8 +187,7 @@ class Scheduler(Assignment):
                     attempt.conclude(outcomes.internal_error(f"{type(problem).__name__}: {problem}"), self._clock.now())
             self.remove_locked(instance, attempt)
         self.show_output()
-        if attempt is not None:
-            attempt.log.put_away()
+        self._put_away(instance, attempt)
 
     def _lose_instance_locked(self, instance: InstanceRecord, attempt: Attempt, error: str) -> None:
         """The instance of an attempt is gone. Unless its outcome stands, that is the outcome."""

@@ -7,13 +7,14 @@ import errno
 import os
 import re
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 from present import present
 
 from pytest_scf import ScfRuntime, errors
-from pytest_scf.platform import log_blocks, logs
+from pytest_scf.platform import log_blocks, log_writer, logs
 from pytest_scf.platform.logs import EventLog, Frame
 
 MIB = 1024 * 1024
@@ -479,8 +480,40 @@ def test_an_event_ends_where_the_disk_is_full(scf_runtime: ScfRuntime, monkeypat
     fn = scf_runtime.deploy(handler("print('x' * 1_000_000)", "print('starting')"), async_run=True)
     event = fn.invoke_async()
     event.assert_finished()
+    # It is put away in the background.
+    deadline = time.monotonic() + 60
+    while "[PLATFORM] The log is cut here" not in event.logs.text:
+        assert time.monotonic() < deadline
     assert "starting" in event.logs.user
-    assert "[PLATFORM] The log is cut here" in event.logs.text
+
+
+def test_a_disk_that_does_not_answer_holds_up_nobody_else_and_fills_no_memory(
+    scf_runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, answers = threading.Event(), threading.Event()
+    put = log_blocks.LogBlocks.put
+
+    def put_late(self, data):
+        begun.set()
+        assert answers.wait(60)
+        return put(self, data)
+
+    monkeypatch.setattr(log_blocks.LogBlocks, "put", put_late)
+    size = 24 * MIB
+    fn = scf_runtime.deploy(handler(f"for _ in range({size // MIB}): os.write(1, b'x' * {MIB})"), async_run=True)
+    other = scf_runtime.deploy(handler("return 'answer'"), timeout=60)
+    event = fn.invoke_async()
+    try:
+        assert begun.wait(60)
+        for _ in range(50):
+            assert other.invoke().return_value == "answer"
+        assert event.logs.user.startswith("xxx")
+        assert event._record.attempt.log.size < log_writer.MOST_WAITING + 4 * MIB
+        assert event.status == "RUNNING"
+    finally:
+        answers.set()
+    event.assert_finished()
+    assert len(event.logs.user) == size
 
 
 def test_a_wait_reads_each_part_of_a_big_log_once(scf_runtime: ScfRuntime) -> None:

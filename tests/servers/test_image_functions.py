@@ -309,7 +309,9 @@ def test_a_program_inherits_no_signal_masks_and_no_descriptors(
     """
     blocked, ignored, descriptors = isolated.deploy_image(COMMAND, cwd=server(code)).invoke().return_value
     assert int(blocked, 16) == 0
-    assert int(ignored, 16) & ~(1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1) == 0  # which Python ignores itself
+    # Python ignores some itself; those below SIGRTMIN are the C library's own, which not every Python leaves alone.
+    expected = {signal.SIGPIPE, signal.SIGXFSZ, *range(32, signal.SIGRTMIN)}
+    assert {number for number in range(1, 65) if int(ignored, 16) >> number - 1 & 1} <= expected
     assert {"0", "1", "2"} <= set(descriptors)
     assert len(descriptors) <= 6  # its listening socket, the connection, and the directory that is being read
 
