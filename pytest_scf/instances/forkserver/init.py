@@ -11,7 +11,6 @@ leaves.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import select
@@ -22,7 +21,8 @@ import threading
 import traceback
 from typing import Any
 
-from pytest_scf.instances.forkserver import fdpassing, linux, mounts, reaping, rmtree
+from pytest_scf.instances.forkserver import fdpassing, linux, reaping
+from pytest_scf.instances.forkserver.isolation import Isolation
 from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
 from pytest_scf.runtimes import python, wire
 
@@ -53,7 +53,7 @@ class Sockets:
         os.close(self.out)
 
 
-def main(level: str, channel: socket.socket, lifelines: list[int], name: str) -> None:
+def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], name: str) -> None:
     """Never returns. ``channel`` gives the spec, once, with the sockets of the instance.
 
     ``lifelines`` are held open by the test process and by the zygote: see there. ``name`` is what the processes of an
@@ -64,8 +64,8 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
     try:
         failure = None
         try:
-            _prepare(level)
-            user, to_user = _fork_user_process(level, name, [*lifelines, channel.fileno()])
+            isolation.prepare_init()
+            user, to_user = _fork_user_process(isolation, name, [*lifelines, channel.fileno()])
         except OSError as error:
             failure = error
         reaping.ignore_termination_signals()
@@ -79,19 +79,19 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
         if failure is not None:
             raise failure
         set_process_name(name)
-        _mount_instance_tree(level, spec)
+        isolation.make_tree(spec)
         listener = None
         if spec.server is not None and spec.server.kind == "custom":
             listener = socket.create_server(("127.0.0.1", 0))
             address, port = listener.getsockname()
             spec.environ.update(SCF_RUNTIME_API=address, SCF_RUNTIME_API_PORT=str(port))
             order = spec.to_json()
-        elif level == "namespaces" and (spec.server is not None or _is_cut_off(spec)):
+        elif isolation.own_network and (spec.server is not None or _is_cut_off(spec)):
             # The process that waits is in the network of the test, and has no right to leave it any more.
             to_user.close()
             os.waitpid(user, 0)
             _enter_network(sockets.init, () if spec.server is None else spec.server.host_ports, lifelines)
-            user, to_user = _fork_user_process(level, name, [*lifelines, *sockets.fds])
+            user, to_user = _fork_user_process(isolation, name, [*lifelines, *sockets.fds])
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
         sockets.init.sendall(wire.frame(wire.INIT_STARTED, linux.own_identity()))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
@@ -105,10 +105,13 @@ def main(level: str, channel: socket.socket, lifelines: list[int], name: str) ->
             with contextlib.suppress(OSError):
                 sockets.init.sendall(wire.frame(wire.START_FAILED, f"{type(error).__name__}: {error}".encode()))
     finally:
-        _leave(level, spec)
+        try:
+            isolation.end_instance(spec)
+        finally:
+            _exit(0)
 
 
-def _fork_user_process(level: str, name: str, not_its_own: list[int]) -> tuple[int, socket.socket]:
+def _fork_user_process(isolation: Isolation, name: str, not_its_own: list[int]) -> tuple[int, socket.socket]:
     """The process that waits to be told what it is: its PID, and the socket to tell it."""
     to_user, from_init = socket.socketpair()
     try:
@@ -121,7 +124,7 @@ def _fork_user_process(level: str, name: str, not_its_own: list[int]) -> tuple[i
         for fd in not_its_own:
             os.close(fd)
         to_user.close()
-        _become_user_process(level, from_init, name)
+        _become_user_process(isolation, from_init, name)
     from_init.close()
     return user, to_user
 
@@ -155,38 +158,17 @@ def _wait_for_spec(channel: socket.socket, lifelines: list[int]) -> tuple[bytes,
     return fdpassing.receive_spec(channel)
 
 
-def _prepare(level: str) -> None:
-    """What is the same for all instances."""
-    if level == "namespaces":
-        # Elsewhere this would leave no time to end what is below.
-        linux.die_with_parent()
-        mounts.mount_common()
-    elif sys.platform == "linux":
-        linux.become_subreaper()
-
-
-def _mount_instance_tree(level: str, spec: LaunchSpec) -> None:
-    """What this instance has of its own."""
-    if level == "namespaces":
-        mounts.enter_instance_tree(
-            spec.code_source, spec.tmp_bytes, spec.shm_bytes, spec.keep_visible, spec.bind_mounts
-        )
-    else:
-        os.makedirs(spec.tmp, mode=0o700, exist_ok=True)
-
-
 def set_process_name(name: str) -> None:
     if sys.platform == "linux":
         linux.set_name(name)
 
 
-def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
+def _become_user_process(isolation: Isolation, channel: socket.socket, name: str) -> None:
     status = 70
     try:
         os.setsid()
         if sys.platform == "linux":
-            if level == "namespaces":
-                linux.limit_capabilities(linux.KEPT_CAPABILITIES if os.geteuid() == 0 else frozenset())
+            isolation.limit_capabilities()
             linux.forbid_new_privileges()
             linux.die_with_parent()
         _forget_ourselves()
@@ -203,7 +185,7 @@ def _become_user_process(level: str, channel: socket.socket, name: str) -> None:
         sockets.init.sendall(wire.frame(wire.USER_PID, identity))
         sockets.init.close()
         if spec.server is not None:
-            _become_server(level, spec, spec.server, sockets)
+            _become_server(isolation, spec, spec.server, sockets)
         if spec.command is not None:
             _execute(spec.command, spec.environ, sockets)
         python.connect_standard_streams(sockets.out)
@@ -244,17 +226,14 @@ def _restore_signals() -> None:
             signal.signal(signum, signal.SIG_DFL)
 
 
-def _become_server(level: str, spec: LaunchSpec, server: ServerSpec, sockets: Sockets) -> None:
+def _become_server(isolation: Isolation, spec: LaunchSpec, server: ServerSpec, sockets: Sockets) -> None:
     """Execute the program that a function is, a web server or a bootstrap, or say why that cannot be done."""
-    reason, problem = "container", ""
+    reason = "container"
     cwd = server.cwd or spec.code_root
     try:
-        if level != "namespaces" and server.kind != "custom" and not _port_is_free(server.port):
+        problem = "" if server.kind == "custom" else isolation.why_port_is_taken(server.port)
+        if problem:
             reason = "port"
-            problem = (
-                f"port {server.port} is in use on this machine, which all instances share at the directory level: "
-                "only one can use it at a time"
-            )
         else:
             python.connect_standard_streams(os.dup(sockets.out))
             _restore_signals()
@@ -281,18 +260,6 @@ def _with_probe(spec: LaunchSpec, cwd: str, fd: int) -> dict[str, str]:
         "_SCF_PROBE_CONFIG": json.dumps(spec.probe),
         "_SCF_PROBE_ROOT": cwd,
     }
-
-
-def _port_is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return False
-            raise
-    return True
 
 
 def _serve_beside(
@@ -366,13 +333,3 @@ def _reap(user: int) -> tuple[int, int] | None:
             return ended
         if pid == user:
             ended = (status, usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1))
-
-
-def _leave(level: str, spec: LaunchSpec | None) -> None:
-    """End all that is left of the instance. In a PID namespace the kernel does that when PID 1 leaves."""
-    if level != "namespaces":
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        reaping.kill_all_children()
-        if spec is not None:
-            rmtree.remove_tree(os.path.dirname(spec.tmp))
-    _exit(0)

@@ -20,6 +20,7 @@ import sys
 import traceback
 
 from pytest_scf.instances.forkserver import linux, reaping, rmtree, zygote
+from pytest_scf.instances.forkserver.isolation import ISOLATIONS
 
 #: seconds that a test process is given to end once the zygote has left; it needs a moment
 PATIENCE = 10.0
@@ -48,20 +49,19 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
     # The zygote learns of our end as we learn of its own; a parent-death signal would leave it no time to clean up.
     supervisor_alive, _held_to_the_end = os.pipe()
     status = 1
+    isolation = ISOLATIONS[level]
     try:
         gc.collect()
         gc.freeze()
         pid = os.fork()
         if pid == 0:
             os.close(_held_to_the_end)
-            zygote.main(socket.socket(fileno=control_fd), [alive_fd, supervisor_alive], level)
+            zygote.main(socket.socket(fileno=control_fd), [alive_fd, supervisor_alive], isolation)
         reaping.ignore_termination_signals()
         os.close(control_fd)
         os.close(supervisor_alive)
         status = _wait_for_zygote(pid, alive_fd) and 1
-        if level != "namespaces":
-            reaping.wait_for_children()
-        reaping.kill_all_children()
+        isolation.end_children()
     except BaseException:
         traceback.print_exc()
     finally:

@@ -14,13 +14,13 @@ import traceback
 from collections import deque
 from typing import Any, NamedTuple
 
-from pytest_scf import facts
-from pytest_scf.instances.forkserver import fdpassing, init, linux, mounts, reaping, rmtree
+from pytest_scf.instances.forkserver import fdpassing, init, linux, reaping
+from pytest_scf.instances.forkserver.isolation import Isolation
 from pytest_scf.instances.launch_spec import LaunchSpec
 from pytest_scf.runtimes import python, wire
 
 
-def main(control: socket.socket, lifelines: list[int], level: str) -> None:
+def main(control: socket.socket, lifelines: list[int], isolation: Isolation) -> None:
     """Never returns. Ends, with all instances and status 0, when the other end of ``control`` or of a lifeline closes.
 
     A lifeline is the reading end of a pipe to which nobody writes: one is held open by the test process alone, one by
@@ -31,10 +31,10 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
     try:
         if sys.platform == "linux":
             linux.become_subreaper()
-        error = _prepare(level)
+            linux.unbuffer_c_stdout()
+        error = isolation.enter()
         pid, started = linux.own_identity().split()
         hello = {
-            "level": level,
             "error": error,
             "path": [place for place in sys.path if os.path.isdir(place)],
             "pid": int(pid),
@@ -44,7 +44,7 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
         if error:
             status = 1
         else:
-            zygote = Zygote(control, lifelines, level)
+            zygote = Zygote(control, lifelines, isolation)
             zygote.serve()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the platform is gone; so must we be
@@ -55,88 +55,10 @@ def main(control: socket.socket, lifelines: list[int], level: str) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(os.getppid(), signal.SIGCONT)  # the supervisor has to go on, should it be stopped, to clean up
-        if zygote is not None and level != "namespaces":
+        if zygote is not None:
             os.close(zygote.held_to_the_end)
-            reaping.wait_for_children()
-        reaping.kill_all_children()
+        isolation.end_children()
         os._exit(status)
-
-
-def _prepare(level: str) -> str:
-    """Enter what all instances share; why that cannot be, or an empty text."""
-    linux_only = sys.platform == "linux"
-    if linux_only:
-        linux.unbuffer_c_stdout()
-    if level != "namespaces":
-        return ""
-    if not linux_only:
-        return f"namespaces are a feature of Linux, this is {sys.platform}"
-    try:
-        linux.unshare(linux.CLONE_NEWNS)
-        as_user = False
-    except OSError:
-        # An ordinary user, or root in a container that lacks the capability.
-        as_user = True
-    try:
-        if as_user:
-            _enter_user_namespace()
-        linux.bound_capabilities()
-        mounts.enter_shared_tree()
-        _try_one()
-    except OSError as error:
-        return _explain(str(error), as_user=as_user)
-    return ""
-
-
-def _enter_user_namespace() -> None:
-    user, group = os.geteuid(), os.getegid()
-    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS)
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(text)
-
-
-def _try_one() -> None:
-    """Make the namespaces of an instance once, since only doing it tells whether it is allowed."""
-    reading, writing = os.pipe()
-    pid = linux.fork_into(linux.NEW_INSTANCE)
-    if pid == 0:
-        try:
-            mounts.mount_common()
-            mounts.enter_instance_tree(facts.CODE_ROOT, 4096, 4096, (), ())
-        except BaseException as error:
-            os.write(writing, str(error).encode()[:4096])
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, encoding="utf-8", errors="replace") as answer:
-        text = answer.read()
-    os.waitpid(pid, 0)
-    if text:
-        raise OSError(text)
-
-
-def _explain(error: str, *, as_user: bool) -> str:
-    """Add what is known to refuse it, and the remedy."""
-    if as_user and _setting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
-        return (
-            f"{error} (this system restricts unprivileged user namespaces: "
-            "sysctl kernel.apparmor_restrict_unprivileged_userns=0 allows them)"
-        )
-    if as_user and _setting("/proc/sys/user/max_user_namespaces") == "0":
-        return f"{error} (sysctl user.max_user_namespaces is 0)"
-    if "unshare" in error or "clone3" in error or "mount" in error:
-        return (
-            f"{error} (a container needs --cap-add SYS_ADMIN or --privileged, "
-            "and a seccomp profile that lets unshare, clone3 and mount through)"
-        )
-    return error
-
-
-def _setting(path: str) -> str:
-    with contextlib.suppress(OSError), open(path, encoding="ascii") as file:
-        return file.read().strip()
-    return ""
 
 
 #: what ``ps`` shows of a spare instance's processes
@@ -167,10 +89,10 @@ class Launch(NamedTuple):
 
 
 class Zygote:
-    def __init__(self, control: socket.socket, lifelines: list[int], level: str) -> None:
+    def __init__(self, control: socket.socket, lifelines: list[int], isolation: Isolation) -> None:
         self.control = control
         self.lifelines = lifelines
-        self.level = level
+        self.isolation = isolation
         #: the instances by the PID of their init, and that PID by the id of the instance
         self.inits: dict[int, Instance] = {}
         self.pids: dict[str, int] = {}
@@ -328,7 +250,7 @@ class Zygote:
         # Called so from its first moment on.
         init.set_process_name(SPARE_NAME)
         try:
-            pid = linux.fork_into(linux.NEW_INSTANCE) if self.level == "namespaces" else os.fork()
+            pid = self.isolation.fork_init()
         except OSError:
             ours.close()
             theirs.close()
@@ -337,7 +259,7 @@ class Zygote:
         if pid == 0:
             ours.close()
             self._become_child()
-            init.main(self.level, theirs, [self.lifelines[0], self.zygote_alive], self.name)
+            init.main(self.isolation, theirs, [self.lifelines[0], self.zygote_alive], self.name)
         init.set_process_name(self.name)
         theirs.close()
         return Spare(pid, ours)
@@ -367,27 +289,15 @@ class Zygote:
             if self.spare is not None and pid == self.spare.pid:
                 self.spare.channel.close()
                 self.spare = None
-                if self.level != "namespaces":
-                    self._end_strays()
+                self._clean_up_after_init(None)
             if instance is not None:
                 del self.pids[instance.id]
-                if self.level != "namespaces":
-                    self._clean_up_after(instance)
+                self._clean_up_after_init(os.path.dirname(instance.tmp))
                 self._tell(wire.REAPED, {"id": instance.id})
 
-    def _clean_up_after(self, instance: Instance) -> None:
-        """An init that was killed from outside leaves its children and its directory to us.
-
-        Children of theirs come to us, too, before their parent can be reaped: the next listing shows them.
-        """
-        self._end_strays()
-        directory = os.path.dirname(instance.tmp)
-        if os.path.lexists(directory):
-            rmtree.remove_tree(directory)
-
-    def _end_strays(self) -> None:
+    def _clean_up_after_init(self, directory: str | None) -> None:
         spare = () if self.spare is None else (self.spare.pid,)
-        reaping.kill_all_children(frozenset((*self.inits, *spare)))
+        self.isolation.clean_up_after_init(frozenset((*self.inits, *spare)), directory)
 
     def _tell(self, kind: int, message: dict[str, Any]) -> None:
         """Send the platform a message, or as soon as it takes one: this process has to go on reading what it sends."""
