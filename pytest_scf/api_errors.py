@@ -119,6 +119,21 @@ class InvalidParameterValueClientContext(InvalidParameterValue):
     status_code = 400
 
 
+class InvalidParameterValueCosBucketName(InvalidParameterValue):
+    code = "InvalidParameterValue.CosBucketName"
+    description = "There is no bucket of this name."
+
+
+class InvalidParameterValueCosBucketRegion(InvalidParameterValue):
+    code = "InvalidParameterValue.CosBucketRegion"
+    description = "The bucket is in another region than the function."
+
+
+class InvalidParameterValueCosObjectName(InvalidParameterValue):
+    code = "InvalidParameterValue.CosObjectName"
+    description = "The bucket has no object of this name."
+
+
 class InvalidParameterValueCosNotifyRuleConflict(InvalidParameterValue):
     code = "InvalidParameterValue.CosNotifyRuleConflict"
     description = "The bucket has a rule already that fires for some of the same objects."

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 from pytest_scf import facts
 from pytest_scf.api_errors import (
     InvalidParameterValueCode,
+    InvalidParameterValueCosBucketName,
+    InvalidParameterValueCosBucketRegion,
+    InvalidParameterValueCosObjectName,
     InvalidParameterValueImageUri,
     InvalidParameterValueZipFile,
     InvalidParameterValueZipFileBase64BinasciiError,
@@ -28,26 +31,60 @@ from pytest_scf.errors import UsageError
 from pytest_scf.platform.images import AskedImage
 
 if TYPE_CHECKING:
+    from pytest_scf.platform.buckets import Buckets
     from pytest_scf.platform.functions import FunctionConfig, Server
     from pytest_scf.platform.images import Images
     from pytest_scf.platform.staging import Staging
 
+_WAYS = ("ZipFile", "CosBucketName", "LocalPath")
 
-def code_root(staging: Staging, code: Code | None) -> Path:
-    if code is None or (code.ZipFile is None and code.LocalPath is None):
+
+def code_root(staging: Staging, code: Code | None, buckets: Buckets) -> Path:
+    """The directory of the code that a request gives: of this machine, or unpacked."""
+    given = [] if code is None else [name for name in _WAYS if getattr(code, name)]
+    if code is None or not given:
         raise MissingParameterCode(
-            "The parameter `Code` needs `ZipFile` (a zip, in base64), or `LocalPath` (a directory of this machine).",
+            "The parameter `Code` needs `ZipFile` (a zip, in base64), `CosBucketName` and `CosObjectName` (a zip in "
+            "a bucket that is here), or `LocalPath` (a directory of this machine).",
             field="Code",
         )
-    if code.ZipFile is not None and code.LocalPath is not None:
-        raise InvalidParameterValueCode("The parameter `Code` has both `ZipFile` and `LocalPath`: give one.")
-    if code.ZipFile is not None:
+    if len(given) > 1:
+        raise InvalidParameterValueCode(f"The parameter `Code` has both `{given[0]}` and `{given[1]}`: give one.")
+    if code.ZipFile:
         return unpacked(staging, code.ZipFile)
+    if code.CosBucketName:
+        return _of_bucket(staging, code, code.CosBucketName, buckets)
     path = Path(str(code.LocalPath))
     if not path.is_absolute() or not os.path.isdir(path):  # Path.is_dir raises for a name that is too long
         expected = "the path, from the root, of a directory of this machine"
         raise InvalidParameterValueCode(field="Code.LocalPath", value=code.LocalPath, expected=expected)
     return path.resolve()
+
+
+def _of_bucket(staging: Staging, code: Code, name: str, buckets: Buckets) -> Path:
+    """The zip of an object, whose name may begin with a slash; the bucket's name may have the account at its end."""
+    bucket = buckets.find(buckets.full_name(name))
+    if bucket is None:
+        known = ", ".join(each.name for each in buckets.all()) or "none"
+        raise InvalidParameterValueCosBucketName(
+            f"There is no bucket {name} here, only {known}: make it with scf_runtime.cos(...), or with serve --bucket.",
+            field="CosBucketName",
+        )
+    region = bucket.domain.split(".")[2]
+    if code.CosBucketRegion not in (None, "", region):
+        raise InvalidParameterValueCosBucketRegion(
+            field="CosBucketRegion", value=code.CosBucketRegion, expected=f"{region}, where all buckets are"
+        )
+    stored = bucket.objects.get((code.CosObjectName or "").removeprefix("/"))
+    if stored is None:
+        raise InvalidParameterValueCosObjectName(
+            f"There is no object {code.CosObjectName} in the bucket {bucket.name}.", field="CosObjectName"
+        )
+    try:
+        return unpack(io.BytesIO(stored.data), staging.new, staging.check)
+    except UsageError as error:
+        staging.check()
+        raise InvalidParameterValueCode(f"The code in {bucket.name} is not valid: {error}.", field="Code") from error
 
 
 def unpacked(staging: Staging, zip_file: str) -> Path:

@@ -39,12 +39,12 @@ _UNSEEN = "Layers (but none), CfsConfig, InstallDependency, ProtocolType and Ins
 PARTLY = {
     "CreateTrigger": "timer, cos, ckafka and cmq fire; http, apigw and cls are remembered; the other types are bound "
     "from the side of their products",
-    "CreateFunction": f"code comes as ZipFile, as our LocalPath, or as an ImageConfig whose image is known "
-    f"(`scf_runtime.images`) or run by a launcher: not from COS or Git; {_UNSEEN}; "
+    "CreateFunction": f"code comes as ZipFile, from a bucket of the runtime, as our LocalPath, or as an ImageConfig "
+    f"whose image is known (`scf_runtime.images`) or run by a launcher: not from Git; {_UNSEEN}; "
     f"{_WITHOUT_EFFECT}; a Python that the machine does not have is the test's own",
     "GetFunction": "there are no layers",
     "GetFunctionLogs": "the deprecated time fields are read, the log store is that of the runtime",
-    "UpdateFunctionCode": "code comes as ZipFile, as our LocalPath, or as an ImageConfig",
+    "UpdateFunctionCode": "code comes as ZipFile, from a bucket of the runtime, as our LocalPath, or as an ImageConfig",
     "UpdateFunctionConfiguration": f"{_UNSEEN}; {_WITHOUT_EFFECT}",
 }
 

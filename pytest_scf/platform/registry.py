@@ -211,7 +211,8 @@ class Registry:
     def _alias(self, function: FunctionRecord, name: str) -> Alias:
         found = function.aliases.get(name)
         if found is None:
-            raise ResourceNotFoundAlias(f"The function {function.name} has no alias {name}.")
+            # By the vendor's own words, "not found", its toolkit knows that it has to make the alias.
+            raise ResourceNotFoundAlias(f"The function {function.name} has no alias {name} (未找到指定的别名).")
         return found
 
     def _set_alias(self, function: FunctionRecord, alias: Alias) -> None:

@@ -73,7 +73,8 @@ class Topics:
             first = self._offsets.get((topic, partition), 0)
             self._offsets[(topic, partition)] = first + len(bodies)
         for armed in self._triggers.enabled("ckafka"):
-            if armed.trigger.name == topic or armed.trigger.name.endswith(f"-{topic}"):
+            rule = armed.trigger.rule
+            if isinstance(rule, CkafkaRule) and rule.is_of(topic, armed.trigger.name):
                 with self._lock:
                     lane = self._lanes.setdefault((armed, topic, partition), _Lane(armed, topic, partition))
                 with lane.lock:

@@ -77,8 +77,12 @@ class CkafkaRule:
     retry: int = 10_000
     #: seconds that the cloud waits for a batch to fill
     wait: int = 60
-    #: what else was described: consumerGroupName, easConfig
+    #: what else was described: consumerGroupName, easConfig, Topic
     others: Mapping[str, Any] | None = None
+
+    def is_of(self, topic: str, name: str) -> bool:
+        """Whether a trigger of this name takes the messages of a topic, which may stand behind an instance in it."""
+        return topic in (name, (self.others or {}).get("Topic")) or name.endswith(f"-{topic}")
 
     @property
     def text(self) -> str:

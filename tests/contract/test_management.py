@@ -89,6 +89,28 @@ class TestCreating:
         call("CreateFunction", FunctionName="worker", Code={"LocalPath": str(tmp_path)}, Handler="app.go")
         assert run()[0] == "local"
 
+    def test_code_of_a_bucket(
+        self, scf_runtime: ScfRuntime, call: Callable[..., dict[str, Any]], run: Callable[..., Any]
+    ) -> None:
+        bucket = scf_runtime.cos("code")
+        bucket.put("a/one.zip", base64.b64decode(zipped(ECHO.format(text="one"))))
+        bucket.put("two.zip", base64.b64decode(zipped(ECHO.format(text="two"))))
+        bucket.put("none.zip", b"no zip")
+        place = {"CosBucketName": "code", "CosObjectName": "/a/one.zip", "CosBucketRegion": "ap-guangzhou"}
+        call("CreateFunction", FunctionName="worker", Code=place)
+        assert run()[0] == "one"
+        call("UpdateFunctionCode", FunctionName="worker", CosBucketName="code-1250000000", CosObjectName="two.zip")
+        bucket.delete("two.zip")
+        assert run()[0] == "two"
+        with pytest.raises(api_errors.InvalidParameterValueCosObjectName, match=r"no object two\.zip in the bucket"):
+            call("UpdateFunctionCode", FunctionName="worker", CosBucketName="code", CosObjectName="two.zip")
+        with pytest.raises(
+            api_errors.InvalidParameterValueCosBucketRegion, match="ap-guangzhou, where all buckets are"
+        ):
+            call("UpdateFunctionCode", FunctionName="worker", Code={**place, "CosBucketRegion": "ap-beijing"})
+        with pytest.raises(api_errors.InvalidParameterValueCode, match=r"code-1250000000 is not valid: .*not a zip"):
+            call("UpdateFunctionCode", FunctionName="worker", Code={**place, "CosObjectName": "none.zip"})
+
     def test_asynchronous_execution_has_its_own_limits_and_is_locked(
         self, create: Callable[..., None], call: Callable[..., dict[str, Any]]
     ) -> None:
@@ -145,7 +167,12 @@ class TestCreating:
                 api_errors.InvalidParameterValueEnvironment,
                 "UTF-8; X is",
             ),
-            ({"Code": {"CosBucketName": "b"}}, api_errors.UnsupportedOperation, "CosBucketName"),
+            (
+                {"Code": {"CosBucketName": "b"}},
+                api_errors.InvalidParameterValueCosBucketName,
+                "no bucket b here, only none",
+            ),
+            ({"Code": {"GitUrl": "b"}}, api_errors.UnsupportedOperation, "GitUrl"),
             ({"Layers": [{"LayerName": "x", "LayerVersion": 1}]}, api_errors.UnsupportedOperation, "Layers"),
             ({"Memory": 128}, api_errors.UnknownParameter, "MemorySize"),
             (

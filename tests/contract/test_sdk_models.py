@@ -17,6 +17,7 @@ sdk = pytest.importorskip("tencentcloud.scf.v20180416.models")
 OURS = {
     "Code": {"LocalPath"},
     "CreateFunctionRequest": {"DeployMode", "DiskSize", "L5Enable"},
+    "UpdateFunctionConfigurationRequest": {"DiskSize"},
     "GetFunctionRequest": {"ShowTriggers"},
     "ListFunctionsRequest": {"Type"},
 }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 DEADLINE = 120
 Serve = Callable[..., "Served"]
@@ -54,3 +57,14 @@ class Served:
         self.printed += out.splitlines()
         (ready,) = [at for at, line in enumerate(self.printed) if line.startswith("ready")]
         return self.printed[ready + 1 :]
+
+
+def node_with(package: str) -> str:
+    """The program of Node.js, which finds a package; skips the test where there is none."""
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("there is no node on this machine")
+    asked = [program, "-e", "require.resolve(process.argv[1])", package]
+    if subprocess.run(asked, capture_output=True, timeout=DEADLINE).returncode:
+        pytest.skip(f"{package} is not installed for node: npm install it, and set NODE_PATH")
+    return program

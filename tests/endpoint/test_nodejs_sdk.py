@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from typing import Any
 
 import pytest
+from serving import DEADLINE, node_with
 
 from pytest_scf import ScfRuntime
 from pytest_scf.endpoint.server import Endpoint
 
-DEADLINE = 120
 WORKER = """
 import time
 def main_handler(event, context):
@@ -59,13 +58,7 @@ main();
 
 @pytest.fixture(scope="module")
 def node() -> str:
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("there is no node on this machine")
-    asked = [program, "-e", "require('tencentcloud-sdk-nodejs-scf')"]
-    if subprocess.run(asked, capture_output=True, timeout=DEADLINE).returncode:
-        pytest.skip("tencentcloud-sdk-nodejs-scf is not installed for node: npm install it, and set NODE_PATH")
-    return program
+    return node_with("tencentcloud-sdk-nodejs-scf")
 
 
 def test_its_client_in_each_way_of_signing_and_sending(

@@ -164,6 +164,9 @@ def test_batches_of_kafka(each_level: ScfRuntime) -> None:
             "TriggerDesc": "{}",
         },
     )
+    named = {"TriggerName": "any", "Type": "ckafka", "TriggerDesc": '{"Topic":"named"}'}
+    each_level.api.call("CreateTrigger", {"FunctionName": fn.name, **named})
+    assert len(each_level.topic("named").send("a")) == 1
     topic = each_level.topic("orders")
     events = topic.send("a", {"b": 1}, "c", key="k")
     assert [event.return_value for event in events[:2]] == [["a", '{"b": 1}'], ["c"]]

@@ -134,7 +134,7 @@ def _program(call: Call, staging: Staging, request: CreateFunctionRequest, runti
     if image is None and runtime == languages.IMAGE:
         raise MissingParameterCode(f"The parameter `Code` of Runtime {languages.IMAGE} needs an `ImageConfig`.")
     if image is None:
-        root = code_root(staging, request.Code)
+        root = code_root(staging, request.Code, call.operations.buckets)
         return root, _server(call, staging, request.Type, runtime, root)
     server = image_server(call.operations.images, request.FunctionName, image, is_web=request.Type == "HTTP")
     return server.root, server
@@ -309,7 +309,12 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
     """Events that run keep the old code; later ones get new instances."""
     function = call.operations.functions.get(request.Namespace, request.FunctionName)
     config = function.config
-    code = request.Code if request.ZipFile is None else Code(ZipFile=request.ZipFile)
+    code = request.Code or Code(
+        ZipFile=request.ZipFile,
+        CosBucketName=request.CosBucketName,
+        CosObjectName=request.CosObjectName,
+        CosBucketRegion=request.CosBucketRegion,
+    )
     changes: dict[str, Any] = {}
     if request.Handler is not None:
         changes["handler"] = request.Handler
@@ -327,7 +332,7 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
             changes["code_root"], changes["server"] = server.root, server
             changes["remembered"] = {**config.remembered, "ImageConfig": told_image(image)}
         else:
-            root = changes["code_root"] = code_root(staging, code)
+            root = changes["code_root"] = code_root(staging, code, call.operations.buckets)
             if config.server is not None:
                 changes["server"] = _server(call, staging, config.type, config.runtime, root)
         call.operations.update_function(function, lambda before: replace(before, **changes))

@@ -125,13 +125,14 @@ ImageConfig_ = Annotated[ImageConfig | None, RequestReader(ImageConfig)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """ZipFile (base64), or, as our extension, LocalPath: a directory of this machine, used in place."""
+    """ZipFile (base64), or a zip in a bucket of COS here, or, as our extension, LocalPath: a directory of this machine,
+    used in place."""
 
     ZipFile: Annotated[str | None, String(error=api_errors.InvalidParameterValueZipFile)] = None
     LocalPath: Annotated[str | None, String(error=api_errors.InvalidParameterValueCode)] = None
-    CosBucketName: Refused_ = None
-    CosObjectName: Refused_ = None
-    CosBucketRegion: Refused_ = None
+    CosBucketName: OptionalText_ = None
+    CosObjectName: OptionalText_ = None
+    CosBucketRegion: OptionalText_ = None
     DemoId: Refused_ = None
     TempCosObjectName: Refused_ = None
     GitUrl: Refused_ = None

@@ -228,9 +228,9 @@ class UpdateFunctionCodeRequest:
     ZipFile: Annotated[str | None, String(error=api_errors.InvalidParameterValueZipFile)] = None
     Code: Code_ = None
     Publish: TrueOrFalse_ = "FALSE"
-    CosBucketName: Refused_ = None
-    CosObjectName: Refused_ = None
-    CosBucketRegion: Refused_ = None
+    CosBucketName: OptionalText_ = None
+    CosObjectName: OptionalText_ = None
+    CosBucketRegion: OptionalText_ = None
     InstallDependency: Refused_ = None
     EnvId: Anything_ = None
     CodeSource: Anything_ = None
@@ -238,7 +238,8 @@ class UpdateFunctionCodeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateFunctionConfigurationRequest:
-    """AsyncRunEnable is none of its fields: that is chosen when the function is created."""
+    """AsyncRunEnable is none of its fields: that is chosen when the function is created. The vendor's own clients send
+    DiskSize, which no document names."""
 
     FunctionName: FunctionName_
     Namespace: Namespace_ = facts.DEFAULT_NAMESPACE
@@ -264,6 +265,7 @@ class UpdateFunctionConfigurationRequest:
     DnsCache: OptionalText_ = None
     IntranetConfig: IntranetConfig_ = None
     IgnoreSysLog: Annotated[bool | None, Boolean()] = None
+    DiskSize: Anything_ = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ from typing import Annotated
 from pytest_scf import api_errors, facts
 from pytest_scf.contract.models.fields import (
     FunctionName_,
-    Limit_,
     Namespace_,
     Offset_,
     OptionalText_,
@@ -14,7 +13,7 @@ from pytest_scf.contract.models.fields import (
     Qualifier_,
 )
 from pytest_scf.contract.models.functions import Filters_
-from pytest_scf.contract.validators import OneOf, String
+from pytest_scf.contract.validators import Integer, OneOf, String
 
 TriggerName_ = Annotated[str, String(error=api_errors.InvalidParameterValueTriggerName)]
 Type_ = Annotated[str, String(error=api_errors.InvalidParameterValueType)]
@@ -67,7 +66,8 @@ class ListTriggersRequest:
     FunctionName: FunctionName_
     Namespace: Namespace_ = facts.DEFAULT_NAMESPACE
     Offset: Offset_ = 0
-    Limit: Limit_ = 20
+    #: without the limit that other lists have: the vendor's own toolkit asks for 1000
+    Limit: Annotated[int, Integer(1, error=api_errors.InvalidParameterValueLimit)] = 20
     OrderBy: Annotated[str, OneOf("add_time", "mod_time", error=api_errors.InvalidParameterValueOrderBy)] = "mod_time"
     Order: Order_ = "DESC"
     Filters: Filters_ = ()
