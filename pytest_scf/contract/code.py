@@ -28,6 +28,7 @@ from pytest_scf.api_errors import (
 from pytest_scf.contract.archives import unpack
 from pytest_scf.contract.models.function_parts import Code, ImageConfig
 from pytest_scf.errors import UsageError
+from pytest_scf.instances.server_kind import WEB
 from pytest_scf.platform.images import AskedImage
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def image_server(images: Images, function: str, asked: ImageConfig, *, is_web: b
             f'scf_runtime.images[{asked.ImageUri!r}] = ["python", "app.py"] or the path of its Dockerfile (the setting '
             "images), or have a launcher run images (--scf-launcher=docker).",
         )
-    return replace(server, kind="web") if is_web else server
+    return replace(server, kind=WEB) if is_web else server
 
 
 def told_image(asked: ImageConfig) -> ImageConfig:

@@ -14,6 +14,7 @@ from pytest_scf.facade.deployment_base import DeploymentBase, staged
 from pytest_scf.facade.function_settings import checked, image_name, names
 from pytest_scf.facade.handles import Function
 from pytest_scf.facade.sources import code_directory
+from pytest_scf.instances.server_kind import WEB
 
 
 class ServerDeployment(DeploymentBase):
@@ -123,7 +124,7 @@ class ServerDeployment(DeploymentBase):
         if web:
             if async_run:
                 raise UsageError("a web function has no asynchronous execution: leave async_run= or web= out")
-            server = replace(server, kind="web")
+            server = replace(server, kind=WEB)
         record = self._added(
             [name] if name is not None else names(default_name),
             code_root=server.root,

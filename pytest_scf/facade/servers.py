@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_scf import facts
 from pytest_scf.errors import UsageError
 from pytest_scf.instances.forkserver.client import own_python
+from pytest_scf.instances.server_kind import IMAGE
 from pytest_scf.launchers import Launcher
 from pytest_scf.platform.environment import program_path
 from pytest_scf.platform.functions import Server
@@ -39,7 +40,7 @@ def image_of_command(
 ) -> Server:
     """A server that is a command in a directory, each as it is on this machine. Raises UsageError."""
     return Server(
-        kind="image",
+        kind=IMAGE,
         command=command_of(command, interpreter),
         cwd=str(_directory(cwd, base_dirs)),
         port=_port("port", port),
@@ -104,7 +105,7 @@ def image_of_dockerfile(
             "deploy with command= and cwd= instead"
         )
     server = Server(
-        kind="image",
+        kind=IMAGE,
         command=image.command if interpreter is None else _run_by(interpreter, image.command),
         cwd=image.cwd,
         port=_port("port", port),
@@ -142,7 +143,7 @@ def image_of_launcher(
     number = _port("port", port)
     file = None if dockerfile is None else _dockerfile(dockerfile, base_dirs)
     return Server(
-        kind="image",
+        kind=IMAGE,
         command=words,
         cwd=None if cwd is None else os.fspath(cwd),
         port=number,

@@ -124,7 +124,7 @@ class _ContainerSupervisor:
         process = _MainProcess(pid, self._ended)
         server, context = self._server, self._spec.context
         runtime = ServerRuntime(
-            self._runtime, context, process, server.port, container.connect, is_web=server.kind == "web"
+            self._runtime, context, process, server.port, container.connect, is_web=server.kind.takes_requests
         )
         threads = [self._begin(runtime.serve), self._begin(lambda: self._pass_output_on(container))]
         try:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from pytest_scf.instances.server_kind import SERVER_KINDS, ServerKind
+
 
 class ServerSpec(NamedTuple):
     """A program that the user's process is: a web server, or a bootstrap. See ``runtimes.server`` and ``.custom``."""
 
-    #: "image" or "web": whether events are passed on as they are, or are HTTP requests themselves. "custom": the
-    #: process fetches its events from the runtime API, in the network of the test
-    kind: str
+    kind: ServerKind
     command: tuple[str, ...]
     #: the working directory as the process sees it; None: the code root, or that of the image
     cwd: str | None
@@ -68,7 +68,8 @@ class LaunchSpec(NamedTuple):
         """As a runtime reads it, by the keys of ``runtimes.launch_keys``."""
         fields = self._asdict()
         fields["coverage"] = None if self.coverage is None else self.coverage._asdict()
-        fields["server"] = None if self.server is None else self.server._asdict()
+        server = self.server
+        fields["server"] = None if server is None else {**server._asdict(), "kind": server.kind.name}
         return fields
 
     def to_json(self) -> bytes:
@@ -87,6 +88,10 @@ class LaunchSpec(NamedTuple):
             coverage=None if coverage is None else CoverageSpec(**{**coverage, "include": tuple(coverage["include"])}),
         )
         if server is not None:
-            server.update(command=tuple(server["command"]), host_ports=tuple(server["host_ports"]))
+            server.update(
+                kind=SERVER_KINDS[server["kind"]],
+                command=tuple(server["command"]),
+                host_ports=tuple(server["host_ports"]),
+            )
             fields["server"] = ServerSpec(**server)
         return cls(**fields)

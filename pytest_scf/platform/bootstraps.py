@@ -14,6 +14,7 @@ from pytest_scf.errors import UsageError
 from pytest_scf.instances import interpreters
 from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.instances.interpreters import Interpreter
+from pytest_scf.instances.server_kind import CUSTOM, WEB
 from pytest_scf.platform.functions import Server
 
 BOOTSTRAP = "scf_bootstrap"
@@ -44,29 +45,29 @@ def web_server(
     names are of the version in their name where that is at hand. Raises UsageError.
     """
     if command:
-        return Server(kind="web", command=command, host_ports=host_ports)
+        return Server(kind=WEB, command=command, host_ports=host_ports)
     bootstrap = _executable(code_root, BOOTSTRAP, "a web function")
     text = bootstrap.read_text(encoding="utf-8", errors="replace")
     if re.search(rf"{facts.LANGUAGES_ROOT}/python2|\bpython2(\.7)?\b", text):
         raise UsageError(f"{bootstrap} starts Python 2, which is not run here: functions run with Python 3.6 or later")
     if not can_mount and facts.LANGUAGES_ROOT not in text:
-        return Server(kind="web", command=(f"./{BOOTSTRAP}",), host_ports=host_ports)
+        return Server(kind=WEB, command=(f"./{BOOTSTRAP}",), host_ports=host_ports)
     languages = staging()
     notes = lay_out_languages(languages, wanted=text if by_version else "", python=interpreter)
     if can_mount:
         places = ((str(languages), facts.LANGUAGES_ROOT),)
-        return Server(kind="web", command=(f"./{BOOTSTRAP}",), host_ports=host_ports, places=places, notes=notes)
+        return Server(kind=WEB, command=(f"./{BOOTSTRAP}",), host_ports=host_ports, places=places, notes=notes)
     # Nothing can be had at /var/lang without a mount: a copy of the bootstrap names the place where it is.
     copy = languages / BOOTSTRAP
     copy.write_text(text.replace(facts.LANGUAGES_ROOT, str(languages)), encoding="utf-8")
     copy.chmod(0o755)
-    return Server(kind="web", command=(str(copy),), host_ports=host_ports, notes=notes)
+    return Server(kind=WEB, command=(str(copy),), host_ports=host_ports, notes=notes)
 
 
 def custom_runtime(code_root: Path) -> Server:
     """The program of a custom runtime: its bootstrap, which has to be there and executable. Raises UsageError."""
     _executable(code_root, "bootstrap", "a custom runtime")
-    return Server(kind="custom", command=("./bootstrap",))
+    return Server(kind=CUSTOM, command=("./bootstrap",))
 
 
 def _executable(code_root: Path, name: str, what: str) -> Path:

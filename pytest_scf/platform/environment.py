@@ -81,7 +81,7 @@ def environ_of(config: FunctionConfig, settings: Settings, source: str = "") -> 
     if server is not None:
         # Choice: what a Python server prints would otherwise wait in a buffer that dies with it.
         environ["PYTHONUNBUFFERED"] = "1"
-        if server.kind == "custom":
+        if not server.kind.listens:
             environ["_HANDLER"] = config.handler
         if server.is_container:
             for name in (*_OF_THE_CODE_ROOT, *(() if server.image is None else _OF_AN_IMAGE)):

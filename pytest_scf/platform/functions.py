@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pytest_scf import facts
 from pytest_scf.api_errors import ResourceNotFoundFunction, ResourceNotFoundQualifier
 from pytest_scf.facts import LATEST
+from pytest_scf.instances.server_kind import ServerKind
 from pytest_scf.platform.routing import Alias
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 class Server:
     """A function that is a program of its own: an image function, a web function or a custom runtime."""
 
-    #: "image": each event is a POST to /event-invoke; "web": HTTP requests pass through; "custom": the program fetches
-    #: its events from the runtime API
-    kind: str
+    kind: ServerKind
     #: the main process: a program and its arguments
     command: tuple[str, ...]
     #: the working directory as the process sees it; None: the code root
@@ -48,7 +47,7 @@ class Server:
     @property
     def is_container(self) -> bool:
         """Whether it has a file system of its own making, and in it no code root."""
-        return self.kind == "image" or self.cwd is not None or self.image is not None
+        return self.cwd is not None or self.image is not None
 
     @property
     def root(self) -> Path:
@@ -97,7 +96,7 @@ class FunctionConfig:
     @property
     def type(self) -> str:
         """The API's Type: "HTTP" for a web function."""
-        return "HTTP" if self.server is not None and self.server.kind == "web" else "Event"
+        return "HTTP" if self.server is not None and self.server.kind.takes_requests else "Event"
 
     def paths(self) -> list[Path]:
         """The directories of this machine that an instance needs."""

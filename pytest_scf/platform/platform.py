@@ -279,7 +279,7 @@ class Platform:
         """
         config = function.resolve(qualifier, routing_key)
         server = config.server
-        if server is not None and server.kind == "web" and not as_request:
+        if server is not None and server.kind.takes_requests and not as_request:
             raise UnsupportedOperation(
                 f"The function {function.name} is a web function: it takes HTTP requests, and cannot be invoked."
             )

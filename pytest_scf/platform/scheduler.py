@@ -201,7 +201,7 @@ class Scheduler(Assignment):
                 exit,
                 initialised=instance.init is not None,
                 uncaught=instance.uncaught,
-                is_container=server is not None and server.kind != "custom",
+                is_container=server is not None and server.kind.listens,
                 memory_mb=instance.config.memory,
             )
         attempt.conclude(outcome, self._clock.now())
@@ -238,7 +238,7 @@ class Scheduler(Assignment):
         server = config.server
         if instance.init is not None:
             return outcomes.time_limit(config.timeout)
-        if server is not None and server.kind != "custom" and instance.pid is not None:
+        if server is not None and server.kind.listens and instance.pid is not None:
             own_network, forwarded = instance.isolation != "directory", instance.process.forwarded_ports
             found = netstat.explain(instance.pid, server.port, own_network=own_network, forwarded=forwarded)
             return outcomes.port_not_bound(server.port, config.init_timeout, found)

@@ -41,7 +41,7 @@ COVERAGE_SPEC = (BRANCH, INCLUDE, CONTEXTS, OWN_TRACER)
 # Of "server".
 KIND = "kind"  # "image", "web" or "custom"
 SERVER_COMMAND = "command"  # a program and its arguments
-CWD = "cwd"  # its working directory as it sees it; null, of a container only: the image's own
+CWD = "cwd"  # its working directory as it sees it; null: the code root, or that of the image in a container
 PORT = "port"  # the port on which it listens
 HOST_PORTS = "host_ports"  # ports of the machine that it finds on 127.0.0.1 of a network of its own
 IMAGE = "image"  # what a launcher runs; null: it is a process

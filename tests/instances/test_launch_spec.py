@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest_scf
 from pytest_scf.instances.launch_spec import CoverageSpec, LaunchSpec, ServerSpec
+from pytest_scf.instances.server_kind import WEB
 from pytest_scf.runtimes import launch_keys
 
 RUNTIMES = Path(pytest_scf.__file__).parent / "runtimes"
@@ -29,7 +30,7 @@ SPEC = LaunchSpec(
     path=("/site-packages",),
     command=("python", "-B"),
     coverage=CoverageSpec(branch=True, include=("/code/*",), contexts=False),
-    server=ServerSpec(kind="web", command=("./scf_bootstrap",), cwd=None, port=9000, host_ports=(5432,)),
+    server=ServerSpec(kind=WEB, command=("./scf_bootstrap",), cwd=None, port=9000, host_ports=(5432,)),
 )
 
 

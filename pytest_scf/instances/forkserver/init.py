@@ -81,7 +81,7 @@ def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], nam
         set_process_name(name)
         isolation.make_tree(spec)
         listener = None
-        if spec.server is not None and spec.server.kind == "custom":
+        if spec.server is not None and not spec.server.kind.listens:
             listener = socket.create_server(("127.0.0.1", 0))
             address, port = listener.getsockname()
             spec.environ.update(SCF_RUNTIME_API=address, SCF_RUNTIME_API_PORT=str(port))
@@ -231,7 +231,7 @@ def _become_server(isolation: Isolation, spec: LaunchSpec, server: ServerSpec, s
     reason = "container"
     cwd = server.cwd or spec.code_root
     try:
-        problem = "" if server.kind == "custom" else isolation.why_port_is_taken(server.port)
+        problem = isolation.why_port_is_taken(server.port) if server.kind.listens else ""
         if problem:
             reason = "port"
         else:
@@ -277,7 +277,7 @@ def _serve_beside(
     else:
         from pytest_scf.runtimes.server import ServerRuntime
 
-        beside = ServerRuntime(runtime, spec.context, process, server.port, is_web=server.kind == "web")
+        beside = ServerRuntime(runtime, spec.context, process, server.port, is_web=server.kind.takes_requests)
     threading.Thread(target=beside.serve, name="scf-server", daemon=True).start()
 
 
