@@ -82,6 +82,8 @@ class FunctionProbe:
     def _forget(self, connections: Connections) -> None:
         if connections.debugged is not None:
             connections.debugged.leave()
+        if connections.plan is not None:
+            connections.plan.recorded.end()
         with self._lock:
             self._instances = [each for each in self._instances if not each.gone or not each.join(0)]
 

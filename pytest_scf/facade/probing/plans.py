@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 
 from pytest_scf.facade.probing.lines import Place
-from pytest_scf.runtimes.probe.tracing import LINES_LIMIT
+from pytest_scf.runtimes.probe.tracing import LINE_BITS, LINES_LIMIT
 
 _TEXT = 2000
 _ENTRIES = 200
@@ -32,13 +32,21 @@ class Stopped:
 
 
 class Plan:
-    """Of one event. ``changed`` is called when it has been stopped, or has recorded something."""
+    """Of one event."""
 
     def __init__(
-        self, stops: list[Place] | None = None, *, record: bool = False, details: bool = False, reset: bool = False
+        self,
+        stops: list[Place] | None = None,
+        *,
+        record: bool = False,
+        steadily: bool = False,
+        details: bool = False,
+        reset: bool = False,
     ) -> None:
         self.stops = stops or []
         self.record = record
+        #: what is recorded is told of at each look, also when nothing has run
+        self.steadily = steadily
         self.details = details
         #: in an instance that has served others before: give SIGTERM back what it was after the init phase
         self.reset = reset
@@ -52,6 +60,7 @@ class Plan:
             {
                 "stops": [[each.file, each.line, each.occurrence] for each in self.stops],
                 "record": self.record,
+                "steadily": self.steadily,
                 "details": self.details,
                 "reset": self.reset,
             }
@@ -85,9 +94,11 @@ class Recorded:
     """The lines of an event in the order in which they ran."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._names: list[tuple[str, int]] = []
+        self._changed = threading.Condition()
+        self._files: list[str] = []
         self._numbers = array.array("I")
+        #: how often something has been told of it
+        self._told = 0
         #: positions at which the event blocked: the line had begun, and nothing followed for a while
         self.blocked: set[int] = set()
         #: the position at which the init phase was over; -1 where it was not
@@ -101,22 +112,41 @@ class Recorded:
         facts = json.loads(head)
         numbers = array.array("I")
         numbers.frombytes(data)
-        with self._lock:
+        with self._changed:
             if len(self._numbers) + len(numbers) > LINES_LIMIT:
                 raise ValueError("more lines than are recorded")
-            names = self._names + [(str(file), int(line)) for file, line in facts["new"]]
-            if len(numbers) and max(numbers) >= len(names):
-                raise ValueError("a line without a name")
-            self._names = names
+            files = [*self._files, *map(str, facts["new"])]
+            if len(numbers) and max(numbers) >> LINE_BITS >= len(files):
+                raise ValueError("a line of a file without a name")
+            self._files = files
             self._numbers.extend(numbers)
             self.blocked.update(int(each) for each in facts["blocked"])
             self.loaded_at = int(facts["loaded"])
             self.over = bool(facts["over"])
+            self._told += 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """The instance is gone: nobody waits for more."""
+        with self._changed:
+            self.over = True
+            self._changed.notify_all()
+
+    def wait_until_complete(self, timeout: float) -> bool:
+        """Of one that is told of steadily: wait until all is in that has run by now; False where the time came first.
+
+        What is told of next may have been looked at before. What follows that was looked at after it was answered.
+        """
+        with self._changed:
+            wanted = self._told + 2
+            return self._changed.wait_for(lambda: self.over or self._told >= wanted, timeout)
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def lines(self, end: int | None = None) -> list[tuple[str, int]]:
-        with self._lock:
-            names = self._names
-            return [names[number] for number in self._numbers[:end]]
+        with self._changed:
+            numbers, files = self._numbers[:end], self._files
+        lowest = (1 << LINE_BITS) - 1
+        named = {number: (files[number >> LINE_BITS], number & lowest) for number in set(numbers)}
+        return [named[number] for number in numbers]

@@ -30,7 +30,6 @@ from pytest_scf.facade.termination_map.moments import (
 )
 from pytest_scf.facade.termination_map.options import Options
 from pytest_scf.facade.termination_map.result import TerminationMap
-from pytest_scf.runtimes.probe.tracing import LOOK_INTERVAL
 
 if TYPE_CHECKING:
     from pytest_scf.facade.session import Session
@@ -149,12 +148,13 @@ class MapRunner(Generic[E]):
 
     def _record_lines(self) -> list[Moment[E]]:
         assert self._probe is not None
-        plan = Plan(record=True)
+        plan = Plan(record=True, steadily=self._is_server)
         invocation = self._probe.begin(plan, lambda: self._invoke(fresh=True))
         end = self._let_end(invocation, lambda: len(plan.recorded))
         answered = len(plan.recorded)
         if self._is_server:
-            time.sleep(4 * LOOK_INTERVAL)  # what it recorded last is on its way; it does not say that it is all
+            plan.recorded.wait_until_complete(_LEAVE_DEADLINE)
+            self._platform.equip(self._record, self._probe)  # what has no end is recorded as long as its instance lives
         self._probe.settle(invocation)
         self._probe.forget(invocation.request_id)
         texts: dict[str, list[str]] = {}

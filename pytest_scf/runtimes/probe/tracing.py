@@ -6,6 +6,7 @@ stopped is raised at the line where it stopped.
 """
 
 import array
+import itertools
 import json
 import os
 import signal
@@ -21,11 +22,16 @@ if MYPY:  # for the type comments only
     from typing import Any, Callable  # noqa: F401
 
     OnLine = Callable[[CodeType, int], None]
+    #: the number of a file's line 0, by the name that its code has; None for what is not the user's
+    Number = Callable[[str], int | None]
 
 #: seconds between two looks at a recording: a line that is the last one twice is one that blocks
 LOOK_INTERVAL = 0.02
 #: lines that are recorded of one event
 LINES_LIMIT = 1000000
+#: a recorded line is one number: that of its file, and in so many lower bits its own
+LINE_BITS = 20
+_FILES_LIMIT = 1 << (32 - LINE_BITS)
 _VARIABLES = 100
 _REPR_LENGTH = 400
 _FRAMES = 100
@@ -88,6 +94,9 @@ class _Monitoring(object):
         # type: (Files) -> None
         self._files = files
         self._codes = []  # type: list[CodeType]
+        #: by the name that their code has: the numbers of the files of a recording
+        self._numbers = {}  # type: dict[str, int]
+        self._number = None  # type: Number | None
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         for self._tool in range(5, -1, -1):
             if monitoring.get_tool(self._tool) is None:
@@ -103,9 +112,22 @@ class _Monitoring(object):
         monitoring.set_events(self._tool, monitoring.events.PY_START)
         monitoring.restart_events()
 
+    def record(self, append, number):
+        # type: (Callable[[int], None], Number) -> None
+        """Have the numbers of lines that run appended from now on, in all threads."""
+        self._number = number
+        numbers = self._numbers = {}
+
+        def on_line(code, line):
+            # type: (CodeType, int) -> None
+            append(numbers[code.co_filename] + line)  # as bare as can be: for each line that runs
+
+        self.enter(on_line)
+
     def leave(self):
         # type: () -> None
         """The user's code runs at full speed again."""
+        self._number = None
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         monitoring.set_events(self._tool, 0)
         while self._codes:
@@ -116,6 +138,11 @@ class _Monitoring(object):
         # type: (CodeType, int) -> object
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         if self._files.name(code.co_filename) is not None:
+            if self._number is not None and code.co_filename not in self._numbers:
+                number = self._number(code.co_filename)
+                if number is None:
+                    return monitoring.DISABLE
+                self._numbers[code.co_filename] = number
             self._codes.append(code)
             monitoring.set_local_events(self._tool, code, monitoring.events.LINE)
         return monitoring.DISABLE
@@ -133,8 +160,6 @@ class _Tracing(object):
     def enter(self, on_line):
         # type: (OnLine) -> None
         name = self._files.name
-        if self._before is None:
-            self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
 
         def line(frame, event, arg):
             # type: (FrameType, str, object) -> Any
@@ -146,6 +171,36 @@ class _Tracing(object):
             # type: (FrameType, str, object) -> Any
             return line if name(frame.f_code.co_filename) is not None else None
 
+        self._trace(call)
+
+    def record(self, append, number):
+        # type: (Callable[[int], None], Number) -> None
+        """Have the numbers of lines that run appended from now on, in all threads."""
+        of_file = {}  # type: dict[str, Any]
+
+        def recorder(first):
+            # type: (int | None) -> Any
+            def line(frame, event, arg):
+                # type: (FrameType, str, object) -> Any
+                if event == "line":
+                    append(first + frame.f_lineno)  # type: ignore[operator]
+                return line
+
+            return None if first is None else line
+
+        def call(frame, event, arg):
+            # type: (FrameType, str, object) -> Any
+            file = frame.f_code.co_filename
+            if file not in of_file:
+                of_file[file] = recorder(number(file))
+            return of_file[file]
+
+        self._trace(call)
+
+    def _trace(self, call):
+        # type: (Any) -> None
+        if self._before is None:
+            self._before = (sys.gettrace(), getattr(threading, "_trace_hook", None))
         threading.settrace(call)
         sys.settrace(call)
 
@@ -158,7 +213,7 @@ class _Tracing(object):
 
 
 class Tracer(object):
-    """Does what the plan of an event says: {"stops": [[file, line, occurrence], ...], "record": bool, "details": bool}.
+    """Does what the plan of an event says, see ``pytest_scf.facade.probing.plans``.
 
     A stop is made once.
     """
@@ -184,7 +239,7 @@ class Tracer(object):
         for file, line, occurrence in plan["stops"]:
             occurrences, _reached = self._wanted.setdefault(line, {}).setdefault(file, (set(), [0]))
             occurrences.add(occurrence)
-        self._recording = Recording(self._link, self._files) if plan["record"] else None
+        self._recording = Recording(self._link, self._files, steadily=plan["steadily"]) if plan["record"] else None
         if self._recording is not None:
             self._recording.start()
 
@@ -192,7 +247,7 @@ class Tracer(object):
         # type: () -> None
         """The handler is about to be called, or its module to be loaded."""
         if self._recording is not None:
-            self._lines.enter(self._recording.on_line)
+            self._lines.record(self._recording.lines.append, self._recording.number)
         elif self._wanted:
             self._lines.enter(self._line)
 
@@ -282,21 +337,18 @@ def _rest():
 class Recording(object):
     """Lines as they run, sent in parts: by a thread, so that an end that lets nobody speak any more loses little."""
 
-    def __init__(self, the_link, files):
-        # type: (link.Link, Files) -> None
+    def __init__(self, the_link, files, steadily):
+        # type: (link.Link, Files, bool) -> None
         self._link = the_link
         self._files = files
-        self.lines = lines = []  # type: list[tuple[CodeType, int]]
-        append = lines.append
-
-        def on_line(code, line):
-            # type: (CodeType, int) -> None
-            append((code, line))
-
-        self.on_line = on_line  # as bare as can be: it is called for each line that runs
+        #: whether it sends at each look, whatever there is, so that the other side knows what it has
+        self._steadily = steadily
+        self.lines = []  # type: list[int]
         self._sent = 0
-        self._numbers = {}  # type: dict[tuple[int, int], int]
-        self._kept = []  # type: list[CodeType]
+        self._next = itertools.count()
+        #: of the user's files that ran
+        self._names = {}  # type: dict[int, str]
+        self._told = 0
         self._loaded_at = -1
         self._lock = threading.RLock()  # a signal handler may end the process while this thread sends
         self._over = threading.Event()
@@ -320,6 +372,16 @@ class Recording(object):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
+    def number(self, file):
+        # type: (str) -> int | None
+        """Of line 0 of a file, by the name that its code has; None where it is not the user's. Any thread may ask."""
+        name = self._files.name(file)
+        number = -1 if name is None else next(self._next)
+        if name is None or number >= _FILES_LIMIT:
+            return None
+        self._names[number] = name
+        return number << LINE_BITS
+
     def loaded(self):
         # type: () -> None
         with self._lock:
@@ -342,7 +404,7 @@ class Recording(object):
                 blocked = total
                 blocks.append(total - 1)
             last = now
-            if self.lines or blocks:
+            if self.lines or blocks or self._steadily:
                 try:
                     self.send(blocks, over=False)
                 except link.LinkError:
@@ -354,17 +416,11 @@ class Recording(object):
             count = len(self.lines)
             taken = self.lines[:count]
             del self.lines[:count]
-            numbers, known = self._numbers, len(self._numbers)
-            data = array.array("I")
-            for code, line in taken[: max(0, LINES_LIMIT - self._sent)]:
-                key = (id(code), line)
-                number = numbers.get(key)
-                if number is None:
-                    number = numbers[key] = len(numbers)
-                    self._kept.append(code)
-                data.append(number)
-            lines = [line for _code, line in list(numbers)[known:]]
-            new = [[self._files.name(self._kept[known + at].co_filename), line] for at, line in enumerate(lines)]
+            data = array.array("I", taken[: max(0, LINES_LIMIT - self._sent)])
+            new = []
+            while self._told in self._names:
+                new.append(self._names[self._told])
+                self._told += 1
             self._sent += count
             head = {"new": new, "loaded": self._loaded_at, "blocked": blocks, "over": over}
             payload = json.dumps(head).encode("ascii") + b"\n" + data.tobytes()
