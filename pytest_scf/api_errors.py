@@ -113,10 +113,60 @@ class InvalidParameterValue(ParameterError):
     description = "The value of a parameter is not valid."
 
 
+class InvalidParameterValueCfsId(InvalidParameterValue):
+    code = "InvalidParameterValue.CfsId"
+    description = "There is no such file system."
+
+
+class InvalidParameterValueCfsLocalMountDir(InvalidParameterValue):
+    code = "InvalidParameterValue.CfsLocalMountDir"
+    description = "The directory in which the function sees a file system is not valid."
+
+
+class InvalidParameterValueCfsParameterDuplicate(InvalidParameterValue):
+    code = "InvalidParameterValue.CfsParameterDuplicate"
+    description = "Two file systems of the function have the same directory, or one inside the other."
+
+
+class InvalidParameterValueCfsParameterError(InvalidParameterValue):
+    code = "InvalidParameterValue.CfsParameterError"
+    description = "The file systems of the function are not valid."
+
+
+class InvalidParameterValueCfsRemoteMountDir(InvalidParameterValue):
+    code = "InvalidParameterValue.CfsRemoteMountDir"
+    description = "The directory of the file system is not valid."
+
+
+class InvalidParameterValueVpcNotSetWhenOpenCfs(InvalidParameterValue):
+    code = "InvalidParameterValue.VpcNotSetWhenOpenCfs"
+    description = "A function with file systems needs a VpcConfig."
+
+
 class InvalidParameterValueClientContext(InvalidParameterValue):
     code = "InvalidParameterValue.ClientContext"
     description = "The event in ClientContext is not valid: it must be JSON."
     status_code = 400
+
+
+class InvalidParameterValueCompatibleRuntimes(InvalidParameterValue):
+    code = "InvalidParameterValue.CompatibleRuntimes"
+    description = "CompatibleRuntimes is not valid."
+
+
+class InvalidParameterValueContent(InvalidParameterValue):
+    code = "InvalidParameterValue.Content"
+    description = "The content of the layer is not valid."
+
+
+class InvalidParameterValueLayerName(InvalidParameterValue):
+    code = "InvalidParameterValue.LayerName"
+    description = "LayerName does not follow the rules for names of layers."
+
+
+class InvalidParameterValueLayers(InvalidParameterValue):
+    code = "InvalidParameterValue.Layers"
+    description = "The function cannot have these layers."
 
 
 class InvalidParameterValueCosBucketName(InvalidParameterValue):
@@ -370,6 +420,16 @@ class ResourceNotFoundImageConfig(ResourceNotFound):
     description = "The image is not known."
 
 
+class ResourceNotFoundLayer(ResourceNotFound):
+    code = "ResourceNotFound.Layer"
+    description = "There is no such layer."
+
+
+class ResourceNotFoundLayerVersion(ResourceNotFound):
+    code = "ResourceNotFound.LayerVersion"
+    description = "The layer has no such version."
+
+
 class ResourceNotFoundNamespace(ResourceNotFound):
     code = "ResourceNotFound.Namespace"
     description = "There is no such namespace."
@@ -485,6 +545,16 @@ class LimitExceededFunctionReservedConcurrencyMemory(LimitExceeded):
     code = "LimitExceeded.FunctionReservedConcurrencyMemory"
     description = "The function's concurrency exceeded its reserved quota."
     status_code = 432
+
+
+class LimitExceededLayers(LimitExceeded):
+    code = "LimitExceeded.Layers"
+    description = "There are as many layers as there may be."
+
+
+class LimitExceededLayerVersions(LimitExceeded):
+    code = "LimitExceeded.LayerVersions"
+    description = "The layer has as many versions as it may have."
 
 
 class LimitExceededQuota(LimitExceeded):

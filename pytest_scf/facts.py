@@ -51,10 +51,26 @@ NAMESPACE_LENGTH = (1, 60)
 ALIAS_LENGTH = (1, 64)
 DESCRIPTION_LENGTH = 1000
 RESERVED_PREFIXES = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")
-#: bytes of a function's code, unpacked
+#: bytes of a function's code with its layers, unpacked
 CODE_BYTES = 500 * MIB
 #: directories within directories. Choice: the documents give no depth; some programs walk a tree by recursion
 CODE_LEVELS = 100
+
+LAYER_NAME_LENGTH = (1, 64)
+#: bytes of the zip of a layer
+LAYER_ZIP_BYTES = 50 * MIB
+#: layers that a function may have, all layers, and the versions of one
+LAYERS_OF_A_FUNCTION = 5
+LAYERS = 20
+LAYER_VERSIONS = 200
+
+#: file systems that a function may have, and where it may not have them: there and below, and there alone
+FILE_SYSTEMS_OF_A_FUNCTION = 3
+NO_FILE_SYSTEMS_BELOW = (
+    *("/bin", "/boot", "/code", "/dev", "/etc", "/lib", "/lib64", "/media", "/opt", "/proc", "/root", "/run"),
+    *("/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/data/scf"),
+)
+NO_FILE_SYSTEMS_AT = ("/", "/home", "/data")
 
 # In MB.
 MEMORY_DEFAULT = 128

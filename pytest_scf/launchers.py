@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Container", "ContainerExit", "ContainerSpec", "Launcher"]
+__all__ = ["Container", "ContainerExit", "ContainerSpec", "Launcher", "Mount"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A directory of this machine that a container sees: layers at /opt, or a file system."""
+
+    source: str
+    target: str
+    read_only: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +47,7 @@ class ContainerSpec:
     memory_bytes: int
     #: the size of its /tmp
     tmp_bytes: int
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,7 +143,12 @@ def code_size(config: FunctionConfig) -> int:
     """Bytes of all files of the code, unpacked; 0 for an image."""
     if config.server is not None and config.server.is_container:
         return 0
-    return sum(path.lstat().st_size for path in config.code_root.rglob("*") if path.is_file())
+    return size_of(config.code_root)
+
+
+def size_of(directory: Path) -> int:
+    """Bytes of all files below it."""
+    return sum(path.lstat().st_size for path in directory.rglob("*") if path.is_file())
 
 
 def code_info(config: FunctionConfig) -> str:

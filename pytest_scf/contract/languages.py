@@ -18,6 +18,7 @@ CUSTOM = "CustomRuntime"
 IMAGE = "CustomImage"
 _PYTHON = re.compile(r"Python(\d+\.\d+)")
 _NODE = re.compile(r"Nodejs\d+\.\d+")
+_RUNTIME = re.compile(rf"{_PYTHON.pattern}|{_NODE.pattern}|Php\d+(\.\d+)?|Java\d+|Go\d+|{CUSTOM}")
 
 
 def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
@@ -54,6 +55,11 @@ def choose(runtime: object, python: object) -> tuple[str, Interpreter | None]:
         return runtime, _find(found[1])
     except UsageError as error:
         raise UsageError(f"runtime {runtime!r}: {error}. To run it with another version, give python= too") from error
+
+
+def is_runtime(name: str) -> bool:
+    """Whether it is the name of a runtime of the cloud's, as far as its form tells."""
+    return _RUNTIME.fullmatch(name) is not None
 
 
 def is_python(runtime: object) -> bool:

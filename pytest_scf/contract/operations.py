@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.event_store import EventStore
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
     from pytest_scf.platform.images import Images
+    from pytest_scf.platform.layers import Layers
     from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
     from pytest_scf.platform.registry import Registry
     from pytest_scf.platform.settings import Settings
@@ -76,6 +77,11 @@ class Operations(Protocol):
         ...
 
     @property
+    def layers(self) -> Layers:
+        """The layers that are published."""
+        ...
+
+    @property
     def staging(self) -> StagingArea:
         """Where code is put that does not come as a directory."""
         ...
@@ -106,6 +112,8 @@ class Operations(Protocol):
     def publish_version(self, function: FunctionRecord, description: str = "") -> FunctionConfig: ...
 
     def delete_version(self, function: FunctionRecord, version: str, *, force: bool = False) -> None: ...
+
+    def delete_layer_version(self, name: str, number: int) -> None: ...
 
     def delete_function(self, function: FunctionRecord) -> None: ...
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-_LAYER = "there are no layers: put what the layer holds beside the function's code"
 _DOMAIN = "there are no domains: `fn.request(...)` sends a web function its requests"
 _PROVISIONED = "instances are started when an event needs one: a first event warms one"
 
@@ -14,17 +13,12 @@ REFUSED = {
     "CopyFunction": "create the function again, with the same code",
     "CreateCustomDomain": _DOMAIN,
     "DeleteCustomDomain": _DOMAIN,
-    "DeleteLayerVersion": _LAYER,
     "DeleteProvisionedConcurrencyConfig": _PROVISIONED,
     "GetAccount": "there is no account: the quotas are the runtime's settings",
     "GetCustomDomain": _DOMAIN,
     "GetFunctionAddress": "the code is where it was deployed from",
-    "GetLayerVersion": _LAYER,
     "GetProvisionedConcurrencyConfig": _PROVISIONED,
     "ListCustomDomains": _DOMAIN,
-    "ListLayerVersions": _LAYER,
-    "ListLayers": _LAYER,
-    "PublishLayerVersion": _LAYER,
     "PutProvisionedConcurrencyConfig": _PROVISIONED,
     "PutTotalConcurrencyConfig": "there is no account: PutReservedConcurrencyConfig limits a function",
     "UpdateCustomDomain": _DOMAIN,
@@ -34,7 +28,7 @@ _WITHOUT_EFFECT = (
     "VpcConfig, Role, Tags, ClsLogsetId, ClsTopicId, DeadLetterConfig, PublicNetConfig, DnsCache, IntranetConfig and "
     "L5Enable are remembered, and have no effect"
 )
-_UNSEEN = "Layers (but none), CfsConfig, InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
+_UNSEEN = "CfsConfig, InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
 #: what is left out of those that are emulated in part
 PARTLY = {
     "CreateTrigger": "timer, cos, ckafka and cmq fire; http, apigw and cls are remembered; the other types are bound "
@@ -42,8 +36,9 @@ PARTLY = {
     "CreateFunction": f"code comes as ZipFile, from a bucket of the runtime, as our LocalPath, or as an ImageConfig "
     f"whose image is known (`scf_runtime.images`) or run by a launcher: not from Git; {_UNSEEN}; "
     f"{_WITHOUT_EFFECT}; a Python that the machine does not have is the test's own",
-    "GetFunction": "there are no layers",
     "GetFunctionLogs": "the deprecated time fields are read, the log store is that of the runtime",
+    "GetLayerVersion": "Location leads to a directory of this machine",
+    "PublishLayerVersion": "content comes as ZipFile, from a bucket of the runtime, or as our LocalPath",
     "UpdateFunctionCode": "code comes as ZipFile, from a bucket of the runtime, as our LocalPath, or as an ImageConfig",
     "UpdateFunctionConfiguration": f"{_UNSEEN}; {_WITHOUT_EFFECT}",
 }

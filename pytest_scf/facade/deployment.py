@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from pytest_scf.errors import UsageError
 from pytest_scf.facade.deployment_base import staged
 from pytest_scf.facade.function_settings import checked, names
 from pytest_scf.facade.handles import Function
+from pytest_scf.facade.layers import Layer
 from pytest_scf.facade.server_deployment import ServerDeployment
 from pytest_scf.facade.sources import NODE, PYTHON, code_directory, prepare
 
@@ -44,6 +45,7 @@ class Deployment(ServerDeployment):
         retry_num: int = facts.RETRY_NUM_DEFAULT,
         msg_ttl: int = facts.MSG_TTL_DEFAULT,
         setup: Callable[[], object] | str | os.PathLike[str] | None = None,
+        layers: Sequence[Layer] = (),
     ) -> Function:
         """Make a function of a directory, a .py file, a .zip file, source text or a Python function.
 
@@ -65,6 +67,9 @@ class Deployment(ServerDeployment):
 
         ``setup`` is run in each instance before the function's own code is loaded, for what must be patched there: a
         Python function of the test's module, which takes along what it needs of that, or a .py file.
+
+        ``layers`` are laid over each other at /opt, the later over the earlier: directories, .zip files, names of
+        layers that are published, or pairs of a name and a version (docs/cloud-contract.md#layers).
 
         A project file (serverless.yml) with one function is deployed as it says; see ``deploy_project``.
 
@@ -89,7 +94,7 @@ class Deployment(ServerDeployment):
             if setup is not None:
                 raise UsageError("setup= is for functions whose handler is Python, and not for a custom runtime")
             retries = {"retry_num": retry_num, "msg_ttl": msg_ttl}
-            return self._deploy_bootstrap(source, handler, python, name, {**config, **retries})
+            return self._deploy_bootstrap(source, handler, python, name, layers, {**config, **retries})
         named, interpreter = languages.choose(runtime, python)
         probe = None
         if setup is not None:
@@ -117,6 +122,7 @@ class Deployment(ServerDeployment):
             retry_num=retry_num,
             msg_ttl=msg_ttl,
             probe=probe,
+            layers=self._bound(layers, named, prepared.code_root),
             **config,
         )
         self._session.origins[record] = prepared.origins
@@ -125,7 +131,13 @@ class Deployment(ServerDeployment):
         return Function._of(self._session, record)
 
     def _deploy_bootstrap(
-        self, source: object, handler: str | None, python: object, name: str | None, config: dict[str, Any]
+        self,
+        source: object,
+        handler: str | None,
+        python: object,
+        name: str | None,
+        layers: Sequence[Layer],
+        config: dict[str, Any],
     ) -> Function:
         from pytest_scf.platform import bootstraps
 
@@ -139,6 +151,7 @@ class Deployment(ServerDeployment):
             handler=handler or facts.DEFAULT_HANDLER,
             runtime=languages.CUSTOM,
             server=bootstraps.custom_runtime(code_root),
+            layers=self._bound(layers, languages.CUSTOM, code_root),
             **config,
         )
         return Function._of(self._session, record)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from pytest_scf import facts
 from pytest_scf.api_errors import ResourceInUseFunction
 from pytest_scf.errors import UsageError
+from pytest_scf.facade.layers import Layer, bound
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
+from pytest_scf.platform.layers import BoundLayers
 from pytest_scf.platform.platform import Platform
 
 if TYPE_CHECKING:
@@ -44,6 +47,9 @@ class DeploymentBase:
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise UsageError("this ScfRuntime is closed: make another")
+
+    def _bound(self, layers: Sequence[Layer], runtime: str, code_root: Path | None) -> BoundLayers:
+        return bound(self._platform, layers, self.base_dirs, runtime, code_root)
 
     def _added(
         self,

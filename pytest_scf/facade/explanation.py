@@ -42,6 +42,7 @@ def _hints(session: Session, attempt: Attempt, given_as_text: bool) -> list[str]
             message=attempt.outcome.cause,
             stack=traceback(session, attempt),
             handler=config.handler,
+            runtime=config.runtime,
             module=Path(files.on_disk(module)) if module else None,
             module_name=shortened(files.outside(module)),
             environment=config.environment,

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_scf.facade import builtin_modules
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -29,6 +31,7 @@ class Failure:
     message: str
     stack: str
     handler: str
+    runtime: str
     module: Path | None
     module_name: str
     environment: Mapping[str, str]
@@ -103,6 +106,10 @@ def _variable_is_missing(failure: Failure) -> str | None:
     )
 
 
+def _module_is_built_in(failure: Failure) -> str | None:
+    return builtin_modules.hint(failure.runtime, failure.message)
+
+
 def _event_is_text(failure: Failure) -> str | None:
     if not failure.given_as_text:
         return None
@@ -138,6 +145,7 @@ _RULES: tuple[Rule, ...] = (
     _handler_is_async,
     _return_value_is_no_json,
     _variable_is_missing,
+    _module_is_built_in,
     _event_is_text,
     _no_route_for_events,
     _debug_mode,

@@ -19,6 +19,7 @@ from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.deployment import Deployment
 from pytest_scf.facade.handles import Event, Function, Instance
 from pytest_scf.facade.images import Images
+from pytest_scf.facade.layers import provide
 from pytest_scf.facade.session import Session
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.platform import Platform
@@ -84,8 +85,10 @@ class ScfRuntime(Deployment):
             )
         )
         try:
+            if self.settings.layers:
+                provide(self._platform, self.settings.layers, base_dirs)
             _warn_of_weak_isolation(self._platform)
-        except BaseException:  # where warnings are errors: nobody will be there to close it
+        except BaseException:  # warnings may be errors; and nobody will be there to close it
             self.close()
             raise
 

@@ -13,8 +13,10 @@ from pytest_scf.errors import UsageError
 from pytest_scf.facade.deployment_base import DeploymentBase, staged
 from pytest_scf.facade.function_settings import checked, image_name, names
 from pytest_scf.facade.handles import Function
+from pytest_scf.facade.layers import Layer
 from pytest_scf.facade.sources import code_directory
 from pytest_scf.instances.server_kind import WEB
+from pytest_scf.platform.functions import FunctionConfig
 
 
 class ServerDeployment(DeploymentBase):
@@ -42,6 +44,7 @@ class ServerDeployment(DeploymentBase):
         async_run: bool = False,
         trace: bool = True,
         max_instances: int | None = None,
+        layers: Sequence[Layer] = (),
     ) -> Function:
         """Make an image function: a web server that takes each event as POST /event-invoke on port 9000.
 
@@ -130,6 +133,7 @@ class ServerDeployment(DeploymentBase):
             code_root=server.root,
             runtime=languages.IMAGE,
             server=server,
+            layers=self._bound(layers, config.get("runtime", FunctionConfig.runtime), None),
             **config,
         )
         return Function._of(self._session, record)
@@ -151,6 +155,7 @@ class ServerDeployment(DeploymentBase):
         max_instances: int | None = None,
         websocket: bool = False,
         websocket_idle: int = facts.WEBSOCKET_IDLE_DEFAULT,
+        layers: Sequence[Layer] = (),
     ) -> Function:
         """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap``.
 
@@ -199,6 +204,7 @@ class ServerDeployment(DeploymentBase):
             [name] if name is not None else names(default_name),
             code_root=code_root,
             server=replace(server, websocket_idle=idle),
+            layers=self._bound(layers, config.get("runtime", FunctionConfig.runtime), code_root),
             **config,
         )
         return Function._of(self._session, record)

@@ -50,7 +50,8 @@ class Session:
     def files(self, attempt: Attempt) -> SourceFiles:
         """Where the user's files are that the code of an attempt consists of."""
         origins = self.origins.get(attempt.function, {})
-        return SourceFiles(attempt.config.code_root, origins, self.platform.base_dir)
+        config = attempt.config
+        return SourceFiles(config.code_root, origins, self.platform.base_dir, config.layers.root)
 
     def moment(self, epoch: float) -> datetime:
         zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))

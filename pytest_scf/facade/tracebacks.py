@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pytest_scf.facts import CODE_ROOT
+from pytest_scf.facts import CODE_ROOT, LAYERS_ROOT
 from pytest_scf.runtimes import fault_dump
 
 # A frame as Python's traceback shows it, as faulthandler does, and a path as Node.js shows it.
@@ -23,12 +23,14 @@ class SourceFiles:
     """Where the files of one function's code root are on this machine.
 
     ``origins`` maps files that were copied to those that they are a copy of. ``staging`` is where code is laid out that
-    came as text or in an archive: such a file is called by its name alone, as nobody can open it.
+    came as text or in an archive: such a file is called by its name alone, as nobody can open it. ``layers`` is what is
+    seen at /opt.
     """
 
-    def __init__(self, code_root: Path, origins: Mapping[str, Path], staging: Path) -> None:
+    def __init__(self, code_root: Path, origins: Mapping[str, Path], staging: Path, layers: Path | None = None) -> None:
         self._root = str(code_root)
         self._origins = origins
+        self._layers = None if layers is None or layers.is_relative_to(staging) else layers
         self._is_staged = code_root.is_relative_to(staging)
 
     def outside(self, file: str) -> str:
@@ -38,6 +40,8 @@ class SourceFiles:
                 inside = file[len(root.rstrip("/")) + 1 :]
                 break
         else:
+            if self._layers is not None and file.startswith(f"{LAYERS_ROOT}/"):
+                return os.path.join(self._layers, os.path.relpath(file, LAYERS_ROOT))
             return file
         if inside in self._origins:
             return str(self._origins[inside])

@@ -16,12 +16,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pytest_scf.facts import MIB
+from pytest_scf.facts import LAYERS_ROOT, MIB
 from pytest_scf.instances.forkserver.client import Launched
 from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import Socket, poller
-from pytest_scf.launchers import Container, ContainerExit, ContainerSpec, Launcher
+from pytest_scf.launchers import Container, ContainerExit, ContainerSpec, Launcher, Mount
 from pytest_scf.runtimes import launch_keys, wire
 from pytest_scf.runtimes.main_process import MainProcess
 from pytest_scf.runtimes.server import ServerRuntime
@@ -221,6 +221,10 @@ def _container_spec(spec: LaunchSpec, server: ServerSpec) -> ContainerSpec:
         port=server.port,
         memory_bytes=spec.context[launch_keys.MEMORY_LIMIT] * MIB,
         tmp_bytes=spec.tmp_bytes,
+        mounts=(
+            *((Mount(source=spec.layers_source, target=LAYERS_ROOT, read_only=True),) if spec.layers_source else ()),
+            *(Mount(source=source, target=target, read_only=False) for source, target in spec.shared_mounts),
+        ),
     )
 
 

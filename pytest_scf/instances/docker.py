@@ -92,6 +92,7 @@ class DockerLauncher:
                 init=True,
                 read_only=True,
                 tmpfs={"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={spec.tmp_bytes}"},
+                volumes=[f"{each.source}:{each.target}:{'ro' if each.read_only else 'rw'}" for each in spec.mounts],
                 mem_limit=spec.memory_bytes,
                 memswap_limit=spec.memory_bytes,
                 security_opt=["no-new-privileges"],

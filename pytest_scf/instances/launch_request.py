@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _LINKS = 50
 _OUR_PLACE = str(Path(__file__).resolve().parents[2])
 _PYTHON_RUNTIME = os.path.join(_OUR_PLACE, "pytest_scf", "runtimes", "python.py")
+_PLACE = re.compile(rf"(?<![^:])(?:{facts.CODE_ROOT}|{facts.LAYERS_ROOT})(?![^:/])")
 _INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
 
 
@@ -43,6 +45,10 @@ class LaunchRequest:
     server: ServerSpec | None = None
     #: directories, each as a pair of where it is and where the process sees it
     bind_mounts: tuple[tuple[str, str], ...] = ()
+    #: what is seen at /opt; None: nothing
+    layers: Path | None = None
+    #: directories that may be written to, as pairs as well
+    shared_mounts: tuple[tuple[str, str], ...] = ()
     #: None: the test's own
     interpreter: Interpreter | None = None
     #: a port of 127.0.0.1 on which the platform is reached with the cloud's API; 0: none
@@ -68,6 +74,8 @@ def launch_spec(
         shm_bytes=request.shm_bytes,
         options=request.options,
         server=request.server,
+        layers_source=str(request.layers or ""),
+        shared_mounts=request.shared_mounts,
     )
     if level == "container":
         return spec
@@ -75,7 +83,9 @@ def launch_spec(
     tmp = "/tmp" if namespaces else str(directory / "tmp")
     code_root = facts.CODE_ROOT if namespaces else str(request.code_source)
     if not namespaces:
-        _move_places(spec.environ, code_root, tmp)
+        layers_root = spec.layers_source or facts.LAYERS_ROOT
+        spec = spec._replace(layers_root=layers_root)
+        _move_places(spec.environ, {facts.CODE_ROOT: code_root, facts.LAYERS_ROOT: layers_root}, tmp)
     interpreter, coverage = request.interpreter, request.coverage
     command = (own_python(), "-B", _PYTHON_RUNTIME) if interpreter is None else interpreter.command
     places = (*_interpreter_places(), *server_path, *(() if interpreter is None else interpreter.places))
@@ -104,14 +114,14 @@ def launch_spec(
     )
 
 
-def _move_places(environ: dict[str, str], code_root: str, tmp: str) -> None:
-    """Have the variables name the directories of this machine that stand for /var/user and /tmp."""
+def _move_places(environ: dict[str, str], places: dict[str, str], tmp: str) -> None:
+    """Have the variables name the directories of this machine that stand for /var/user, /opt and /tmp."""
     for name in ("TMPDIR", "TMP", "TEMP"):
         given = environ.get(name, "/tmp")
         environ[name] = tmp + given[len("/tmp") :] if f"{given}/".startswith("/tmp/") else given
     for name in ("PWD", "USER_CODE_ROOT", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH"):
         if name in environ:
-            environ[name] = environ[name].replace(facts.CODE_ROOT, code_root)
+            environ[name] = _PLACE.sub(lambda found: places[found[0]], environ[name])
 
 
 def _interpreter_places() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from pytest_scf import facts
 from pytest_scf.instances.server_kind import SERVER_KINDS, ServerKind
 
 
@@ -53,9 +54,12 @@ class LaunchSpec(NamedTuple):
     handler: str = ""
     code_source: str = ""
     code_root: str = ""
+    layers_source: str = ""
+    layers_root: str = facts.LAYERS_ROOT
     tmp: str = ""
     keep_visible: tuple[str, ...] = ()
     bind_mounts: tuple[tuple[str, str], ...] = ()
+    shared_mounts: tuple[tuple[str, str], ...] = ()
     path: tuple[str, ...] = ()
     watch_tmp: bool = False
     command: tuple[str, ...] | None = None
@@ -83,6 +87,7 @@ class LaunchSpec(NamedTuple):
         fields.update(
             keep_visible=tuple(fields["keep_visible"]),
             bind_mounts=tuple((outside, inside) for outside, inside in fields["bind_mounts"]),
+            shared_mounts=tuple((outside, inside) for outside, inside in fields["shared_mounts"]),
             path=tuple(fields["path"]),
             command=None if command is None else tuple(command),
             coverage=None if coverage is None else CoverageSpec(**{**coverage, "include": tuple(coverage["include"])}),

@@ -116,12 +116,14 @@ def needs_new_program(config: FunctionConfig) -> bool:
     """
     if config.server is not None:
         return False  # a program by itself
-    return any(_READ_AT_START.match(name) for name in config.environment) or _holds_libraries(config.code_root)
+    return any(_READ_AT_START.match(name) for name in config.environment) or any(
+        map(_holds_libraries, [config.code_root, *config.layers.paths()])
+    )
 
 
-def _holds_libraries(code_root: Path) -> bool:
+def _holds_libraries(directory: Path) -> bool:
     try:
-        return any(_LIBRARY.fullmatch(name) for name in os.listdir(code_root))
+        return any(_LIBRARY.fullmatch(name) for name in os.listdir(directory))
     except OSError:  # gone: the start of the instance says so
         return False
 

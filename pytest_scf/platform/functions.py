@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,11 +14,13 @@ from pytest_scf import facts
 from pytest_scf.api_errors import ResourceNotFoundFunction, ResourceNotFoundQualifier
 from pytest_scf.facts import LATEST
 from pytest_scf.instances.server_kind import ServerKind
+from pytest_scf.platform.layers import BoundLayers
 from pytest_scf.platform.routing import Alias
 
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
     from pytest_scf.instances.probe_channel import ProbeServer
+    from pytest_scf.platform.staging import Staging, StagingArea
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,7 @@ class FunctionConfig:
     server: Server | None = None
     #: None: the test's own
     interpreter: Interpreter | None = None
+    layers: BoundLayers = field(default_factory=BoundLayers)
     #: what was said of it that has no effect here, by the API's names
     remembered: Mapping[str, object] = field(default_factory=dict)
     #: what works in its instances on the test's behalf; None: nothing
@@ -100,10 +104,19 @@ class FunctionConfig:
 
     def paths(self) -> list[Path]:
         """The directories of this machine that an instance needs."""
+        own = [self.code_root, *self.layers.paths()]
         if self.server is None:
-            return [self.code_root]
+            return own
         cwd = () if self.server.cwd is None else (Path(self.server.cwd),)
-        return [self.code_root, *cwd, *(Path(outside) for outside, _ in self.server.places)]
+        return [*own, *cwd, *(Path(outside) for outside, _ in self.server.places)]
+
+    def frozen(self, area: StagingArea, staging: Staging) -> FunctionConfig:
+        """The same with code and layers that nobody changes."""
+        code_root = self.code_root
+        if self.server is None or not self.server.is_container:
+            code_root = staging.new() / "code"
+            shutil.copytree(self.code_root, code_root, symlinks=True, copy_function=staging.copy)
+        return replace(self, code_root=code_root, layers=self.layers.frozen(area, staging))
 
     @property
     def is_python(self) -> bool:

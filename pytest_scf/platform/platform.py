@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
 from pytest_scf.platform.images import Images, NoImages
+from pytest_scf.platform.layers import Layers
 from pytest_scf.platform.log_blocks import LogBlocks
 from pytest_scf.platform.queue import FOR_AN_INSTANCE
 from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
@@ -70,6 +70,7 @@ class Platform:
         self.images: Images = NoImages()
         self.clock = Clock(self._reactor)
         self.functions = Registry(self.clock.now)
+        self.layers = Layers(self.clock.now)
         self.events = EventStore(
             self.clock, settings.retention_hours * 3600, settings.window_hours * 3600, settings.visible_after_seconds
         )
@@ -202,15 +203,9 @@ class Platform:
 
     def publish_version(self, function: FunctionRecord, description: str = "") -> FunctionConfig:
         """Freeze the code and the configuration of $LATEST as the next version."""
-        config = function.config
-        code_root = config.code_root
         with self.staging.writing() as staging:
-            if config.server is None or not config.server.is_container:
-                code_root = staging.new() / "code"
-                shutil.copytree(config.code_root, code_root, symlinks=True, copy_function=staging.copy)
-            return self.functions.publish(
-                function, replace(config, code_root=code_root, description=description or config.description)
-            )
+            config = function.config.frozen(self.staging, staging)
+            return self.functions.publish(function, replace(config, description=description or config.description))
 
     def reserve_memory(self, function: FunctionRecord, memory: int | None) -> None:
         """MB that its instances may have together; None: what its ``max_instances`` may have."""
@@ -221,6 +216,11 @@ class Platform:
         """Forget a version. What runs of it goes on; its idle instances are repossessed."""
         self.functions.delete_version(function, version, force=force)
         self._clean_up_after(function)
+
+    def delete_layer_version(self, name: str, number: int) -> None:
+        """Functions that have it keep it. Raises ResourceNotFound.Layer and ResourceNotFound.LayerVersion."""
+        self.layers.delete(name, number)
+        self.staging.retain(self._paths_in_use)
 
     def delete_function(self, function: FunctionRecord) -> None:
         """Forget a function with its versions.
@@ -244,7 +244,7 @@ class Platform:
         configs += [instance.config for instance in self._scheduler.instances]
         for function in self.functions.all():
             configs += [function.config, *(version.config for version in function.versions.values())]
-        return [path for config in configs for path in config.paths()]
+        return [*self.layers.paths(), *(path for config in configs for path in config.paths())]
 
     def instances_of(self, function: FunctionRecord) -> list[InstanceRecord]:
         """Those that are alive, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
@@ -69,6 +70,10 @@ class Settings:
     #: Choice: whether a callback's answer waits until the event loop of Node.js is empty, unless the handler says
     #: otherwise by ``context.callbackWaitsForEmptyEventLoop``; the documents say both
     node_callback_waits: bool = True
+    #: layers by name: directories and .zip files that stand for every version of them
+    layers: Mapping[str, str | os.PathLike[str]] = field(default_factory=dict)
+    #: Choice: whether a function may have only such layers as name its runtime among their compatible ones
+    check_layer_runtimes: bool = False
     #: Choice: seconds after a termination signal until an event that goes on is ended by force; None: never
     signal_deadline: float | None = None
 

@@ -65,6 +65,11 @@ class StagingArea:
             unused = self._made - needed
         self._remove(unused)
 
+    def holds(self, path: Path) -> bool:
+        """Whether it lies in one of the directories."""
+        with self._changed:
+            return not self._made.isdisjoint((path, *path.parents))
+
     def check(self) -> None:
         """Raises UsageError once the area is closed."""
         with self._changed:

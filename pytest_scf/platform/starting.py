@@ -127,6 +127,7 @@ class InstanceStarter:
             coverage=services.coverage if config.is_python else None,
             server=_server_spec(config, api_port),
             bind_mounts=() if config.server is None else config.server.places,
+            layers=config.layers.root,
             interpreter=config.interpreter,
             options={launch_keys.NODE_CALLBACK_WAITS: settings.node_callback_waits},
             api_port=api_port if config.server is None else 0,

@@ -13,9 +13,12 @@ SHM_BYTES = "shm_bytes"  # the size of /dev/shm, where it has one
 HANDLER = "handler"  # "file.function", as the API has it
 CODE_SOURCE = "code_source"  # the directory of the machine that is mounted at the code root; "": none is
 CODE_ROOT = "code_root"  # the directory of the code, as the user's process sees it
+LAYERS_SOURCE = "layers_source"  # the directory of the machine that is mounted at /opt; "": none is
+LAYERS_ROOT = "layers_root"  # the directory of the layers, as the user's process sees it
 TMP = "tmp"  # the directory for temporary files, as the user's process sees it
 KEEP_VISIBLE = "keep_visible"  # directories that stay where they are: an interpreter, packages
 BIND_MOUNTS = "bind_mounts"  # directories that are seen elsewhere: pairs of where each is, and where it is seen
+SHARED_MOUNTS = "shared_mounts"  # the same, of directories that may be written to
 PATH = "path"  # where Python looks for modules, after the code
 WATCH_TMP = "watch_tmp"  # whether files of the machine's /tmp that the handler touches are reported
 COMMAND = "command"  # the program that the user's process executes, with arguments; null: it is a fork
@@ -26,8 +29,9 @@ PROBE = "probe"  # what works inside on the test's behalf, as ``runtimes.probe.i
 SERVER = "server"  # the server or bootstrap that the user's process is; null: it calls a handler. See below
 
 SPEC = (
-    *(ID, SOCKETS, ENVIRON, CONTEXT, TMP_BYTES, SHM_BYTES, HANDLER, CODE_SOURCE, CODE_ROOT, TMP, KEEP_VISIBLE),
-    *(BIND_MOUNTS, PATH, WATCH_TMP, COMMAND, COVERAGE, API_PORT, OPTIONS, PROBE, SERVER),
+    *(ID, SOCKETS, ENVIRON, CONTEXT, TMP_BYTES, SHM_BYTES, HANDLER, CODE_SOURCE, CODE_ROOT, LAYERS_SOURCE),
+    *(LAYERS_ROOT, TMP, KEEP_VISIBLE, BIND_MOUNTS, SHARED_MOUNTS, PATH, WATCH_TMP, COMMAND, COVERAGE, API_PORT),
+    *(OPTIONS, PROBE, SERVER),
 )
 
 # Of "coverage".

@@ -132,7 +132,7 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
     breakpoints.explain()
     code_root = spec[launch_keys.CODE_ROOT]
     if spec[launch_keys.WATCH_TMP]:
-        watch_shared_tmp(channel, spec[launch_keys.TMP], [code_root, *spec[launch_keys.KEEP_VISIBLE]])
+        watch_shared_tmp(channel, spec[launch_keys.TMP], _own_places(spec))
     began = _now()
     recorder = None
     if coverage_socket is not None:
@@ -173,6 +173,12 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
                 recorder.save()
         _leave_to_the_original(channel)
         channel.send(kind, answer)
+
+
+def _own_places(spec):
+    # type: (dict[str, Any]) -> list[str]
+    """Directories below the machine's /tmp that a handler reads, and nobody wonders."""
+    return [spec[launch_keys.CODE_ROOT], spec[launch_keys.LAYERS_ROOT], *spec[launch_keys.KEEP_VISIBLE]]
 
 
 def _leave_to_the_original(channel):
@@ -252,7 +258,7 @@ def prepare_interpreter(spec):
     sys.dont_write_bytecode = True
     if hasattr(time, "tzset"):
         time.tzset()  # a fork has the zone of this machine
-    first = [code_root, facts.LAYERS_ROOT]
+    first = [code_root, spec[launch_keys.LAYERS_ROOT]]
     sys.path[:] = first + [place for place in sys.path if place and place not in first]
     sys.path_importer_cache.clear()
     log_handler.install()

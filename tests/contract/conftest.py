@@ -8,8 +8,8 @@ from pytest_scf.platform.functions import FunctionRecord
 
 
 @pytest.fixture
-def platform() -> FakePlatform:
-    return FakePlatform()
+def platform(tmp_path_factory: pytest.TempPathFactory) -> FakePlatform:
+    return FakePlatform(tmp_path_factory.mktemp("staging"))
 
 
 @pytest.fixture

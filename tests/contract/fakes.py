@@ -16,6 +16,7 @@ from pytest_scf.platform.buckets import Buckets
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.images import NoImages
+from pytest_scf.platform.layers import Layers
 from pytest_scf.platform.outcomes import Outcome
 from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 from pytest_scf.platform.registry import Registry
@@ -68,6 +69,7 @@ class FakePlatform:
         self.settings = Settings(**settings)
         self.clock = StoppedClock()
         self.functions = Registry(self.clock.now)
+        self.layers = Layers(self.clock.now)
         self.base_dir = staging
         self.triggers = Triggers(cast(Any, self.clock), 8.0, self.invoke, self.wait_final)
         self.buckets = Buckets(self.settings, self.triggers, self.clock.now)
@@ -100,6 +102,9 @@ class FakePlatform:
 
     def delete_function(self, function: FunctionRecord) -> None:
         self.functions.remove(function)
+
+    def delete_layer_version(self, name: str, number: int) -> None:
+        self.layers.delete(name, number)
 
     def reserve_memory(self, function: FunctionRecord, memory: int | None) -> None:
         self.functions.set_reserved_memory(function, memory)

@@ -89,7 +89,15 @@ def test_every_answer_is_as_the_model_has_it(
     ask("CreateNamespace", Namespace="other")
     ask("UpdateNamespace", Namespace="other", Description="x")
     ask("ListNamespaces")
-    ask("CreateFunction", **FUNCTION, Code=code, AsyncRunEnable="TRUE", TraceEnable="TRUE", **config)
+    layer = {"LayerName": "libs", "LayerVersion": 1}
+    tags = {"Tags": EVERYTHING["Tags"]} if config else {}
+    ask("PublishLayerVersion", LayerName="libs", CompatibleRuntimes=["Python3.10"], Content=code, **tags)
+    ask("GetLayerVersion", **layer)
+    ask("ListLayers")
+    ask("ListLayerVersions", LayerName="libs")
+    layers = {"Layers": [layer]} if config else {}
+    ask("CreateFunction", **FUNCTION, Code=code, AsyncRunEnable="TRUE", TraceEnable="TRUE", **layers, **config)
+    ask("DeleteLayerVersion", **layer)
     ask("GetFunction", **FUNCTION)
     ask("ListFunctions")
     ask("PublishVersion", **FUNCTION)
@@ -160,7 +168,7 @@ def test_what_the_vendors_clients_send_beyond_the_documents(
     assert call("GetFunction", **FUNCTION, ShowTriggers="FALSE")["Triggers"] == []
     assert call("ListFunctions", Type="HTTP")["TotalCount"] == 0
     assert call("ListFunctions", Type="Event")["TotalCount"] == 1
-    with pytest.raises(api_errors.UnsupportedOperation, match="Layers"):
+    with pytest.raises(api_errors.ResourceNotFoundLayer, match="no layer real"):
         call("UpdateFunctionConfiguration", **FUNCTION, Layers=[{"LayerName": "real", "LayerVersion": 1}])
 
 

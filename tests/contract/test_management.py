@@ -173,7 +173,7 @@ class TestCreating:
                 "no bucket b here, only none",
             ),
             ({"Code": {"GitUrl": "b"}}, api_errors.UnsupportedOperation, "GitUrl"),
-            ({"Layers": [{"LayerName": "x", "LayerVersion": 1}]}, api_errors.UnsupportedOperation, "Layers"),
+            ({"Layers": [{"LayerName": "x", "LayerVersion": 1}]}, api_errors.ResourceNotFoundLayer, "no layer x"),
             ({"Memory": 128}, api_errors.UnknownParameter, "MemorySize"),
             (
                 {"Environment": {"Variables": [{"Key": "SCF_X", "Value": "1"}]}},

@@ -280,3 +280,32 @@ def test_a_function_is_managed(
     assert event.wait().status == "FINISHED"
     call("DeleteFunction", FunctionName="worker")
     assert call("ListFunctions")["TotalCount"] == 0
+
+
+def test_a_layer_is_published_and_bound(scf_endpoint: Endpoint, client_of: ClientOf) -> None:
+    client = client_of(scf_endpoint)
+    for text in ("first", "second"):
+        content = models.Code()
+        content.ZipFile = zipped({"helper.py": f"WHAT = {text!r}\n"})
+        asked = request("PublishLayerVersion", LayerName="libs", CompatibleRuntimes=["Python3.10"], Content=content)
+        number = client.PublishLayerVersion(asked).LayerVersion
+    assert number == 2
+    shown = client.GetLayerVersion(request("GetLayerVersion", LayerName="libs", LayerVersion=2))
+    assert (shown.LayerName, shown.Status, shown.CompatibleRuntimes) == ("libs", "Active", ["Python3.10"])
+    (listed,) = client.ListLayers(request("ListLayers", SearchKey="lib", Limit=5)).Layers
+    versions = client.ListLayerVersions(request("ListLayerVersions", LayerName="libs")).LayerVersions
+    assert (listed.LayerVersion, [each.LayerVersion for each in versions]) == (2, [2, 1])
+    code, layer = models.Code(), models.LayerVersionSimple()
+    code.ZipFile = zipped({"index.py": "import helper\ndef main_handler(event, context):\n    return helper.WHAT\n"})
+    layer.LayerName, layer.LayerVersion = "libs", 1
+    client.CreateFunction(request("CreateFunction", FunctionName="made", Code=code, Layers=[layer]))
+    client.DeleteLayerVersion(request("DeleteLayerVersion", LayerName="libs", LayerVersion=1))
+    (bound,) = client.GetFunction(request("GetFunction", FunctionName="made")).Layers
+    assert (bound.LayerName, bound.LayerVersion, bound.Status) == ("libs", 1, "Active")
+    assert client.Invoke(request("Invoke", FunctionName="made")).Result.RetMsg == '"first"'
+    layer.LayerName, layer.LayerVersion = "", 0
+    client.UpdateFunctionConfiguration(request("UpdateFunctionConfiguration", FunctionName="made", Layers=[layer]))
+    assert client.GetFunction(request("GetFunction", FunctionName="made")).Layers == []
+    with pytest.raises(TencentCloudSDKException) as caught:
+        client.GetLayerVersion(request("GetLayerVersion", LayerName="libs", LayerVersion=1))
+    assert caught.value.code == "ResourceNotFound.LayerVersion"

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_scf import InvokeResult, ScfRuntime, UsageError
+from pytest_scf.facade import builtin_modules
 
 
 @pytest.fixture
@@ -175,3 +176,31 @@ def test_a_server_in_debug_mode(scf_runtime_of: Callable[..., ScfRuntime], funct
         pytest.skip("the reloader works here")
     assert "Flask's debug mode is on (see the log)" in event.diagnosis
     assert "debug=False" in event.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("runtime", "message", "clauses"),
+    [
+        ("Python3.6", "ModuleNotFoundError: No module named 'PIL'", ["pip install Pillow", "put Pillow into a layer"]),
+        ("Python2.7", "ImportError: No module named 'google.protobuf'", ["pip install protobuf"]),
+        ("Python3.6", "No module named 'qcloud_cos_v5'", ["a qcloud_cos_v5.py that says `from qcloud_cos import *`"]),
+        ("Python3.10", "No module named 'requests.auth'", ["nothing into Python3.10: ship requests with the code"]),
+        ("Nodejs12.16", "Error: Cannot find module 'lodash/fp'", ["npm install lodash", "layers=[DIRECTORY]"]),
+        ("Nodejs16.13", "Error: Cannot find module 'xml2js'", ["nothing into Nodejs16.13"]),
+        ("Python3.6", "No module named 'helpers'", []),
+        ("Nodejs12.16", "Error: Cannot find module './lodash'", []),
+        ("CustomRuntime", "No module named 'PIL'", []),
+    ],
+)
+def test_a_module_that_the_cloud_has_built_in(runtime: str, message: str, clauses: list[str]) -> None:
+    hint = builtin_modules.hint(runtime, message)
+    assert (hint is None) == (not clauses)
+    assert all(clause in str(hint) for clause in clauses)
+
+
+def test_a_handler_that_imports_what_the_cloud_has_built_in(runtime: Any) -> None:
+    # Under this name this machine cannot have it: no package of PyPI does.
+    code = "import qcloud_cos_v5\n\ndef main_handler(event, context):\n    return 1\n"
+    fn = runtime.deploy(code, runtime="Python3.6", python=sys.executable)
+    result = fn.invoke()
+    assert "the cloud's Python3.6 has qcloud_cos_v5 built in, and this machine has not" in result.diagnosis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -195,3 +196,24 @@ def test_code_below_opt_is_found(open_runtime: Callable[..., Any], opt: Path) ->
     finally:
         (code / "index.py").unlink()
         code.rmdir()
+
+
+@namespaces
+def test_layers_are_beside_an_interpreter_in_opt(open_runtime: Callable[..., Any], opt: Path, tmp_path: Path) -> None:
+    python = opt / "python3"
+    python.symlink_to(sys.executable)
+    (tmp_path / "helper.py").write_text("WHAT = 'found'\n")
+    (tmp_path / "data").mkdir()
+    code = (
+        "import os, helper\ndef main_handler(event, context):\n    return [sorted(os.listdir('/opt')), helper.WHAT]\n"
+    )
+    try:
+        with open_runtime() as rt:
+            fn = rt.deploy(code, python=python, layers=[tmp_path], timeout=60)
+            assert fn.invoke().return_value == [sorted(["data", "helper.py", opt.name]), "found"]
+            (tmp_path / opt.name).mkdir()
+            result = rt.deploy(code, python=python, layers=[tmp_path], timeout=60).invoke()
+            assert result.status_code != 200
+            assert "the layers cannot be seen at /opt: the interpreter, or what it needs, is there" in result.diagnosis
+    finally:
+        python.unlink()

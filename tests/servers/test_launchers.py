@@ -6,12 +6,13 @@ import re
 import socket
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from present import present
 
 from pytest_scf import ScfRuntime, UsageError
-from pytest_scf.launchers import ContainerExit, ContainerSpec
+from pytest_scf.launchers import ContainerExit, ContainerSpec, Mount
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "launchers.md").read_text()
 FILES = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -105,6 +106,19 @@ def test_a_runtime_that_ran_no_container_closes_its_launcher_too() -> None:
     launcher = Broken()
     ScfRuntime(launcher=launcher).close()
     assert launcher.closed
+
+
+def test_layers_are_mounts_of_the_container(tmp_path: Path) -> None:
+    class Kept(Broken):
+        specs: ClassVar[list[ContainerSpec]] = []
+
+        def start(self, spec):
+            self.specs.append(spec)
+            return super().start(spec)
+
+    with ScfRuntime(launcher=Kept()) as runtime:
+        runtime.deploy_image(image="big", layers=[tmp_path]).invoke()
+    assert Kept.specs[0].mounts == (Mount(source=str(tmp_path), target="/opt", read_only=True),)
 
 
 class Listening:

@@ -26,9 +26,11 @@ from pytest_scf.api_errors import (
     ResourceNotFoundVersion,
 )
 from pytest_scf.contract import function_filters, languages, limits
+from pytest_scf.contract.actions import layers
 from pytest_scf.contract.actions.triggers import trigger_info
 from pytest_scf.contract.call import Call
 from pytest_scf.contract.code import code_info, code_root, code_size, image_server, told_image
+from pytest_scf.contract.layers import check_size
 from pytest_scf.contract.models.function_parts import (
     Code,
     DeadLetterConfig,
@@ -106,6 +108,7 @@ def create_function(call: Call, request: CreateFunctionRequest) -> None:
         _check({"handler": request.Handler}, asynchronous=asynchronous)
     with call.operations.staging.writing() as staging:
         root, server = _program(call, staging, request, named)
+        bound = layers.bound(call, request.Layers or (), named, None if named == languages.IMAGE else root, staging)
         config = FunctionConfig(
             handler=request.Handler,
             code_root=root,
@@ -114,6 +117,7 @@ def create_function(call: Call, request: CreateFunctionRequest) -> None:
             async_run=asynchronous,
             trace=request.TraceEnable == "TRUE",
             server=server,
+            layers=bound,
             remembered=_remembered(request),
             **settings,
         )
@@ -238,6 +242,7 @@ def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse
         IntranetConfig=IntranetConfigOut(IpFixed=remembered.get("IntranetConfig", IntranetConfigIn()).IpFixed),
         L5Enable=remembered.get("L5Enable", "FALSE"),
         ImageConfig=remembered.get("ImageConfig"),
+        Layers=layers.told(call, config.layers),
         Triggers=_triggers(call, function) if request.ShowTriggers == "TRUE" else [],
     )
 
@@ -333,6 +338,7 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
             changes["remembered"] = {**config.remembered, "ImageConfig": told_image(image)}
         else:
             root = changes["code_root"] = code_root(staging, code, call.operations.buckets)
+            check_size(config.layers.versions, root)
             if config.server is not None:
                 changes["server"] = _server(call, staging, config.type, config.runtime, root)
         call.operations.update_function(function, lambda before: replace(before, **changes))
@@ -362,9 +368,14 @@ def update_function_configuration(call: Call, request: UpdateFunctionConfigurati
             )
         changes["runtime"], changes["interpreter"] = _runtime(request.Runtime)
     remembered = _remembered(request)
-    call.operations.update_function(
-        function, lambda before: replace(before, remembered={**before.remembered, **remembered}, **changes)
-    )
+    with call.operations.staging.writing() as staging:
+        if request.Layers is not None:
+            runtime = changes.get("runtime", config.runtime)
+            own = None if config.server is not None and config.server.is_container else config.code_root
+            changes["layers"] = layers.bound(call, request.Layers, runtime, own, staging)
+        call.operations.update_function(
+            function, lambda before: replace(before, remembered={**before.remembered, **remembered}, **changes)
+        )
     if request.Publish == "TRUE":
         call.operations.publish_version(function)
 

@@ -11,7 +11,7 @@ from pytest_scf.contract.models.fields import (
     Text_,
 )
 from pytest_scf.contract.request import RequestReader
-from pytest_scf.contract.validators import Array, Boolean, Integer, OneOf, String, not_emulated
+from pytest_scf.contract.validators import Array, Boolean, Integer, OneOf, String
 
 # Parts of requests and answers -------------------------------------------------------------------------------------
 
@@ -57,18 +57,7 @@ Tags_ = Annotated[tuple[Tag, ...] | None, Array(RequestReader(Tag))]
 VpcConfig_ = Annotated[VpcConfig | None, RequestReader(VpcConfig)]
 DeadLetterConfig_ = Annotated[DeadLetterConfig | None, RequestReader(DeadLetterConfig)]
 _IMAGE_URI = re.compile(r"[\w.-]+(:\d+)?(/[\w.-]+)+(:[\w.-]+)?(@[\w.+-]+:[0-9a-fA-F]+)?", re.ASCII)
-_layers = Array(RequestReader(LayerVersionSimple))
-
-
-def no_layers(name: str, value: Any) -> tuple[LayerVersionSimple, ...]:
-    """No layer, or one without a name, which is how the vendor's clients clear them."""
-    layers = _layers(name, value)
-    if any(layer.LayerName for layer in layers):
-        raise not_emulated(name)
-    return ()
-
-
-Layers_ = Annotated[tuple[LayerVersionSimple, ...] | None, no_layers]
+Layers_ = Annotated[tuple[LayerVersionSimple, ...] | None, Array(RequestReader(LayerVersionSimple))]
 
 
 # Parts of requests -------------------------------------------------------------------------------------------------
@@ -149,6 +138,21 @@ class Code:
 Code_ = Annotated[Code | None, RequestReader(Code)]
 
 # Parts of answers --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerVersionInfo:
+    """Choice: the documents do not say what a Stamp is; each has that of the vendor's examples of functions."""
+
+    CompatibleRuntimes: list[str]
+    AddTime: str
+    Description: str
+    LicenseInfo: str
+    LayerVersion: int
+    LayerName: str
+    Tags: tuple[Tag, ...]
+    Status: str = "Active"
+    Stamp: str = "Default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ from pytest_scf.contract.models.function_parts import (
     IntranetConfig_,
     IntranetConfigOut,
     Layers_,
+    LayerVersionInfo,
     PublicNetConfig_,
     PublicNetConfigOut,
     Tag,
@@ -45,6 +46,8 @@ from pytest_scf.contract.models.function_parts import (
 )
 from pytest_scf.contract.request import RequestReader
 from pytest_scf.contract.validators import Array, Boolean, Integer, OneOf, String
+
+LayerVersionInfo_ = LayerVersionInfo
 
 # CreateFunction ----------------------------------------------------------------------------------------------------
 
@@ -152,7 +155,7 @@ class GetFunctionResponse:
     CodeError: str = ""
     ErrNo: int = 0
     Triggers: list[Any] = field(default_factory=list)
-    Layers: list[Any] = field(default_factory=list)
+    Layers: list[LayerVersionInfo_] = field(default_factory=list)
     UseGpu: str = "FALSE"
     InstallDependency: str = "FALSE"
     OnsEnable: str = "FALSE"

@@ -163,9 +163,7 @@ class Namespaces(Isolation):
         mounts.mount_common()
 
     def make_tree(self, spec: LaunchSpec) -> None:
-        mounts.enter_instance_tree(
-            spec.code_source, spec.tmp_bytes, spec.shm_bytes, spec.keep_visible, spec.bind_mounts
-        )
+        mounts.enter_instance_tree(spec)
 
     def limit_capabilities(self) -> None:
         linux.limit_capabilities(linux.KEPT_CAPABILITIES if os.geteuid() == 0 else frozenset())
@@ -195,7 +193,9 @@ def _try_one() -> None:
     if pid == 0:
         try:
             mounts.mount_common()
-            mounts.enter_instance_tree(facts.CODE_ROOT, 4096, 4096, (), ())
+            mounts.enter_instance_tree(
+                LaunchSpec("", 0, {}, {}, tmp_bytes=4096, shm_bytes=4096, options={}, code_source=facts.CODE_ROOT)
+            )
         except BaseException as error:
             os.write(writing, str(error).encode()[:4096])
         finally:

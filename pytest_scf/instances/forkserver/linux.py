@@ -85,7 +85,16 @@ def bring_up_loopback() -> None:
 
 def make_tree_read_only(path: str) -> None:
     """One call for the whole tree: a remount of each mount fails on flags that a user namespace has locked."""
-    attributes = struct.pack("=QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
+    _set_attributes(path, _MOUNT_ATTR_RDONLY, 0, "read-only")
+
+
+def make_tree_writable(path: str) -> None:
+    """Undo ``make_tree_read_only``, for mounts that this user namespace has made read-only itself."""
+    _set_attributes(path, 0, _MOUNT_ATTR_RDONLY, "writable")
+
+
+def _set_attributes(path: str, added: int, removed: int, what: str) -> None:
+    attributes = struct.pack("=QQQQ", added, removed, 0, 0)
     result = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
         ctypes.c_int(_AT_FDCWD),
@@ -94,7 +103,7 @@ def make_tree_read_only(path: str) -> None:
         attributes,
         ctypes.c_size_t(len(attributes)),
     )
-    _check(result, f"mount_setattr read-only on {path} (Linux 5.12 and later have it)")
+    _check(result, f"mount_setattr {what} on {path} (Linux 5.12 and later have it)")
 
 
 def fork_into(flags: int) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
 
 from pytest_scf import facts
 from pytest_scf.instances.forkserver import linux
+from pytest_scf.instances.launch_spec import LaunchSpec
 
 #: made below /var, which the cloud's code root needs and a test machine does not have
 _NEW_BELOW_VAR = ("user", "lang")
@@ -138,32 +138,29 @@ def mount_common() -> None:
     linux.mount("tmpfs", "/dev/shm", "tmpfs", _TMPFS, "mode=1777,size=4k")
 
 
-def enter_instance_tree(
-    code_root: str,
-    tmp_bytes: int,
-    shm_bytes: int,
-    keep_visible: Sequence[str],
-    bind_mounts: Sequence[tuple[str, str]],
-) -> None:
-    """After ``mount_common``: code, where there is any, at /var/user, an empty /tmp, and the size of /dev/shm.
-
-    ``keep_visible`` are directories below /tmp and /opt (an interpreter, site-packages) that must stay where they are;
-    ``bind_mounts`` more that are seen at other paths, each a pair of where it is and where it is seen.
-    """
+def enter_instance_tree(spec: LaunchSpec) -> None:
+    """After ``mount_common``: code at /var/user, layers at /opt, an empty /tmp, the size of /dev/shm, other mounts."""
     global _layers_root_is_covered
-    below_opt = [path for path in keep_visible if _is_below_layers_root(path)]
-    if _layers_root_is_covered and any(map(_is_below_layers_root, (code_root, *keep_visible, *dict(bind_mounts)))):
+    below_opt = [path for path in spec.keep_visible if _is_below_layers_root(path)]
+    sources = dict((*spec.bind_mounts, *spec.shared_mounts))
+    needed = (spec.code_source, spec.layers_source, *spec.keep_visible, *sources)
+    if _layers_root_is_covered and any(map(_is_below_layers_root, needed)):
         linux.unmount(facts.LAYERS_ROOT)
         _layers_root_is_covered = False
-    bound = [(_open(source), target) for source, target in bind_mounts]
-    code = _open(code_root) if code_root else None
-    if not _layers_root_is_covered and facts.LAYERS_ROOT not in below_opt:
+    bound = [(_open(source), target) for source, target in (*spec.bind_mounts, *spec.shared_mounts)]
+    code = _open(spec.code_source) if spec.code_source else None
+    layers = _open(spec.layers_source) if spec.layers_source else None
+    if layers is not None:
+        _mount_layers(layers, below_opt)
+    elif not _layers_root_is_covered and facts.LAYERS_ROOT not in below_opt:
         _cover_layers_root(below_opt)
-    linux.mount(None, "/dev/shm", None, _TMPFS | linux.MS_REMOUNT, f"size={shm_bytes}")
+    linux.mount(None, "/dev/shm", None, _TMPFS | linux.MS_REMOUNT, f"size={spec.shm_bytes}")
     _add_bind_mounts(bound)
+    for _source, target in spec.shared_mounts:
+        linux.make_tree_writable(target)
     if code is not None:
         _bind(code, facts.CODE_ROOT)
-    _cover("/tmp", f"mode=1777,size={tmp_bytes}", [path for path in keep_visible if path not in below_opt])
+    _cover("/tmp", f"mode=1777,size={spec.tmp_bytes}", [path for path in spec.keep_visible if path not in below_opt])
 
 
 #: whether a function finds nothing of the machine's in /opt already
@@ -181,6 +178,28 @@ def _cover_layers_root(kept: list[str]) -> None:
         _cover(facts.LAYERS_ROOT, "mode=0755,size=64k", kept)
         linux.make_tree_read_only(facts.LAYERS_ROOT)
         _layers_root_is_covered = True
+
+
+def _mount_layers(layers: int, kept: list[str]) -> None:
+    """Have /opt show the layers, of which this is a descriptor, which is closed; and what is kept of the machine's.
+
+    Raises OSError where the two are in each other's way.
+    """
+    if not os.path.isdir(facts.LAYERS_ROOT):
+        _enter_new_root([facts.LAYERS_ROOT])
+    if not kept:
+        _bind(layers, facts.LAYERS_ROOT)
+        return
+    source = f"/proc/self/fd/{layers}"
+    names = os.listdir(source)
+    taken = {os.path.relpath(path, facts.LAYERS_ROOT).partition("/")[0] for path in kept}
+    if taken & {".", *names}:
+        both = ", ".join(sorted(taken))
+        raise OSError(f"the layers cannot be seen at /opt: the interpreter, or what it needs, is there ({both})")
+    _cover(facts.LAYERS_ROOT, "mode=0755,size=64k", kept)
+    _show(source, facts.LAYERS_ROOT, names)
+    os.close(layers)
+    linux.make_tree_read_only(facts.LAYERS_ROOT)
 
 
 def _cover(place: str, options: str, kept: list[str]) -> None:
