@@ -67,6 +67,11 @@ def is_python(runtime: object) -> bool:
     return isinstance(runtime, str) and _PYTHON.fullmatch(runtime) is not None
 
 
+def is_node(runtime: object) -> bool:
+    """Whether it is the name of a Node.js of the cloud's, whether or not this machine has one."""
+    return isinstance(runtime, str) and _NODE.fullmatch(runtime) is not None
+
+
 def _find_node(runtime: str) -> Interpreter:
     from pytest_scf.instances import interpreters
 

@@ -249,7 +249,8 @@ def test_a_file_that_is_not_there(each_level: ScfRuntime, tmp_path: Path) -> Non
         each_level.deploy("none.yml")
 
 
-def test_a_web_function(scf_runtime_of: Any, project: Any) -> None:
+def test_a_web_function(scf_runtime_of: Any, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # its runtime is that of Node.js unless said, and the bootstrap needs none
     text = "component: http\nname: site\ninputs:\n  src: ./src\n  faas: {memorySize: 256}\n"
     runtime = scf_runtime_of("namespaces")
     with pytest.raises(UsageError, match="has no scf_bootstrap"):

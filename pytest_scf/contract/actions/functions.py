@@ -103,7 +103,7 @@ def create_function(call: Call, request: CreateFunctionRequest) -> None:
     call.operations.functions.namespace(request.Namespace)
     if request.Type == "HTTP" and asynchronous:
         raise InvalidParameterValue("The parameter `AsyncRunEnable` cannot be TRUE for a web function (Type HTTP).")
-    named, interpreter = _runtime(request.Runtime)
+    named, interpreter = _runtime(request.Runtime, request.Type)
     if request.Type == "Event" and named not in (languages.CUSTOM, languages.IMAGE):
         _check({"handler": request.Handler}, asynchronous=asynchronous)
     with call.operations.staging.writing() as staging:
@@ -155,14 +155,17 @@ def _check(settings: dict[str, Any], *, asynchronous: bool) -> None:
         raise error(f"The parameter `{field}` {invalid.problem}.", field=field) from None
 
 
-def _runtime(runtime: str | None) -> tuple[str, Any]:
-    """Choice: what runs a Python that this machine does not have is the test's own, under the name asked for."""
+def _runtime(runtime: str | None, kind: str = "Event") -> tuple[str, Any]:
+    """Choice: what runs a Python that this machine does not have is the test's own, under the name asked for.
+
+    What runs a web function is its bootstrap's choice.
+    """
     if runtime == languages.IMAGE:
         return runtime, None
     try:
         return languages.choose(runtime, None)
     except UsageError as error:
-        if languages.is_python(runtime):
+        if languages.is_python(runtime) or (kind == "HTTP" and languages.is_node(runtime)):
             assert runtime is not None
             return runtime, None
         raise InvalidParameterValueRuntime(
