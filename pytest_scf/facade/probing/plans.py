@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 
 from pytest_scf.facade.probing.lines import Place
-from pytest_scf.runtimes.probe.tracing import LINE_BITS, LINES_LIMIT
+from pytest_scf.runtimes.probe.recording import LINE_BITS, LINES_LIMIT
 
 _TEXT = 2000
 _ENTRIES = 200

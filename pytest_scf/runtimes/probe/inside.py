@@ -8,7 +8,7 @@ import sys
 import time
 import types
 
-from . import codec, link, stand_ins, targets, tracing
+from . import codec, files, link, recording, stand_ins, targets, tracing
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -16,7 +16,8 @@ if MYPY:  # for the type comments only
     from typing import Any, Callable  # noqa: F401
 
 #: what is not shown in the tracebacks of the user's code
-FILES = frozenset({__file__, codec.__file__, link.__file__, stand_ins.__file__, targets.__file__, tracing.__file__})
+_PARTS = (codec, files, link, recording, stand_ins, targets, tracing)
+FILES = frozenset({__file__} | {each.__file__ for each in _PARTS})
 
 
 class SetUpError(Exception):

@@ -1,0 +1,126 @@
+"""Records which lines of the user's code run, and during which of them it blocks."""
+
+import array
+import itertools
+import json
+import os
+import signal
+import threading
+
+from . import link
+
+MYPY = False
+if MYPY:  # for the type comments only
+    from .files import Files  # noqa: F401
+
+#: seconds between two looks at a recording: a line that is the last one twice is one that blocks
+LOOK_INTERVAL = 0.02
+#: lines that are recorded of one event
+LINES_LIMIT = 1000000
+#: a recorded line is one number: that of its file, and in so many lower bits its own
+LINE_BITS = 20
+_FILES_LIMIT = 1 << (32 - LINE_BITS)
+
+
+def _rest():
+    # type: () -> str
+    """What tells one rest of the main thread from another; "runs" where it waits for a processor only."""
+    try:
+        with open("/proc/self/task/%d/status" % os.getpid()) as file:
+            facts = dict(line.split(":", 1) for line in file)
+    except (OSError, ValueError):
+        return ""
+    return "runs" if facts["State"].split()[0] == "R" else facts["voluntary_ctxt_switches"].strip()
+
+
+class Recording(object):
+    """Lines as they run, sent in parts: by a thread, so that an end that lets nobody speak any more loses little."""
+
+    def __init__(self, the_link, files, steadily):
+        # type: (link.Link, Files, bool) -> None
+        self._link = the_link
+        self._files = files
+        #: whether it sends at each look, whatever there is, so that the other side knows what it has
+        self._steadily = steadily
+        self.lines = []  # type: list[int]
+        self._sent = 0
+        self._next = itertools.count()
+        #: of the user's files that ran
+        self._names = {}  # type: dict[int, str]
+        self._told = 0
+        self._loaded_at = -1
+        self._lock = threading.RLock()  # a signal handler may end the process while this thread sends
+        self._over = threading.Event()
+        self._pid = os.getpid()
+
+    def start(self):
+        # type: () -> None
+        exits = os._exit
+
+        def leave(status):
+            # type: (int) -> None
+            if os.getpid() == self._pid:
+                self.send([], over=False)
+            exits(status)
+
+        os._exit = leave  # type: ignore[assignment]
+        thread = threading.Thread(target=self._watch, name="scf-recording", daemon=True)
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        try:
+            thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+    def number(self, file):
+        # type: (str) -> int | None
+        """Of line 0 of a file, by the name that its code has; None where it is not the user's. Any thread may ask."""
+        name = self._files.name(file)
+        number = -1 if name is None else next(self._next)
+        if name is None or number >= _FILES_LIMIT:
+            return None
+        self._names[number] = name
+        return number << LINE_BITS
+
+    def loaded(self):
+        # type: () -> None
+        with self._lock:
+            self._loaded_at = self._sent + len(self.lines)
+
+    def finish(self):
+        # type: () -> None
+        self._over.set()
+        if os.getpid() == self._pid:
+            self.send([], over=True)
+
+    def _watch(self):
+        # type: () -> None
+        last, blocked = (-1, ""), -1
+        while not self._over.wait(LOOK_INTERVAL):
+            total = self._sent + len(self.lines)
+            now = (total, _rest())
+            blocks = []
+            if now == last and total and blocked != total and now[1] != "runs":
+                blocked = total
+                blocks.append(total - 1)
+            last = now
+            if self.lines or blocks or self._steadily:
+                try:
+                    self.send(blocks, over=False)
+                except link.LinkError:
+                    return
+
+    def send(self, blocks, over):
+        # type: (list[int], bool) -> None
+        with self._lock:
+            count = len(self.lines)
+            taken = self.lines[:count]
+            del self.lines[:count]
+            data = array.array("I", taken[: max(0, LINES_LIMIT - self._sent)])
+            new = []
+            while self._told in self._names:
+                new.append(self._names[self._told])
+                self._told += 1
+            self._sent += count
+            head = {"new": new, "loaded": self._loaded_at, "blocked": blocks, "over": over}
+            payload = json.dumps(head).encode("ascii") + b"\n" + data.tobytes()
+            self._link.ask(link.LINES, payload)
