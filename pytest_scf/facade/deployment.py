@@ -14,7 +14,7 @@ from pytest_scf.errors import UsageError
 from pytest_scf.facade.deployment_base import staged
 from pytest_scf.facade.function_settings import checked, names
 from pytest_scf.facade.handles import Function
-from pytest_scf.facade.layers import Layer
+from pytest_scf.facade.layers import Layer, provide
 from pytest_scf.facade.server_deployment import ServerDeployment
 from pytest_scf.facade.sources import NODE, PYTHON, code_directory, prepare
 
@@ -156,14 +156,25 @@ class Deployment(ServerDeployment):
         )
         return Function._of(self._session, record)
 
-    def deploy_project(self, path: str | os.PathLike[str], *, stage: str | None = None) -> Project[Function]:
+    def deploy_project(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        stage: str | None = None,
+        layers: Mapping[str, str | os.PathLike[str]] | None = None,
+    ) -> Project[Function]:
         """Make the functions of a project file, with their triggers: a mapping of the functions by their names.
 
         ``path`` is a serverless.yml (component scf, multi-scf, or one of a web framework), a template.yaml, or
         a directory with one. It is looked up as the sources of ``deploy``. ``stage`` is in place of SERVERLESS_STAGE
         and of the file's. What has no effect here is named in a ScfWarning; what cannot be raises UsageError with file,
         line and key.
+
+        Layers that the file names are those that are published, a file of the component layer publishes one; or
+        ``layers`` has directories and .zip files that stand for every version of a name, from now on.
         """
+        if layers:
+            provide(self._platform, layers, self.base_dirs)
         return self._deploy_project(path, single=False, stage=stage)
 
     def _deploy_project(

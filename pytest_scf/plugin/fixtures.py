@@ -84,6 +84,8 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
     settings.setdefault("isolation", options.ISOLATION.value(config))
     if options.RATE_LIMIT.value(config) == "on":
         settings.setdefault("rate_limit", options.CLOUDS_RATE)
+    for name in options.PATHS:
+        settings.setdefault(name, options.paths(config, name))
     settings.setdefault("launcher", options.LAUNCHER.value(config))
     if isinstance(settings["launcher"], str):
         found = config.hook.pytest_scf_launcher(name=settings["launcher"], config=config)

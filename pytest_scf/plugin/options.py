@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +87,8 @@ ARTIFACTS = Choice(
     "what is kept of events: failed (of a failed test the logs, what became of each event, and the /tmp of the "
     "instances, beside tmp_path and for as long) or off (nothing)",
 )
+#: the ini options whose lines are NAME = PATH, from the root directory: settings of every runtime
+PATHS = {"layers": "directories and .zip files that stand for every version of a layer"}
 #: the option under which log lines are shown as they come
 LIVE = "scf_live"
 #: the option that has instances wait for an editor
@@ -122,11 +125,28 @@ def add(parser: pytest.Parser) -> None:
     parser.addini(
         PROJECT, "project file (serverless.yml) of the fixture scf_project, from the root directory", default=""
     )
+    for name, what in PATHS.items():
+        parser.addini(
+            f"scf_{name}", f"{what}: lines of NAME = PATH, from the root directory", type="linelist", default=[]
+        )
+
+
+def paths(config: pytest.Config, name: str) -> dict[str, Path]:
+    """What an ini option of ``PATHS`` says. Raises pytest.UsageError."""
+    found = {}
+    for line in config.getini(f"scf_{name}"):
+        key, equals, path = (part.strip() for part in line.partition("="))
+        if not key or not equals or not path:
+            raise pytest.UsageError(f"scf_{name}: {line!r} is no line of NAME = PATH")
+        found[key] = config.rootpath / path
+    return found
 
 
 def check(config: pytest.Config) -> None:
     for choice in _ALL:
         choice.check(config)
+    for name in PATHS:
+        paths(config, name)
     port = config.getoption(DEBUGPY)
     if port is None:
         return

@@ -106,6 +106,78 @@ def test_the_stage_and_the_environment_win(
     assert each_level.deploy_project(project(other), stage="test").function.name == "nightly-test-shop"
 
 
+LAYERED = """
+component: scf
+name: nightly
+inputs:
+  src: ./src
+  runtime: Python3.6
+  handler: index.main_handler
+  environments: {API_HOST: x}
+  layers:
+    - name: libs
+      version: 2
+    - {name: more, version: '1'}
+"""
+LAYER = """
+component: layer
+name: libs
+inputs:
+  name: ${name}
+  src: {src: ./libs, exclude: [tests]}
+  runtimes: [Python3.6]
+  description: of the project
+"""
+
+
+def test_layers_are_published_by_projects_and_bound_by_others(
+    scf_runtime: ScfRuntime, project: Any, tmp_path: Path
+) -> None:
+    for each in ("libs/tests", "more"):
+        (tmp_path / each).mkdir(parents=True)
+    with pytest.raises(
+        UsageError, match=r"yml, line 10: inputs\.layers\[0\]: There is no layer libs: publish it before"
+    ):
+        scf_runtime.deploy_project(project(LAYERED))
+    for number in (1, 2):
+        (tmp_path / "libs" / "helper.py").write_text(f"WHAT = {number}\n")
+        deployed = scf_runtime.deploy_project(project(LAYER, "layer.yml"))
+        assert (list(deployed), deployed.layers) == ([], {"libs": number})
+    with pytest.raises(UsageError, match=r"yml, line 12: inputs\.layers\[1\]: .*layers={'more': DIRECTORY}"):
+        scf_runtime.deploy_project(project(LAYERED))
+    (tmp_path / "src" / "index.py").write_text("import helper\ndef main_handler(e, c):\n    return helper.WHAT\n")
+    (tmp_path / "serverless.yml").write_text(textwrap.dedent(LAYERED))
+    fn = scf_runtime.deploy_project(tmp_path, layers={"more": tmp_path / "more"}).function
+    assert fn.invoke().return_value == 2
+    assert not any((layer.directory / "tests").exists() for layer in fn.config.layers.versions)
+    shown = scf_runtime.api.call("GetLayerVersion", {"LayerName": "libs", "LayerVersion": 2})
+    assert (shown["Description"], shown["CompatibleRuntimes"]) == ("of the project", ["Python3.6"])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            LAYERED.replace("version: 2", "version: last"),
+            r"line 11: inputs\.layers\[0\]\.version: must be a whole number",
+        ),
+        (
+            LAYERED.replace("      version: 2\n", ""),
+            r"line 10: inputs\.layers\[0\]: a layer needs a name and a version",
+        ),
+        (
+            LAYER.replace("runtimes: [Python3.6]", "runtimes: [Cobol]"),
+            r"line 5: inputs: layer libs: .*CompatibleRuntimes",
+        ),
+        (LAYER.replace("./libs", "./none"), r"line 6: inputs\.src\.src: there is no "),
+    ],
+)
+def test_layers_that_cannot_be(scf_runtime: ScfRuntime, project: Any, tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "libs").mkdir()
+    with pytest.raises(UsageError, match=problem):
+        scf_runtime.deploy_project(project(text))
+
+
 MULTI = """
 app: shop
 component: multi-scf

@@ -42,3 +42,24 @@ def test_a_file_that_is_refused(written: pytest.Pytester) -> None:
     result = written.runpytest()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*serverless.yml, line 4: inputs.src: there is no*"])
+
+
+def test_layers_of_the_configuration(written: pytest.Pytester) -> None:
+    (written.path / "libs").mkdir()
+    (written.path / "libs" / "greetings.py").write_text("HELLO = 'hello from the layer'\n")
+    written.makepyfile(
+        """
+        def handler(event, context):
+            import greetings
+            return greetings.HELLO
+
+        def test_it(scf_runtime):
+            for each in ("libs", ("libs", 3)):
+                assert scf_runtime.deploy(handler, layers=[each]).invoke().return_value == "hello from the layer"
+        """
+    )
+    written.makeini("[pytest]\nscf_layers =\n    libs = libs\n")
+    written.runpytest("test_layers_of_the_configuration.py").assert_outcomes(passed=1)
+    written.makeini("[pytest]\nscf_layers = libs\n")
+    result = written.runpytest("test_layers_of_the_configuration.py")
+    result.stderr.fnmatch_lines(["*scf_layers: 'libs' is no line of NAME = PATH*"])

@@ -13,20 +13,25 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_scf.contract.archives import unpack
 from pytest_scf.errors import ApiError, ScfWarning, UsageError
-from pytest_scf.facade.projects.plans import FunctionPlan, TriggerPlan
+from pytest_scf.facade.projects.plans import AskedLayer, FunctionPlan, LayerPlan, TriggerPlan
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
+    from pytest_scf.platform.layers import Layers
 
 #: triggers that need nothing here: requests reach the function by ``request`` and ``runtime.http``
 _REQUESTS = ("apigw", "http", "clb")
 
 
-def deploy(api: Api, plan: FunctionPlan, staging: Callable[[], Path], domain: Callable[[str], str]) -> None:
+def deploy(
+    api: Api, plan: FunctionPlan, staging: Callable[[], Path], domain: Callable[[str], str], layers: Layers
+) -> None:
     """Make the function of a plan, and its triggers. Raises UsageError, with file and line, for what is refused.
 
     ``staging`` gives a new directory, ``domain`` the domain of a bucket's name.
     """
+    for layer in plan.layers:
+        _check_layer(layer, layers)
     call = _Caller(api, plan)
     if plan.namespace != "default":
         call.make_namespace(plan.namespace)
@@ -48,6 +53,7 @@ def deploy(api: Api, plan: FunctionPlan, staging: Callable[[], Path], domain: Ca
         "AsyncRunEnable": "TRUE" if plan.async_run else "FALSE",
         # Other than in the cloud, as with ``deploy``: what is not tracked is not listed by ListAsyncEvents.
         "TraceEnable": "TRUE",
+        "Layers": [{"LayerName": layer.name, "LayerVersion": layer.version} for layer in plan.layers],
     }
     call("CreateFunction", asked)
     if plan.retry_num is not None or plan.msg_ttl is not None:
@@ -71,14 +77,40 @@ def update_code(api: Api, plan: FunctionPlan, staging: Callable[[], Path]) -> No
     _Caller(api, plan)("UpdateFunctionCode", asked)
 
 
+def publish(api: Api, plan: LayerPlan, staging: Callable[[], Path]) -> int:
+    """Publish the layer of a plan; the number of its version. Raises UsageError, with file and line."""
+    answer = _Caller(api, plan)(
+        "PublishLayerVersion",
+        {
+            "LayerName": plan.name,
+            "CompatibleRuntimes": plan.runtimes,
+            "Description": plan.description,
+            "Content": {"LocalPath": str(_code(plan, staging).resolve())},
+        },
+    )
+    return int(answer["LayerVersion"])
+
+
+def _check_layer(layer: AskedLayer, layers: Layers) -> None:
+    if not layer.name or layer.version is None:
+        layer.node.fail("a layer needs a name and a version")
+    try:
+        layers.find(layer.name, layer.version)
+    except ApiError as error:
+        layer.node.fail(
+            f"{error.message.removesuffix('.')}: publish it before, with the component layer or PublishLayerVersion, "
+            f"or give a directory for it, layers={{{layer.name!r}: DIRECTORY}}"
+        )
+
+
 class _Caller:
-    def __init__(self, api: Api, plan: FunctionPlan) -> None:
+    def __init__(self, api: Api, plan: FunctionPlan | LayerPlan) -> None:
         self._api = api
         self._plan = plan
 
-    def __call__(self, action: str, asked: dict[str, Any]) -> None:
+    def __call__(self, action: str, asked: dict[str, Any]) -> dict[str, Any]:
         try:
-            self._api.call(action, asked)
+            return self._api.call(action, asked)
         except ApiError as error:
             _refuse(self._plan, error)
 
@@ -90,12 +122,12 @@ class _Caller:
                 _refuse(self._plan, error)
 
 
-def _refuse(plan: FunctionPlan, error: ApiError) -> NoReturn:
-    node = plan.node
-    raise UsageError(f"{node.file}, line {node.line}: {node.key}: function {plan.name}: {error}") from error
+def _refuse(plan: FunctionPlan | LayerPlan, error: ApiError) -> NoReturn:
+    node, what = plan.node, "layer" if isinstance(plan, LayerPlan) else "function"
+    raise UsageError(f"{node.file}, line {node.line}: {node.key}: {what} {plan.name}: {error}") from error
 
 
-def _code(plan: FunctionPlan, staging: Callable[[], Path]) -> Path:
+def _code(plan: FunctionPlan | LayerPlan, staging: Callable[[], Path]) -> Path:
     """The directory of the code: in place, or a copy without what is excluded."""
     if plan.source.is_file():
         try:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_scf import facts
 from pytest_scf.contract import languages
@@ -33,7 +34,7 @@ FILES = ("serverless.yml", "serverless.yaml", "serverless.json", "template.yaml"
 _READ = {
     *("src", "type", "name", "namespace", "handler", "runtime", "description", "memorySize", "timeout", "initTimeout"),
     *("environment", "environments", "asyncRunEnable", "traceEnable", "msgTTL", "retryNum", "events", "triggers"),
-    *("functions", "image", "entryFile", "ignoreTriggers"),
+    *("functions", "image", "entryFile", "ignoreTriggers", "layers"),
     # where it is deployed, and how it is found there, which is no part of what it does
     *("region", "tags"),
 }
@@ -44,6 +45,27 @@ class TriggerPlan:
     kind: str
     name: str
     parameters: Node
+
+
+@dataclass(frozen=True)
+class AskedLayer:
+    """A layer that a function is to have."""
+
+    name: str
+    version: int | None
+    node: Node
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """A layer that a project publishes."""
+
+    name: str
+    node: Node
+    source: Path
+    exclude: list[str]
+    runtimes: list[str]
+    description: str
 
 
 @dataclass
@@ -71,11 +93,19 @@ class FunctionPlan:
     trace: bool = False
     retry_num: int | None = None
     msg_ttl: int | None = None
+    layers: list[AskedLayer] = field(default_factory=list)
     triggers: list[TriggerPlan] = field(default_factory=list)
     #: paths of the API gateway that lead to it
     routes: list[Route] = field(default_factory=list)
     #: keys that are there, and have no effect here
     without_effect: set[str] = field(default_factory=set)
+
+
+class ProjectPlan(NamedTuple):
+    """What a project file says: functions, or a layer."""
+
+    functions: list[FunctionPlan]
+    layers: list[LayerPlan]
 
 
 def find(path: Path) -> Path:
@@ -93,10 +123,15 @@ def read(path: Path, stage: str | None = None) -> list[FunctionPlan]:
 
     ``stage`` beats the variable SERVERLESS_STAGE, which beats the file's own.
     """
+    return read_project(path, stage).functions
+
+
+def read_project(path: Path, stage: str | None = None) -> ProjectPlan:
+    """All of a project file; see ``read``."""
     file = find(path).resolve()
     document = load(file)
     if "Resources" in document:
-        return list(_of_template(document))
+        return ProjectPlan(list(_of_template(document)), [])
     environ = dict(os.environ)
     stage = stage or environ.get("SERVERLESS_STAGE") or document.get("stage").text("dev")
     dotenv = env_file(file.parent, stage)
@@ -107,15 +142,18 @@ def read(path: Path, stage: str | None = None) -> list[FunctionPlan]:
     document = resolve(document, names, environ)
     component = document.get("component")
     kind = component.text().partition("@")[0]
+    inputs = document.get("inputs")
     if kind == "scf":
-        return [_of_scf(document, document.get("inputs"), names)]
+        return ProjectPlan([_of_scf(document, inputs, names)], [])
     if kind in HTTP_COMPONENTS:
-        return [_of_http(document, document.get("inputs"), names)]
+        return ProjectPlan([_of_http(document, inputs, names)], [])
     if kind == "multi-scf":
-        return list(_of_multi(document.get("inputs"), names))
+        return ProjectPlan(list(_of_multi(inputs, names)), [])
+    if kind == "layer":
+        return ProjectPlan([], [_of_layer(inputs, names)])
     if not kind:
         document.fail('has no "component" (and no "Resources", as a template.yaml has)')
-    return component.fail(f"{kind!r} is not supported here: scf, multi-scf, {', '.join(HTTP_COMPONENTS)}")
+    return component.fail(f"{kind!r} is not supported here: scf, multi-scf, layer, {', '.join(HTTP_COMPONENTS)}")
 
 
 # -- serverless.yml -------------------------------------------------------------------------------------------------
@@ -165,6 +203,18 @@ def _of_http(document: Node, inputs: Node, names: Mapping[str, str]) -> Function
     if plan.source.is_dir() and not (plan.source / "scf_bootstrap").is_file():
         inputs.fail(f"{plan.source} has no scf_bootstrap, which starts the server: put one there")
     return plan
+
+
+def _of_layer(inputs: Node, names: Mapping[str, str]) -> LayerPlan:
+    source, exclude = _source(inputs.get("src"), None)
+    return LayerPlan(
+        name=inputs.get("name").text(f"{names['name']}-{names['stage']}-{names['app']}"),
+        node=inputs,
+        source=source,
+        exclude=exclude,
+        runtimes=[each.text() for each in inputs.get("runtimes").list()],
+        description=inputs.get("description").text(),
+    )
 
 
 def _of_multi(inputs: Node, names: Mapping[str, str]) -> Iterator[FunctionPlan]:
@@ -234,6 +284,10 @@ def _function(
         trace=node.get("traceEnable").flag(),
         retry_num=node.get("retryNum").number(),
         msg_ttl=node.get("msgTTL").number(),
+        layers=[
+            AskedLayer(each.get("name").text(), each.get("version").number(), each)
+            for each in node.get("layers").list()
+        ],
         without_effect={each for each in node.names() if each not in _READ and each in node},
     )
 

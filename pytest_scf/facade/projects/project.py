@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.projects import plans
-from pytest_scf.facade.projects.deploying import deploy
+from pytest_scf.facade.projects.deploying import deploy, publish
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
@@ -26,9 +26,17 @@ class Project(Mapping[str, FunctionT]):
     Their names in the cloud lead to them, too.
     """
 
-    def __init__(self, file: Path, functions: Mapping[str, FunctionT], plans: Sequence[FunctionPlan]) -> None:
+    def __init__(
+        self,
+        file: Path,
+        functions: Mapping[str, FunctionT],
+        plans: Sequence[FunctionPlan],
+        layers: Mapping[str, int],
+    ) -> None:
         self.file = file
         self._functions = functions
+        #: the versions of the layers that it has published, by their names
+        self.layers = layers
         #: what the file says of each
         self.plans = plans
         self._names = {plan.name: plan.key for plan in plans}
@@ -70,11 +78,12 @@ def deploy_all(
 
     ``single``: there must be one function only. ``stage``: in place of the file's.
     """
-    found = plans.read(path, stage)
+    found, layers = plans.read_project(path, stage)
     if single:
         _check_single(path, [plan.key for plan in found])
     functions: dict[str, FunctionT] = {}
     for plan in found:
-        deploy(api, plan, platform.new_staging_dir, lambda name: platform.buckets.make(name).domain)
+        deploy(api, plan, platform.new_staging_dir, lambda name: platform.buckets.make(name).domain, platform.layers)
         functions[plan.key] = handle(platform.functions.get(plan.namespace, plan.name))
-    return Project(plans.find(path), functions, found)
+    published = {layer.name: publish(api, layer, platform.new_staging_dir) for layer in layers}
+    return Project(plans.find(path), functions, found, published)
