@@ -11,6 +11,9 @@ from pytest_scf.instances import memory
 from pytest_scf.instances.reactor import Reactor, Timer
 from pytest_scf.platform.records import Attempt, InstanceRecord
 
+#: seconds that looking at memory may take at a time: meanwhile the reactor does nothing else
+TURN = 0.005
+
 
 class _Limit:
     __slots__ = ("deadline", "left", "lifted", "timer")
@@ -96,6 +99,7 @@ class TimeLimits:
 class MemoryLimits:
     """Looks at all that work, every ``memory.INTERVAL`` seconds, as long as anything does: the kernel tells nobody.
 
+    Where hundreds work it looks at as many as there is time for, which is ``TURN`` seconds, and at the rest next time.
     ``working`` gives those instances, ``exceeded`` is called with one and the bytes that it holds; both without a lock.
     """
 
@@ -109,6 +113,8 @@ class MemoryLimits:
         self._working = working
         self._exceeded = exceeded
         self._watching = False
+        #: those that are still to be looked at before it is anybody's turn again
+        self._turn: list[InstanceRecord] = []
 
     def watch_locked(self) -> None:
         """Something works now."""
@@ -118,10 +124,21 @@ class MemoryLimits:
 
     def _look(self) -> None:
         self._watching = False
+        if self._turn:
+            self.watch_locked()
+        else:
+            self._turn = list(self._working())
         shared = memory.shared_memory_of_the_machine()
-        for instance in self._working():
+        end = time.monotonic() + TURN
+        while self._turn:
+            instance = self._turn.pop()
+            process = instance.process_if_alive
+            if process is None:
+                continue
             limit = instance.config.memory * 1024 * 1024
-            held = instance.process.held_memory(limit, shared)
+            held = process.held_memory(limit, shared)
             if held > limit:
                 self._exceeded(instance, held)
             self.watch_locked()
+            if time.monotonic() > end:
+                return

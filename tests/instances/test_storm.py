@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from kinds import only
 
 from pytest_scf import ScfRuntime
 
 #: instances that run before, and instances that start meanwhile
-COUNT = 400
+COUNT = 800
 THREADS = 4
 #: seconds that a thread may take on a machine under heavy load
 DEADLINE = 240
@@ -44,8 +46,19 @@ EXPECTED = {
 }
 
 
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """As many as this process may have: an instance takes three, and those that wait at the gate one more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 8 * COUNT:
+        pytest.skip(f"a process may have {hard} open files only (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 @only(start_method="fork", pidfd=True)
-def test_many_end_at_once_while_many_start(open_runtime: Callable[..., ScfRuntime]) -> None:
+def test_many_end_at_once_while_many_start(open_runtime: Callable[..., ScfRuntime], descriptors: None) -> None:
     rt = open_runtime(max_instances=2 * COUNT)
     settings: dict[str, Any] = {"async_run": True, "memory": 3072}
     long, short = rt.deploy(HANDLER, timeout=600, **settings), rt.deploy(HANDLER, timeout=4, **settings)
