@@ -160,7 +160,7 @@ class Served:
         return []
 
 
-def introduced(function: Function, place: Path, handler: str) -> str:
+def introduced(function: Function, place: object, handler: str) -> str:
     """The line that introduces a function."""
     kind = ", asynchronous execution" if function.config.async_run else ""
     return f"function {function.name}: {place}, {handler}{kind}"

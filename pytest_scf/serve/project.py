@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pytest_scf.errors import ScfWarning, UsageError
 from pytest_scf.facade.handles import Function
-from pytest_scf.facade.projects import plans
+from pytest_scf.facade.projects import reading
 from pytest_scf.facade.projects.deploying import update_code
+from pytest_scf.facade.projects.plans import BOOTSTRAP
 from pytest_scf.facade.projects.routes import Route
 from pytest_scf.facade.runtime import ScfRuntime
 from pytest_scf.platform.triggers import Trigger
@@ -22,12 +23,12 @@ from pytest_scf.triggers.rules import CosRule, TimerRule
 
 def is_project(path: Path) -> bool:
     """Whether it is a project file, or a directory with one."""
-    return path.is_file() or any((path / name).is_file() for name in plans.FILES)
+    return path.is_file() or any((path / name).is_file() for name in reading.FILES)
 
 
 def region_of(path: Path, stage: str | None) -> str | None:
     """The region that the file names for its functions; None where it names none. Raises UsageError for several."""
-    named = {plan.region for plan in plans.read(path, stage) if plan.region}
+    named = {plan.region for plan in reading.read(path, stage).functions if plan.region}
     if len(named) > 1:
         raise UsageError(f"{path} names the regions {', '.join(sorted(named))}, and one is served: choose --region")
     return next(iter(named), None)
@@ -53,13 +54,18 @@ class ServedProject:
         """What is said of the functions, of their triggers, and of what has no effect."""
         yield f"project {self._project.file}"
         for plan, function in self._functions:
-            yield introduced(function, plan.source, "scf_bootstrap" if plan.is_web else plan.handler)
+            place = plan.source if plan.image is None else plan.image["ImageUri"]
+            handler = "image" if plan.image is not None else BOOTSTRAP if plan.is_web else plan.handler
+            yield introduced(function, place, handler)
         for function, trigger in self._triggers:
             yield f"{trigger.kind} {_described(trigger)}{'' if trigger.enabled else ', disabled'}: {function.name}"
         yield from self._notes
 
     def codes(self) -> Iterator[Code]:
+        """Of an image function none: what runs it is not the file's directory."""
         for plan, function in self._functions:
+            if plan.image is not None:
+                continue
             staging = self._runtime._platform.new_staging_dir
             yield Code(function, plan.source, functools.partial(update_code, self._runtime.api, plan, staging))
 

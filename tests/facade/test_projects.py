@@ -10,7 +10,7 @@ import pytest
 
 from pytest_scf import ScfRuntime, UsageError
 from pytest_scf.errors import ScfWarning
-from pytest_scf.facade.projects import plans, routes, variables
+from pytest_scf.facade.projects import reading, routes, variables
 
 CODE = """
 import os
@@ -68,7 +68,7 @@ def project(tmp_path: Path) -> Any:
         (tmp_path / "src" / "tests" / "test_index.py").write_text("")
         (tmp_path / ".env").write_text("API_HOST=api.example.com\n")
         for file, content in files.items():
-            (tmp_path / file.replace("__", "/")).write_text(content)
+            (tmp_path / file.replace("__", "/", 1).replace("__", ".")).write_text(content)
         (tmp_path / name).write_text(textwrap.dedent(text))
         return tmp_path / name
 
@@ -296,12 +296,17 @@ def test_asynchronous_execution_and_retries(each_level: ScfRuntime, project: Any
         ("component: scf", "component: website", r"line 4: component: 'website' is not supported here"),
         ("component: scf", "other: scf", 'has no "component"'),
         ("${env:API_HOST}", "${env:NOBODY}", r"inputs\.environment\.variables\.API_HOST: \$\{env:NOBODY\}"),
-        ("0 30 1 * * * *", "30 1", r"function nightly-dev-shop: .*has 2 fields"),
+        (
+            "0 30 1 * * * *",
+            "30 1",
+            r"line 25: inputs\.events\[0\]\.timer\.parameters: .*nightly-dev-shop: .*has 2 fields",
+        ),
+        ("bucket: shots-1250000000.cos.ap-shanghai.myqcloud.com", "bucket:", r"cos\.parameters\.bucket: must name a b"),
         ("enable: true", "enable: often", r"must be true or false"),
         ("app: shop", "app: [shop", r"line \d+: "),
         ("runtime: Python3.6", "runtime: Cobol", r"Runtime"),
         ("  events:", "  type: magic\n  events:", "must be event or web"),
-        ("  events:", "  image: {imageUrl: a}\n  events:", r"inputs\.image: needs an imageUri"),
+        ("  events:", "  image: {command: a}\n  events:", r"inputs\.image: needs an imageUrl"),
         ("  src:\n    src: ./src", "  src:\n    bucket: b\n    object: o\n    src: ./src", "lies in COS"),
     ],
 )
@@ -378,7 +383,70 @@ inputs:
       parameters: {{apis: [{text}]}}
 """
     with pytest.raises(UsageError, match=problem):
-        plans.read(project(multi))
+        reading.read(project(multi))
+
+
+def test_a_server_is_started_by_its_entry_file(scf_runtime_of: Any, project: Any) -> None:
+    """Where there is no scf_bootstrap, as the deployment makes one."""
+    server = "import http.server\nhttp.server.test(http.server.SimpleHTTPRequestHandler, port=9000)\n"
+    text = """
+    component: multi-scf
+    name: site
+    inputs:
+      src: ./src
+      type: web
+      runtime: Python3.6
+      functions:
+        - {name: front, entryFile: server.py}
+        - {name: back, type: event, handler: index.main_handler}
+      triggers:
+        - {type: timer, function: {name: back}, parameters: {cronExpression: '0 0 * * * * *'}}
+    """
+    deployed = scf_runtime_of("namespaces").deploy_project(project(text, src__server__py=server))
+    assert "main_handler" in deployed["front"].request("GET", "/index.py").text
+    assert [trigger.name for trigger in deployed["back"].triggers] == ["timer-back"]
+    assert not (deployed.file.parent / "src" / "scf_bootstrap").exists()
+
+
+def test_several_components(each_level: ScfRuntime, project: Any) -> None:
+    """A root file, which has nothing but what they share, and the components in directories below it."""
+    root = project("app: shop\nstage: test\n")
+    for name, component in (("first", "scf"), ("second", "scf"), ("net", "vpc")):
+        (root.parent / name).mkdir()
+        text = f"component: {component}\nname: {name}\ninputs: {{src: ../src, runtime: Python3.6}}\n"
+        (root.parent / name / "serverless.yml").write_text(text)
+    with pytest.warns(ScfWarning, match=r"net/serverless\.yml: vpc is not deployed here") as warned:
+        deployed = each_level.deploy_project(root.parent)
+    assert len(warned) == 1
+    assert [fn.name for fn in deployed.values()] == ["first-test-shop", "second-test-shop"]
+    each_level.api.call("DeleteFunction", {"FunctionName": "first-test-shop"})
+    assert each_level.deploy_project(root.parent / "first")["first"].name == "first-test-shop"
+    root.write_text("service: of another tool\n")
+    for name in ("first", "second"):
+        (root.parent / name / "serverless.yml").unlink()
+    with (
+        pytest.raises(UsageError, match=r"none of scf, multi-scf, .* is below it"),
+        pytest.warns(ScfWarning, match="vpc"),
+    ):
+        each_level.deploy_project(root)
+
+
+def test_a_custom_runtime(scf_runtime: ScfRuntime, project: Any) -> None:
+    bootstrap = """#!/bin/sh
+api=http://127.0.0.1:$SCF_RUNTIME_API_PORT/runtime
+exec python3 -c "
+import sys, urllib.request
+urllib.request.urlopen('$api/init/ready', b'')
+while True:
+    event = urllib.request.urlopen('$api/invocation/next').read()
+    urllib.request.urlopen('$api/invocation/response', event)
+"
+"""
+    file = project(
+        "component: scf\nname: own\ninputs: {src: ./src, runtime: CustomRuntime}\n", src__bootstrap=bootstrap
+    )
+    (file.parent / "src" / "bootstrap").chmod(0o755)
+    assert scf_runtime.deploy_project(file).function.invoke({"a": 1}).return_value == {"a": 1}
 
 
 def test_variables_of_a_file() -> None:
@@ -408,5 +476,5 @@ def test_the_first_env_file_counts(tmp_path: Path) -> None:
 
 def test_what_only_the_deployment_knows_stays(project: Any) -> None:
     text = SCF.replace("https://${env:API_HOST}/v1", "${output:dev:shop:vpc.id}")
-    (plan,) = plans.read(project(text))
+    (plan,) = reading.read(project(text)).functions
     assert plan.environment == {"API_HOST": "${output:dev:shop:vpc.id}"}

@@ -160,7 +160,7 @@ def _runtime(runtime: str | None, kind: str = "Event") -> tuple[str, Any]:
 
     What runs a web function is its bootstrap's choice.
     """
-    if runtime == languages.IMAGE:
+    if runtime in (languages.IMAGE, languages.CUSTOM):
         return runtime, None
     try:
         return languages.choose(runtime, None)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_scf.contract.archives import unpack
 from pytest_scf.errors import ApiError, ScfWarning, UsageError
-from pytest_scf.facade.projects.plans import AskedLayer, FunctionPlan, LayerPlan, TriggerPlan
+from pytest_scf.facade.projects.plans import BOOTSTRAP, AskedLayer, FunctionPlan, LayerPlan, TriggerPlan
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
+    from pytest_scf.facade.projects.document import Node
     from pytest_scf.platform.layers import Layers
 
 #: triggers that need nothing here: requests reach the function by ``request`` and ``runtime.http``
@@ -108,11 +109,12 @@ class _Caller:
         self._api = api
         self._plan = plan
 
-    def __call__(self, action: str, asked: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, action: str, asked: dict[str, Any], node: Node | None = None) -> dict[str, Any]:
+        """``node`` is where the file asks for it, if not where the function stands."""
         try:
             return self._api.call(action, asked)
         except ApiError as error:
-            _refuse(self._plan, error)
+            _refuse(self._plan, error, node)
 
     def make_namespace(self, name: str) -> None:
         try:
@@ -122,19 +124,20 @@ class _Caller:
                 _refuse(self._plan, error)
 
 
-def _refuse(plan: FunctionPlan | LayerPlan, error: ApiError) -> NoReturn:
-    node, what = plan.node, "layer" if isinstance(plan, LayerPlan) else "function"
+def _refuse(plan: FunctionPlan | LayerPlan, error: ApiError, node: Node | None = None) -> NoReturn:
+    node, what = node or plan.node, "layer" if isinstance(plan, LayerPlan) else "function"
     raise UsageError(f"{node.file}, line {node.line}: {node.key}: {what} {plan.name}: {error}") from error
 
 
 def _code(plan: FunctionPlan | LayerPlan, staging: Callable[[], Path]) -> Path:
-    """The directory of the code: in place, or a copy without what is excluded."""
+    """The directory of the code: in place, or a copy without what is excluded, and with a bootstrap of ours."""
     if plan.source.is_file():
         try:
             return unpack(plan.source, staging)
         except UsageError as error:
             plan.node.get("src").fail(str(error))
-    if not plan.exclude:
+    added = plan.bootstrap if isinstance(plan, FunctionPlan) else ""
+    if not plan.exclude and not added:
         return plan.source
     target = staging() / "code"
 
@@ -144,6 +147,10 @@ def _code(plan: FunctionPlan | LayerPlan, staging: Callable[[], Path]) -> Path:
         return [name for name, path in paths.items() if _is_excluded(path, plan.exclude)]
 
     shutil.copytree(plan.source, target, symlinks=True, ignore=ignore)
+    if added:
+        bootstrap = target / BOOTSTRAP
+        bootstrap.write_text(added, encoding="utf-8")
+        bootstrap.chmod(0o777)
     return target
 
 
@@ -181,8 +188,11 @@ def _create(call: _Caller, plan: FunctionPlan, trigger: TriggerPlan, domain: Cal
         limits = parameters.get("filter") if "filter" in parameters else parameters.get("Filter")
         prefix = limits.get("prefix").text() or limits.get("Prefix").text()
         suffix = limits.get("suffix").text() or limits.get("Suffix").text()
+        bucket = value("bucket", "Bucket") or (trigger.name if ".cos." in trigger.name else "")
+        if not bucket:
+            parameters.get("bucket").fail("must name a bucket")
         # Choice: buckets are in the region of the runtime, whatever the file says.
-        asked["TriggerName"] = domain((value("bucket", "Bucket") or trigger.name).partition(".")[0])
+        asked["TriggerName"] = domain(bucket.partition(".")[0])
         described = {"event": value("events", "Events"), "filter": {"Prefix": prefix, "Suffix": suffix}}
         asked["TriggerDesc"] = json.dumps(described)
     elif trigger.kind == "ckafka":
@@ -199,4 +209,4 @@ def _create(call: _Caller, plan: FunctionPlan, trigger: TriggerPlan, domain: Cal
     else:
         plan.without_effect.add(f"the trigger {trigger.kind}")
         return
-    call("CreateTrigger", asked)
+    call("CreateTrigger", asked, parameters)

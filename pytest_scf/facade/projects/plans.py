@@ -1,19 +1,15 @@
-"""What a project file says of its functions, in one form for all kinds of files."""
+"""What a project file says of its functions, in one form for all; and the components of serverless.yml."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from pytest_scf import facts
 from pytest_scf.contract import languages
-from pytest_scf.errors import UsageError
-from pytest_scf.facade.projects.document import Node, load, merged
+from pytest_scf.facade.projects.document import Node, merged
 from pytest_scf.facade.projects.routes import Route, method_of, path_of
-from pytest_scf.facade.projects.variables import env_file, read_env, resolve
 
 #: components whose function is a web server that scf_bootstrap starts
 HTTP_COMPONENTS = (
@@ -29,7 +25,14 @@ HTTP_COMPONENTS = (
     "laravel",
     "thinkphp",
 )
-FILES = ("serverless.yml", "serverless.yaml", "serverless.json", "template.yaml", "template.yml")
+COMPONENTS = ("scf", "multi-scf", "layer", *HTTP_COMPONENTS)
+BOOTSTRAP = "scf_bootstrap"
+#: what runs the entry file of a web function without a bootstrap, by the beginning of the runtime's name
+_RUNNERS = {
+    "python": "/var/lang/python3/bin/python3 -u",
+    "nodejs": "/var/lang/node12/bin/node",
+    "php": "/var/lang/php7/bin/php -S 0.0.0.0:9000",
+}
 #: keys of a function that are read; what else there is has no effect here
 _READ = {
     *("src", "type", "name", "namespace", "handler", "runtime", "description", "memorySize", "timeout", "initTimeout"),
@@ -80,6 +83,8 @@ class FunctionPlan:
     handler: str
     runtime: str
     is_web: bool = False
+    #: what is put into its code as scf_bootstrap, where that has none
+    bootstrap: str = ""
     region: str = ""
     #: the API's ImageConfig; None: it is code
     image: dict[str, object] | None = None
@@ -101,65 +106,7 @@ class FunctionPlan:
     without_effect: set[str] = field(default_factory=set)
 
 
-class ProjectPlan(NamedTuple):
-    """What a project file says: functions, or a layer."""
-
-    functions: list[FunctionPlan]
-    layers: list[LayerPlan]
-
-
-def find(path: Path) -> Path:
-    """The project file: itself, or the one in a directory. Raises UsageError."""
-    if path.is_file():
-        return path
-    for name in FILES:
-        if (path / name).is_file():
-            return path / name
-    raise UsageError(f"{path} is no project file, and no directory with {' or '.join(FILES)}")
-
-
-def read(path: Path, stage: str | None = None) -> list[FunctionPlan]:
-    """The functions of a project file. Raises UsageError, with file, line and key, for what cannot be.
-
-    ``stage`` beats the variable SERVERLESS_STAGE, which beats the file's own.
-    """
-    return read_project(path, stage).functions
-
-
-def read_project(path: Path, stage: str | None = None) -> ProjectPlan:
-    """All of a project file; see ``read``."""
-    file = find(path).resolve()
-    document = load(file)
-    if "Resources" in document:
-        return ProjectPlan(list(_of_template(document)), [])
-    environ = dict(os.environ)
-    stage = stage or environ.get("SERVERLESS_STAGE") or document.get("stage").text("dev")
-    dotenv = env_file(file.parent, stage)
-    if dotenv is not None:
-        environ = {**read_env(dotenv.read_text(encoding="utf-8")), **environ}
-    name = document.get("name").text()
-    names = {"stage": stage, "name": name, "app": document.get("app").text(name), "org": document.get("org").text()}
-    document = resolve(document, names, environ)
-    component = document.get("component")
-    kind = component.text().partition("@")[0]
-    inputs = document.get("inputs")
-    if kind == "scf":
-        return ProjectPlan([_of_scf(document, inputs, names)], [])
-    if kind in HTTP_COMPONENTS:
-        return ProjectPlan([_of_http(document, inputs, names)], [])
-    if kind == "multi-scf":
-        return ProjectPlan(list(_of_multi(inputs, names)), [])
-    if kind == "layer":
-        return ProjectPlan([], [_of_layer(inputs, names)])
-    if not kind:
-        document.fail('has no "component" (and no "Resources", as a template.yaml has)')
-    return component.fail(f"{kind!r} is not supported here: scf, multi-scf, layer, {', '.join(HTTP_COMPONENTS)}")
-
-
-# -- serverless.yml -------------------------------------------------------------------------------------------------
-
-
-def _of_scf(document: Node, inputs: Node, names: Mapping[str, str]) -> FunctionPlan:
+def of_scf(document: Node, inputs: Node, names: Mapping[str, str]) -> FunctionPlan:
     plan = _function(names["name"] or "function", inputs, inputs.get("name"), names)
     for item in inputs.get("events").list():
         for kind, event in item.items():
@@ -193,19 +140,29 @@ def _routes(name: str, parameters: Node) -> Iterator[tuple[Route, Node]]:
         yield Route(service, "ANY", "/"), parameters
 
 
-def _of_http(document: Node, inputs: Node, names: Mapping[str, str]) -> FunctionPlan:
+def of_http(document: Node, inputs: Node, names: Mapping[str, str]) -> FunctionPlan:
     """The framework's component: its settings of the function stand under ``faas``, or beside the rest."""
     faas = inputs.get("faas")
     both = Node(merged(inputs.value or {}, faas.value or {}), inputs.file, inputs.line, inputs.key)
-    plan = _function(names["name"] or "function", both, both.get("name"), names)
-    plan.is_web = True
+    plan = _function(names["name"] or "function", both, both.get("name"), names, is_web=True)
     plan.without_effect -= {"faas"}
-    if plan.source.is_dir() and not (plan.source / "scf_bootstrap").is_file():
-        inputs.fail(f"{plan.source} has no scf_bootstrap, which starts the server: put one there")
     return plan
 
 
-def _of_layer(inputs: Node, names: Mapping[str, str]) -> LayerPlan:
+def _start(plan: FunctionPlan) -> None:
+    """Have a web function start its server: by its scf_bootstrap, or by one of ours, as the deployment makes it."""
+    entry = plan.node.get("entryFile")
+    if plan.image is not None or not plan.source.is_dir() or (plan.source / BOOTSTRAP).is_file():
+        return
+    runner = next((found for name, found in _RUNNERS.items() if plan.runtime.lower().startswith(name)), None)
+    if not entry.text() or runner is None:
+        plan.node.fail(
+            f"{plan.source} has no {BOOTSTRAP}, which starts the server: put one there, or name an entryFile to run"
+        )
+    plan.bootstrap = f"#!/usr/bin/env bash\n{runner} {entry.text()}\n"
+
+
+def of_layer(inputs: Node, names: Mapping[str, str]) -> LayerPlan:
     source, exclude = _source(inputs.get("src"), None)
     return LayerPlan(
         name=inputs.get("name").text(f"{names['name']}-{names['stage']}-{names['app']}"),
@@ -217,10 +174,8 @@ def _of_layer(inputs: Node, names: Mapping[str, str]) -> LayerPlan:
     )
 
 
-def _of_multi(inputs: Node, names: Mapping[str, str]) -> Iterator[FunctionPlan]:
-    functions = inputs.get("functions")
-    if not functions.names():
-        functions.fail("must name at least one function")
+def of_multi(inputs: Node, names: Mapping[str, str]) -> Iterator[FunctionPlan]:
+    functions = _by_key(inputs.get("functions"))
     plans = {}
     for key, own in functions.items():
         common = {name: node for name, node in (inputs.value or {}).items() if name not in ("functions", "triggers")}
@@ -232,6 +187,7 @@ def _of_multi(inputs: Node, names: Mapping[str, str]) -> Iterator[FunctionPlan]:
         plans[key] = _function(key, both, own.get("name"), names, below=below, default_runtime="Nodejs12.16")
 
     def of(owner: Node) -> FunctionPlan:
+        owner = owner.get("name") if isinstance(owner.value, dict) else owner
         if owner.text() not in plans:
             owner.fail(f"there is no function {owner.text()!r}, only {', '.join(plans)}")
         return plans[owner.text()]
@@ -243,9 +199,20 @@ def _of_multi(inputs: Node, names: Mapping[str, str]) -> Iterator[FunctionPlan]:
             for route, api in _routes(parameters.get("name").text(f"apigw-{number}"), parameters):
                 of(api.get("function") if "function" in api else owner).routes.append(route)
             continue
-        name = parameters.get("name").text(f"{kind}-{owner.text()}")
-        of(owner).triggers.append(TriggerPlan(kind, name, parameters))
+        plan = of(owner)
+        name = parameters.get("name").text(f"{kind}-{plan.key}")
+        plan.triggers.append(TriggerPlan(kind, name, parameters))
     yield from plans.values()
+
+
+def _by_key(functions: Node) -> dict[str, Node]:
+    """A mapping; or a list, as it once was, whose items have names."""
+    found = dict(functions.items()) if not isinstance(functions.value, list) else {}
+    for each in functions.list() if not found else ():
+        found[each.get("name").text()] = each
+    if not found:
+        functions.fail("must name at least one function")
+    return found
 
 
 def _function(
@@ -256,6 +223,7 @@ def _function(
     *,
     below: Node | None = None,
     default_runtime: str = "Nodejs10.15",
+    is_web: bool = False,
 ) -> FunctionPlan:
     default = f"{names['name']}-{names['stage']}-{names['app']}"
     image = _image(node.get("image"))
@@ -263,7 +231,7 @@ def _function(
     kind = node.get("type").text("event").lower()
     if kind not in ("event", "web"):
         node.get("type").fail(f"must be event or web, not {kind!r}")
-    return FunctionPlan(
+    plan = FunctionPlan(
         key=key,
         name=name.text() or (default if below is None else f"{default}-{key}"),
         node=node,
@@ -271,7 +239,7 @@ def _function(
         exclude=exclude,
         handler=node.get("handler").text(facts.DEFAULT_HANDLER),
         runtime=languages.IMAGE if image is not None else node.get("runtime").text(default_runtime),
-        is_web=kind == "web",
+        is_web=is_web or kind == "web",
         region=node.get("region").text(),
         image=image,
         namespace=node.get("namespace").text(facts.DEFAULT_NAMESPACE),
@@ -290,6 +258,9 @@ def _function(
         ],
         without_effect={each for each in node.names() if each not in _READ and each in node},
     )
+    if plan.is_web:
+        _start(plan)
+    return plan
 
 
 def _source(src: Node, below: Node | None) -> tuple[Path, list[str]]:
@@ -313,9 +284,10 @@ def _image(node: Node) -> dict[str, object] | None:
     """What ``image`` says, by the API's names."""
     if node.value is None:
         return None
-    if "imageUri" not in node:
-        node.fail("needs an imageUri")
-    texts = {"ImageUri": "imageUri", "RegistryId": "registryId", "Command": "command", "Args": "args"}
+    uri = "imageUri" if "imageUri" in node else "imageUrl"  # the toolkit's word, and the component's
+    if uri not in node:
+        node.fail("needs an imageUrl")
+    texts = {"ImageUri": uri, "RegistryId": "registryId", "Command": "command", "Args": "args"}
     found: dict[str, object] = {api: node.get(own).text() for api, own in texts.items() if own in node}
     kind = node.get("imageType").text("enterprise" if "registryId" in node else "personal")
     return {"ImageType": kind, **found}
@@ -330,54 +302,3 @@ def _environment(node: Node) -> dict[str, str]:
         pairs = [(each.get("key").text(), each.get("value")) for each in listed.list()]
     found.update({name: value.text() for name, value in pairs})
     return found
-
-
-# -- template.yaml --------------------------------------------------------------------------------------------------
-
-_PROPERTIES = {
-    *("CodeUri", "Handler", "Runtime", "Type", "Description", "MemorySize", "Timeout", "Environment", "Events"),
-}
-
-
-def _of_template(document: Node) -> Iterator[FunctionPlan]:
-    shared = document.get("Globals").get("Function").value or {}
-    for namespace, place in document.get("Resources").items():
-        for name, function in place.items():
-            if name == "Type":
-                continue
-            properties = function.get("Properties")
-            node = Node({**shared, **(properties.value or {})}, properties.file, properties.line, properties.key)
-            yield _of_properties(namespace, name, function, node)
-
-
-def _of_properties(namespace: str, name: str, function: Node, node: Node) -> FunctionPlan:
-    source = node.file.parent / node.get("CodeUri").text(".")
-    if isinstance(node.get("CodeUri").value, dict):
-        node.get("CodeUri").fail("code that lies in COS cannot be had here: give a directory")
-    if not source.exists():
-        node.get("CodeUri").fail(f"there is no {source}")
-    runtime = node.get("Runtime").text("Python3.6")
-    plan = FunctionPlan(
-        key=name,
-        name=name,
-        node=node,
-        source=source,
-        exclude=[],
-        handler=node.get("Handler").text(facts.DEFAULT_HANDLER),
-        runtime=runtime[:1].upper() + runtime[1:],
-        is_web=node.get("Type").text("Event").upper() == "HTTP",
-        namespace=namespace,
-        description=node.get("Description").text(),
-        memory=node.get("MemorySize").number(),
-        timeout=node.get("Timeout").number(),
-        environment={key: value.text() for key, value in node.get("Environment").get("Variables").items()},
-        without_effect={each for each in node.names() if each not in _PROPERTIES and each in node},
-    )
-    events = node.get("Events") if "Events" in node else function.get("Events")
-    for event_name, event in events.items():
-        kind, properties = event.get("Type").text().lower(), event.get("Properties")
-        if kind == "apigw":
-            service = properties.get("ServiceId").text() or f"{namespace}-{name}-{event_name}"
-            plan.routes.append(Route(service, method_of(properties.get("HttpMethod")), f"/{name}"))
-        plan.triggers.append(TriggerPlan(kind, event_name, properties))
-    return plan

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_scf.errors import UsageError
-from pytest_scf.facade.projects import plans
+from pytest_scf.facade.projects import reading
 from pytest_scf.facade.projects.deploying import deploy, publish
 
 if TYPE_CHECKING:
@@ -78,12 +78,12 @@ def deploy_all(
 
     ``single``: there must be one function only. ``stage``: in place of the file's.
     """
-    found, layers = plans.read_project(path, stage)
+    found, layers = reading.read(path, stage)
     if single:
         _check_single(path, [plan.key for plan in found])
+    published = {layer.name: publish(api, layer, platform.new_staging_dir) for layer in layers}
     functions: dict[str, FunctionT] = {}
     for plan in found:
         deploy(api, plan, platform.new_staging_dir, lambda name: platform.buckets.make(name).domain, platform.layers)
         functions[plan.key] = handle(platform.functions.get(plan.namespace, plan.name))
-    published = {layer.name: publish(api, layer, platform.new_staging_dir) for layer in layers}
-    return Project(plans.find(path), functions, found, published)
+    return Project(reading.find(path), functions, found, published)
