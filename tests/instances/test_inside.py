@@ -440,7 +440,8 @@ def test_only_the_runtimes_socket_is_open_beside_the_standard_streams(call: Call
     found = call(handler)
     assert [found.pop(fd) for fd in "012"] == ["/dev/null", "pipe", "pipe"]
     assert found.pop("255") == "pipe"  # the stack of a handler whose time is up: see runtimes/fault_dump.py
-    assert list(found.values()) == ["socket"]
+    # A newer libffi, which ctypes is made with, keeps its own file open for its trampolines.
+    assert [each for each in found.values() if "libffi" not in each] == ["socket"]
 
 
 def test_children_of_a_handler_inherit_the_standard_streams_only(call: Callable[..., Any]) -> None:
