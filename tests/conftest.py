@@ -10,7 +10,8 @@ import pytest
 
 from pytest_scf import ScfRuntime
 from pytest_scf.errors import IsolationUnavailable
-from pytest_scf.instances.host import LEVELS, HostLease, current
+from pytest_scf.instances.host import HostLease, current
+from pytest_scf.instances.levels import LEVELS
 
 
 @pytest.fixture(scope="session", autouse=True)

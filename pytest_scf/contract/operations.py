@@ -15,6 +15,7 @@ from pytest_scf import facts
 if TYPE_CHECKING:
     import socket
 
+    from pytest_scf.instances.levels import Level
     from pytest_scf.platform.buckets import Buckets
     from pytest_scf.platform.event_store import EventStore
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
@@ -92,8 +93,8 @@ class Operations(Protocol):
         ...
 
     @property
-    def isolation(self) -> str:
-        """The level in force: "namespaces" or "directory"."""
+    def isolation(self) -> Level:
+        """The level of isolation in force."""
         ...
 
     # -- functions -----------------------------------------------------------------------------------------------

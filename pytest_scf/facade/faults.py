@@ -83,7 +83,7 @@ class Faults:
     @contextlib.contextmanager
     def no_network(self, function: Function, *, times: int | None = None) -> Iterator[Strikes]:
         """Instances that start within the block have no network. Idle ones go at once, and again at its end."""
-        if self._platform.isolation == "directory":
+        if not self._platform.isolation.own_network:
             raise UsageError("a network can be taken from instances where they are isolated by namespaces only")
         fault = StartFault(0.0, "", Strikes(_times(times)), no_network=True)
         record = function._record
@@ -212,7 +212,7 @@ class Faults:
     @contextlib.contextmanager
     def full_tmp(self, instance: Instance) -> Iterator[None]:
         """The instance's /tmp has no byte left, until the end of the block. It takes that much memory meanwhile."""
-        if instance.isolation == "directory":
+        if not instance._record.level.own_tree:
             raise UsageError("the /tmp of an instance has no size of its own at the directory level of isolation")
         path = instance.tmp / _FILLER
         try:

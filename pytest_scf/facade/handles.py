@@ -279,7 +279,7 @@ class Instance(Handle):
     @property
     def isolation(self) -> str:
         """ "namespaces" or "directory"."""
-        return self._record.isolation
+        return self._record.level.name
 
     def __repr__(self) -> str:
         return f"<Instance {self.id}: {self.state}>"

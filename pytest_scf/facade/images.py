@@ -135,7 +135,7 @@ class Images(MutableMapping[str, Image]):
             host_ports=image.host_ports,
             base_dirs=self._base_dirs(),
             staging=self._platform.new_staging_dir,
-            can_mount=self._platform.isolation == "namespaces",
+            can_mount=self._platform.isolation.own_tree,
             interpreter=interpreter,
             entrypoint=asked.command,
             arguments=asked.arguments,

@@ -109,7 +109,7 @@ class ScfRuntime(Deployment):
     @property
     def isolation(self) -> str:
         """The level of isolation in force: "namespaces" or "directory"."""
-        return self._platform.isolation
+        return self._platform.isolation.name
 
     @property
     def instances(self) -> list[Instance]:

@@ -120,7 +120,7 @@ class ServerDeployment(DeploymentBase):
                 host_ports=host_ports,
                 base_dirs=self.base_dirs,
                 staging=self._platform.new_staging_dir,
-                can_mount=self._platform.isolation == "namespaces",
+                can_mount=self._platform.isolation.own_tree,
                 interpreter=interpreter,
             )
             default_name = file.parent.name
@@ -198,7 +198,7 @@ class ServerDeployment(DeploymentBase):
             by_version=python is None,
             host_ports=servers.ports(host_ports, facts.SERVER_PORT),
             staging=staging,
-            can_mount=self._platform.isolation == "namespaces",
+            can_mount=self._platform.isolation.own_tree,
         )
         record = self._added(
             [name] if name is not None else names(default_name),

@@ -19,6 +19,7 @@ from pathlib import Path
 from pytest_scf.facts import LAYERS_ROOT, MIB
 from pytest_scf.instances.forkserver.client import Launched
 from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
+from pytest_scf.instances.levels import CONTAINER
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import Socket, poller
 from pytest_scf.launchers import Container, ContainerExit, ContainerSpec, Launcher, Mount
@@ -26,7 +27,6 @@ from pytest_scf.runtimes import launch_keys, wire
 from pytest_scf.runtimes.main_process import MainProcess
 from pytest_scf.runtimes.server import ServerRuntime
 
-LEVEL = "container"
 #: seconds that output of a container that has ended is kept for somebody who does not take it
 OUTPUT_DEADLINE = 1.0
 
@@ -34,7 +34,7 @@ OUTPUT_DEADLINE = 1.0
 class ContainerHost:
     """Stands where a fork server does for instances that are processes."""
 
-    level = LEVEL
+    level = CONTAINER
     #: what instances import from: nothing of the test's
     path: tuple[str, ...] = ()
 

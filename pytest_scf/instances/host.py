@@ -14,9 +14,8 @@ from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.forkserver.lifeline import Lifeline
 from pytest_scf.instances.forkserver.rmtree import remove_tree
+from pytest_scf.instances.levels import LEVELS
 from pytest_scf.instances.reactor import Reactor
-
-LEVELS = ("namespaces", "directory")
 
 
 class Host:
@@ -35,7 +34,9 @@ class Host:
         self.base_dir = Path(tempfile.gettempdir(), f"pytest-scf-{os.getpid()}-{secrets.token_hex(4)}").absolute()
 
     def fork_server(self, level: str) -> ForkServer:
-        """The fork server of a level, started when first asked for, and again when it has died: ask before each launch.
+        """The fork server of the level of this name: ask before each launch.
+
+        It is started when it is first asked for, and again when it has died.
 
         Raises IsolationUnavailable where the machine refuses the level, ForkServerError when it does not start.
         """
@@ -48,7 +49,7 @@ class Host:
                     server.close()
                 base_dir = self.base_dir / f"{level}-{next(self._started)}"
                 try:
-                    server = self._servers[level] = ForkServer(level, self.reactor, base_dir, self._lifeline)
+                    server = self._servers[level] = ForkServer(LEVELS[level], self.reactor, base_dir, self._lifeline)
                 except IsolationUnavailable as error:
                     self._refused[level] = error.reason
                     raise

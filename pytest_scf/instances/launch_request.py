@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_scf import facts
 from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.instances.launch_spec import CoverageSpec, LaunchSpec, ServerSpec
+from pytest_scf.instances.levels import Level
 
 if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _LINKS = 50
 _OUR_PLACE = str(Path(__file__).resolve().parents[2])
 _PYTHON_RUNTIME = os.path.join(_OUR_PLACE, "pytest_scf", "runtimes", "python.py")
-_PLACE = re.compile(rf"(?<![^:])(?:{facts.CODE_ROOT}|{facts.LAYERS_ROOT})(?![^:/])")
 _INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
 
 
@@ -60,68 +58,35 @@ class LaunchRequest:
 
 
 def launch_spec(
-    request: LaunchRequest, level: str, directory: Path, server_path: tuple[str, ...], sockets: int
+    request: LaunchRequest, level: Level, directory: Path, server_path: tuple[str, ...], sockets: int
 ) -> LaunchSpec:
     """What an instance is told at a level: ``directory`` is its own on this machine, ``server_path`` where the fork
     server's interpreter looks for modules, ``sockets`` the number of descriptors that go with it.
     """
+    interpreter, coverage, server = request.interpreter, request.coverage, request.server
+    command = (own_python(), "-B", _PYTHON_RUNTIME) if interpreter is None else interpreter.command
     spec = LaunchSpec(
         id=request.id,
         sockets=sockets,
-        environ=dict(request.environ),
+        environ=request.environ,
         context=request.context,
         tmp_bytes=request.tmp_bytes,
         shm_bytes=request.shm_bytes,
         options=request.options,
-        server=request.server,
-        layers_source=str(request.layers or ""),
-        shared_mounts=request.shared_mounts,
-    )
-    if level == "container":
-        return spec
-    namespaces = level == "namespaces"
-    tmp = "/tmp" if namespaces else str(directory / "tmp")
-    code_root = facts.CODE_ROOT if namespaces else str(request.code_source)
-    if not namespaces:
-        layers_root = spec.layers_source or facts.LAYERS_ROOT
-        spec = spec._replace(layers_root=layers_root)
-        _move_places(spec.environ, {facts.CODE_ROOT: code_root, facts.LAYERS_ROOT: layers_root}, tmp)
-    interpreter, coverage = request.interpreter, request.coverage
-    command = (own_python(), "-B", _PYTHON_RUNTIME) if interpreter is None else interpreter.command
-    places = (*_interpreter_places(), *server_path, *(() if interpreter is None else interpreter.places))
-    code_source, server = str(request.code_source), request.server
-    if server is not None:
-        if server.cwd is not None:
-            code_source = ""
-            spec.environ.update(PWD=server.cwd)
-            own = (server.cwd, os.path.dirname(server.command[0]))
-            places += tuple(place for place in own if place.startswith("/") and namespaces)
-        server = server._replace(cwd=server.cwd or code_root)
-    return spec._replace(
         handler=request.handler,
-        code_source=code_source,
-        code_root=code_root,
-        tmp=tmp,
-        keep_visible=_below_covered(*places) if namespaces else _by_all_names(*places),
+        code_source=str(request.code_source),
+        layers_source=str(request.layers or ""),
+        keep_visible=(*_interpreter_places(), *server_path, *(() if interpreter is None else interpreter.places)),
         bind_mounts=request.bind_mounts,
+        shared_mounts=request.shared_mounts,
         path=server_path if interpreter is None else (),
-        watch_tmp=not namespaces,
         command=command if server is None and (request.new_program or interpreter is not None) else None,
         coverage=None if coverage is None else coverage._replace(own_tracer=interpreter is not None),
         api_port=request.api_port,
         probe=None if request.probe is None else request.probe.config,
         server=server,
     )
-
-
-def _move_places(environ: dict[str, str], places: dict[str, str], tmp: str) -> None:
-    """Have the variables name the directories of this machine that stand for /var/user, /opt and /tmp."""
-    for name in ("TMPDIR", "TMP", "TEMP"):
-        given = environ.get(name, "/tmp")
-        environ[name] = tmp + given[len("/tmp") :] if f"{given}/".startswith("/tmp/") else given
-    for name in ("PWD", "USER_CODE_ROOT", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH"):
-        if name in environ:
-            environ[name] = _PLACE.sub(lambda found: places[found[0]], environ[name])
+    return level.settle(spec, str(directory / "tmp"))
 
 
 def _interpreter_places() -> list[str]:
@@ -140,19 +105,3 @@ def _places_on_the_way_to(program: str) -> list[str]:
         program = os.path.join(os.path.dirname(program), os.readlink(program))
         places.append(os.path.dirname(program))
     return places
-
-
-@functools.cache
-def _by_all_names(*places: str) -> tuple[str, ...]:
-    """As they are called, and as they are: a link among their parents is not there to be followed in a new /tmp."""
-    return tuple(sorted({name for place in places for name in (os.path.abspath(place), os.path.realpath(place))}))
-
-
-@functools.cache
-def _below_covered(*places: str) -> tuple[str, ...]:
-    """Those that an empty /tmp or /opt would hide; a place inside another is left out."""
-    # Of /opt itself as well: an interpreter may be installed right there.
-    covered = ("/tmp/", f"{facts.LAYERS_ROOT}/")
-    below = [place for place in _by_all_names(*places) if place == facts.LAYERS_ROOT or place.startswith(covered)]
-    below = [place for place in below if os.path.isdir(place)]
-    return tuple(place for place in below if not any(place.startswith(other + "/") for other in below))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -200,7 +199,7 @@ class InstanceProcess:
         """
         if self.user_pid is None:
             return 0
-        init_pid = self.init_pid if self.level != "container" else None
+        init_pid = None if self.level.by_launcher else self.init_pid
         return self.memory.held(self.user_pid, init_pid, limit, shared_of_the_machine)
 
     def wait_for_user_process(self, timeout: float) -> bool:
@@ -250,14 +249,11 @@ class InstanceProcess:
     def _kill_now(self) -> None:
         if self.gone.is_set():
             return
-        if self.level != "namespaces":
-            # The init itself has to end its descendants: without a namespace its death would only orphan them.
-            if self._init is not None:
-                self._init.send(wire.frame(wire.KILL))
-            # The user's process may have stopped its init with SIGSTOP, where they are not kept apart.
-            self._signal_init(signal.SIGCONT)
-        else:
-            self._signal_init(signal.SIGKILL)
+        self.level.kill(self._ask_init_to_leave, self._signal_init)
+
+    def _ask_init_to_leave(self) -> None:
+        if self._init is not None:
+            self._init.send(wire.frame(wire.KILL))
 
     def _signal_init(self, signum: int) -> None:
         sent = None
@@ -285,7 +281,7 @@ class InstanceProcess:
                 if self._kill_wanted:
                     self._kill_now()
             self._know_user()
-            if self.level == "container":
+            if self.level.by_launcher:
                 self._user_known.set()  # even where its processes are out of sight
                 self._observer.on_message(wire.INIT_STARTED, b"")
         elif kind == wire.USER_EXIT:
@@ -306,7 +302,7 @@ class InstanceProcess:
     def _identity(self, sender: int | None, payload: bytes) -> tuple[int | None, int]:
         """PID and start time. What stands for a container's init is a thread here, and 0 is said of no process."""
         pid, started = map(int, payload.split())
-        return (sender if self.level != "container" else None) or pid or None, started
+        return (None if self.level.by_launcher else sender) or pid or None, started
 
     def _know_user(self) -> None:
         if self.user_pid is not None and self.init_pid is not None:
@@ -384,7 +380,7 @@ class InstanceProcess:
     def tmp(self) -> Path:
         """The instance's /tmp as the test can read it; the path exists exactly as long as the instance does."""
         link = self._tmp_link
-        if self.level != "directory" and not link.made and not self.gone.is_set():
+        if self.level.own_tree and not link.made and not self.gone.is_set():
             self.wait_for_user_process(STUCK_DEADLINE)
             if self.init_pid is None and not self.gone.is_set():
                 raise InstanceError(f"the /tmp of {self.id} cannot be seen: its container runs on another machine")

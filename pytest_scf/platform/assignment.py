@@ -170,7 +170,7 @@ class Assignment(abc.ABC):
             self._kill_all_locked(pool.take_oldest_idle())
         pool.add(instance)
         self._alive.add(instance)
-        starting = CONTAINER_DEADLINE if process.level == "container" else 0.0
+        starting = CONTAINER_DEADLINE if process.level.by_launcher else 0.0
         self.time_limits.set_locked(instance, config.init_timeout + starting)
 
     def take_output_locked(self, instance: InstanceRecord) -> bool:

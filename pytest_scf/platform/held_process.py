@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_scf.instances.levels import Level
     from pytest_scf.instances.process import InstanceProcess
 
 
@@ -15,16 +16,17 @@ class HeldProcess:
     def __init__(self) -> None:
         self._process: InstanceProcess | None = None
         self._pid: int | None = None
-        self._level = ""
         self._tmp = Path()
 
     def run_in(self, process: InstanceProcess) -> None:
         self._process = process
+        #: how it is isolated
+        self.level: Level = process.level
 
     def let_go(self) -> None:
         """The processes have ended: keep what is remembered of them."""
         process = self.process
-        self._pid, self._level, self._tmp = process.user_pid, process.level, process.directory / "tmp"
+        self._pid, self._tmp = process.user_pid, process.directory / "tmp"
         self._process = None
 
     @property
@@ -49,11 +51,6 @@ class HeldProcess:
         """PID of the user's process, in the numbering of the test process."""
         process = self._process
         return process.user_pid if process is not None else self._pid
-
-    @property
-    def isolation(self) -> str:
-        process = self._process
-        return process.level if process is not None else self._level
 
     def disposition(self, signum: int) -> str:
         """What the user's process would do with the signal now; see ``procstatus.DISPOSITIONS``."""

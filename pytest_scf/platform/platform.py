@@ -59,6 +59,8 @@ class Platform:
         except BaseException:
             self._lease.release()
             raise
+        #: the level in force
+        self.isolation = self._starter.level
         self._closed = False
         self._owner = os.getpid()
         self._observer: Callable[[Invocation], None] | None = None
@@ -80,11 +82,6 @@ class Platform:
         self.triggers = Triggers(self.clock, settings.timer_utc_offset_hours, self.invoke, self._wait_for_attempt)
         self.buckets = Buckets(settings, self.triggers, self.clock.now)
         self.topics = Topics(settings, self.clock, self.triggers, self.wait_final)
-
-    @property
-    def isolation(self) -> str:
-        """The level in force: "namespaces" or "directory"."""
-        return self._starter.level
 
     @property
     def refused(self) -> str:

@@ -239,7 +239,8 @@ class Scheduler(Assignment):
         if instance.init is not None:
             return outcomes.time_limit(config.timeout)
         if server is not None and server.kind.listens and instance.pid is not None:
-            own_network, forwarded = instance.isolation != "directory", instance.process.forwarded_ports
+            process = instance.process
+            own_network, forwarded = process.level.own_network, process.forwarded_ports
             found = netstat.explain(instance.pid, server.port, own_network=own_network, forwarded=forwarded)
             return outcomes.port_not_bound(server.port, config.init_timeout, found)
         code = self._settings.init_timeout_code

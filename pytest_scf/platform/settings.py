@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from pytest_scf import facts
 from pytest_scf.errors import UsageError
+from pytest_scf.instances.levels import LEVELS
 
 if TYPE_CHECKING:
     from pytest_scf.launchers import Launcher
 
-ISOLATION = ("auto", "namespaces", "directory")
+ISOLATION = ("auto", *LEVELS)
 START_METHODS = ("fork", "spawn")
 CREDENTIALS = ("own", "any")
 LAUNCHERS = ("process", "docker")

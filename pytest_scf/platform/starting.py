@@ -15,6 +15,7 @@ from pytest_scf.instances.forkserver.client import ForkServer
 from pytest_scf.instances.host import Host
 from pytest_scf.instances.launch_request import LaunchRequest
 from pytest_scf.instances.launch_spec import CoverageSpec, ServerSpec
+from pytest_scf.instances.levels import DIRECTORY, NAMESPACES, Level
 from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.process import InstanceProcess
 from pytest_scf.platform.environment import context_of, environ_of, needs_new_program
@@ -62,16 +63,18 @@ class InstanceStarter:
         self._services = InstanceServices()
         #: why a better isolation than the one in force was refused, where it was
         self.refused = ""
-        #: the level in force: "namespaces" or "directory"
-        self.level = settings.isolation
-        if self.level == "auto":
-            try:
-                self.level = host.fork_server("namespaces").level
-            except IsolationUnavailable as error:
-                self.refused, self.level = error.reason, "directory"
-        host.fork_server(self.level)
+        #: the level in force
+        self.level = self._choose_level(settings.isolation)
         #: for what instances read; it outlives each fork server
         self.base_dir: Path = host.base_dir
+
+    def _choose_level(self, wanted: str) -> Level:
+        if wanted == "auto":
+            try:
+                return self._host.fork_server(NAMESPACES.name).level
+            except IsolationUnavailable as error:
+                self.refused, wanted = error.reason, DIRECTORY.name
+        return self._host.fork_server(wanted).level
 
     def provide(self, services: InstanceServices) -> None:
         """For the instances that are started from now on."""
@@ -99,7 +102,7 @@ class InstanceStarter:
         """What starts instances of this configuration: a fork server is started anew where it has died."""
         if config.server is not None and config.server.image is not None:
             return self.containers
-        return self._host.fork_server(self.level)
+        return self._host.fork_server(self.level.name)
 
     def start(self, instance: InstanceRecord, observer: Observer, source: str = "") -> InstanceProcess:
         """Have the processes of an instance started; returns at once. Raises ForkServerError, InstanceError.

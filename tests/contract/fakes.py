@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_scf.api_errors import FailedOperationAsyncEventStatus
 from pytest_scf.errors import EventEnded
+from pytest_scf.instances.levels import DIRECTORY, Level
 from pytest_scf.platform.buckets import Buckets
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
@@ -63,7 +64,7 @@ class StoppedClock:
 class FakePlatform:
     """``outcome`` is done to each event when it is waited for. Nothing is run, so waits end with that."""
 
-    isolation = "directory"
+    isolation: Level = DIRECTORY
 
     def __init__(self, staging: Path = Path("nowhere"), **settings: Any) -> None:
         self.settings = Settings(**settings)

@@ -14,6 +14,9 @@ import pytest
 
 from pytest_scf import ScfRuntime
 from pytest_scf.instances.forkserver import linux
+from pytest_scf.instances.forkserver.isolation import ISOLATIONS
+from pytest_scf.instances.levels import LEVELS
+from pytest_scf.plugin import options
 
 LESSER = str(Path(__file__).with_name("lesser.py"))
 
@@ -73,6 +76,11 @@ def lesser(how: str) -> tuple[str, ...]:
         pytest.skip(f"what is to be refused is not there in the first place: {probe.stderr.strip()}")
     assert probe.returncode == 0, probe.stderr
     return (*command, sys.executable)
+
+
+def test_the_test_process_the_fork_server_and_the_options_know_the_same_levels() -> None:
+    assert sorted(LEVELS) == sorted(ISOLATIONS) == sorted({*options.ISOLATION.values} - {"auto"})
+    assert [level.own_network for level in LEVELS.values()] == [ISOLATIONS[name].own_network for name in LEVELS]
 
 
 @pytest.mark.parametrize(("how", "reason"), REFUSALS)

@@ -188,7 +188,7 @@ def _environment(environment: Environment | None) -> dict[str, str]:
 
 
 def _server(call: Call, staging: Staging, kind: str, runtime: str, code_root: Path) -> Server | None:
-    can_mount = call.operations.isolation == "namespaces"
+    can_mount = call.operations.isolation.own_tree
     try:
         if kind == "HTTP":
             return bootstraps.web_server(code_root, staging=staging.new, can_mount=can_mount)

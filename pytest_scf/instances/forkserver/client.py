@@ -25,6 +25,7 @@ from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.forkserver.lifeline import Lifeline
 from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.launch_spec import LaunchSpec
+from pytest_scf.instances.levels import Level
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import poller, socketpair
 from pytest_scf.runtimes import wire
@@ -64,7 +65,7 @@ class ForkServer:
     Raises IsolationUnavailable where the machine refuses the level, ForkServerError when it does not start.
     """
 
-    def __init__(self, level: str, reactor: Reactor, base_dir: Path, lifeline: Lifeline) -> None:
+    def __init__(self, level: Level, reactor: Reactor, base_dir: Path, lifeline: Lifeline) -> None:
         self.level = level
         self.base_dir = base_dir
         self._reactor = reactor
@@ -85,7 +86,7 @@ class ForkServer:
         # Where the test measures coverage so do the instances; to import it once for all of them saves each the time.
         preload = "coverage" if "coverage" in sys.modules else ""
         ours, theirs = socketpair()
-        arguments = [self.level, str(theirs.fileno()), str(lifeline.reading), str(self.base_dir), preload, *sites]
+        arguments = [self.level.name, str(theirs.fileno()), str(lifeline.reading), str(self.base_dir), preload, *sites]
         with contextlib.ExitStack() as undo, tempfile.TemporaryFile() as stderr:
             undo.callback(ours.close)
             with theirs:
@@ -115,7 +116,7 @@ class ForkServer:
                     + (f"; it said:\n{said}" if said else "; it said nothing")
                 ) from error
             if hello["error"]:
-                raise IsolationUnavailable(self.level, hello["error"])
+                raise IsolationUnavailable(self.level.name, hello["error"])
             self.path = tuple(hello["path"])
             self._zygote = int(hello["pid"]), int(hello["started"])
             ours.setblocking(False)
