@@ -18,6 +18,7 @@ from pytest_scf.contract.actions import (
     layers,
     logs,
     namespaces,
+    reading_functions,
     triggers,
     versions,
 )
@@ -57,8 +58,8 @@ _ROWS = (
     _action("GetRequestStatus", logs.get_request_status),
     _action("GetFunctionLogs", logs.get_function_logs),
     _action("CreateFunction", functions.create_function),
-    _action("GetFunction", functions.get_function),
-    _action("ListFunctions", functions.list_functions),
+    _action("GetFunction", reading_functions.get_function),
+    _action("ListFunctions", reading_functions.list_functions),
     _action("UpdateFunctionCode", functions.update_function_code),
     _action("UpdateFunctionConfiguration", functions.update_function_configuration),
     _action("DeleteFunction", functions.delete_function),

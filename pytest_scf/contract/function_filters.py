@@ -24,10 +24,13 @@ _SINGLE: dict[str, Callable[[FunctionRecord], object]] = {
     "ClsTopicId": lambda function: function.config.remembered.get("ClsTopicId"),
     "ClsLogsetId": lambda function: function.config.remembered.get("ClsLogsetId"),
     "Role": lambda function: function.config.remembered.get("Role"),
-    # No function has what these ask for: it is refused when one is created.
-    "CfsId": lambda function: None,
-    "CfsMountInsId": lambda function: None,
+    # No function has what this asks for.
     "Eip": lambda function: None,
+}
+#: take one value, which is among several of the function's
+_AMONG: dict[str, Callable[[FunctionRecord], Iterable[object]]] = {
+    "CfsId": lambda function: [each.id for each in function.config.file_systems],
+    "CfsMountInsId": lambda function: [each.mount_point for each in function.config.file_systems],
 }
 _MULTIPLE: dict[str, Callable[[FunctionRecord], object]] = {
     "Status": lambda function: "Active",
@@ -59,12 +62,16 @@ def _reader(given: Filter) -> Callable[[FunctionRecord], Iterable[object]]:
     if name.startswith(TAG):
         key = name.removeprefix(TAG)
         return lambda function: [tag.Value for tag in _tags(function) if tag.Key == key]
-    read = _SINGLE.get(name) or _MULTIPLE.get(name)
-    if read is None:
-        raise _refused("Filters.Name", name, f"one of {', '.join([*_SINGLE, *_MULTIPLE])}, or {TAG} and a tag's key")
-    most = 1 if name in _SINGLE else VALUES
+    read, among = _SINGLE.get(name) or _MULTIPLE.get(name), _AMONG.get(name)
+    if read is None and among is None:
+        known = ", ".join([*_SINGLE, *_AMONG, *_MULTIPLE])
+        raise _refused("Filters.Name", name, f"one of {known}, or {TAG} and a tag's key")
+    most = VALUES if name in _MULTIPLE else 1
     if len(given.Values) > most:
         raise _refused(f"Filters.Values of {name}", len(given.Values), f"at most {most}")
+    if read is None:
+        assert among is not None
+        return among
     return lambda function: [read(function)]
 
 

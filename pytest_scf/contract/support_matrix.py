@@ -28,13 +28,14 @@ _WITHOUT_EFFECT = (
     "VpcConfig, Role, Tags, ClsLogsetId, ClsTopicId, DeadLetterConfig, PublicNetConfig, DnsCache, IntranetConfig and "
     "L5Enable are remembered, and have no effect"
 )
-_UNSEEN = "CfsConfig, InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
+_UNSEEN = "InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
 #: what is left out of those that are emulated in part
 PARTLY = {
     "CreateTrigger": "timer, cos, ckafka and cmq fire; http, apigw and cls are remembered; the other types are bound "
     "from the side of their products",
     "CreateFunction": f"code comes as ZipFile, from a bucket of the runtime, as our LocalPath, or as an ImageConfig "
-    f"whose image is known (`scf_runtime.images`) or run by a launcher: not from Git; {_UNSEEN}; "
+    f"whose image is known (`scf_runtime.images`) or run by a launcher: not from Git; {_UNSEEN}; a CfsConfig needs the "
+    "setting `cfs` and the level namespaces; "
     f"{_WITHOUT_EFFECT}; a Python that the machine does not have is the test's own",
     "GetFunctionLogs": "the deprecated time fields are read, the log store is that of the runtime",
     "GetLayerVersion": "Location leads to a directory of this machine",

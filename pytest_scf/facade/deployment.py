@@ -12,6 +12,7 @@ from pytest_scf import facts
 from pytest_scf.contract import languages, limits
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.deployment_base import staged
+from pytest_scf.facade.file_systems import Directories
 from pytest_scf.facade.function_settings import checked, names
 from pytest_scf.facade.handles import Function
 from pytest_scf.facade.layers import Layer, provide
@@ -46,6 +47,7 @@ class Deployment(ServerDeployment):
         msg_ttl: int = facts.MSG_TTL_DEFAULT,
         setup: Callable[[], object] | str | os.PathLike[str] | None = None,
         layers: Sequence[Layer] = (),
+        cfs: Directories | None = None,
     ) -> Function:
         """Make a function of a directory, a .py file, a .zip file, source text or a Python function.
 
@@ -71,6 +73,9 @@ class Deployment(ServerDeployment):
         ``layers`` are laid over each other at /opt, the later over the earlier: directories, .zip files, names of
         layers that are published, or pairs of a name and a version (docs/cloud-contract.md#layers).
 
+        ``cfs`` has directories of this machine by where the function sees them, and writes to them, as it does to a
+        file system of CFS: ``{"/mnt/data": tmp_path}``. It needs the ``namespaces`` level of isolation.
+
         A project file (serverless.yml) with one function is deployed as it says; see ``deploy_project``.
 
         Raises UsageError, before anything is made, where something of this cannot be.
@@ -94,7 +99,7 @@ class Deployment(ServerDeployment):
             if setup is not None:
                 raise UsageError("setup= is for functions whose handler is Python, and not for a custom runtime")
             retries = {"retry_num": retry_num, "msg_ttl": msg_ttl}
-            return self._deploy_bootstrap(source, handler, python, name, layers, {**config, **retries})
+            return self._deploy_bootstrap(source, handler, python, name, layers, cfs, {**config, **retries})
         named, interpreter = languages.choose(runtime, python)
         probe = None
         if setup is not None:
@@ -123,6 +128,7 @@ class Deployment(ServerDeployment):
             msg_ttl=msg_ttl,
             probe=probe,
             layers=self._bound(layers, named, prepared.code_root),
+            file_systems=self._mounted(cfs),
             **config,
         )
         self._session.origins[record] = prepared.origins
@@ -137,6 +143,7 @@ class Deployment(ServerDeployment):
         python: object,
         name: str | None,
         layers: Sequence[Layer],
+        cfs: Directories | None,
         config: dict[str, Any],
     ) -> Function:
         from pytest_scf.platform import bootstraps
@@ -152,6 +159,7 @@ class Deployment(ServerDeployment):
             runtime=languages.CUSTOM,
             server=bootstraps.custom_runtime(code_root),
             layers=self._bound(layers, languages.CUSTOM, code_root),
+            file_systems=self._mounted(cfs),
             **config,
         )
         return Function._of(self._session, record)

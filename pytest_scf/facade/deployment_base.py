@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from pytest_scf import facts
 from pytest_scf.api_errors import ResourceInUseFunction
 from pytest_scf.errors import UsageError
+from pytest_scf.facade.file_systems import Directories, mounted
 from pytest_scf.facade.layers import Layer, bound
+from pytest_scf.platform.file_systems import FileSystem
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.layers import BoundLayers
 from pytest_scf.platform.platform import Platform
@@ -50,6 +52,10 @@ class DeploymentBase:
 
     def _bound(self, layers: Sequence[Layer], runtime: str, code_root: Path | None) -> BoundLayers:
         return bound(self._platform, layers, self.base_dirs, runtime, code_root)
+
+    def _mounted(self, cfs: Directories | None, *, in_container: bool = False) -> tuple[FileSystem, ...]:
+        can_mount = in_container or self._platform.isolation == "namespaces"
+        return () if cfs is None else mounted(cfs, self.base_dirs, can_mount=can_mount)
 
     def _added(
         self,

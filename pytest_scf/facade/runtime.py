@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from pytest_scf.errors import IsolationWarning, LeftRunningWarning
 from pytest_scf.facade.artifacts import KeptTmp
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.deployment import Deployment
+from pytest_scf.facade.file_systems import directories
 from pytest_scf.facade.handles import Event, Function, Instance
 from pytest_scf.facade.images import Images
 from pytest_scf.facade.layers import provide
@@ -64,7 +66,8 @@ class ScfRuntime(Deployment):
         #: closed with the runtime, the latest first
         self._closing = ExitStack()
         self._cos: CosAddress | None = None
-        self._platform = Platform(Settings.from_keywords(settings))
+        chosen = Settings.from_keywords(settings)
+        self._platform = Platform(replace(chosen, cfs=directories(chosen.cfs, base_dirs)))
         self._images = self._platform.images = Images(self._platform, lambda: self.base_dirs, self.settings.images)
         self._session = Session(self._platform, Api(self._platform))
         self._loopback = LoopbackEndpoint(

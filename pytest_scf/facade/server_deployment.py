@@ -11,6 +11,7 @@ from pytest_scf import facts
 from pytest_scf.contract import languages
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.deployment_base import DeploymentBase, staged
+from pytest_scf.facade.file_systems import Directories
 from pytest_scf.facade.function_settings import checked, image_name, names
 from pytest_scf.facade.handles import Function
 from pytest_scf.facade.layers import Layer
@@ -45,6 +46,7 @@ class ServerDeployment(DeploymentBase):
         trace: bool = True,
         max_instances: int | None = None,
         layers: Sequence[Layer] = (),
+        cfs: Directories | None = None,
     ) -> Function:
         """Make an image function: a web server that takes each event as POST /event-invoke on port 9000.
 
@@ -134,6 +136,7 @@ class ServerDeployment(DeploymentBase):
             runtime=languages.IMAGE,
             server=server,
             layers=self._bound(layers, config.get("runtime", FunctionConfig.runtime), None),
+            file_systems=self._mounted(cfs, in_container=server.image is not None),
             **config,
         )
         return Function._of(self._session, record)
@@ -156,6 +159,7 @@ class ServerDeployment(DeploymentBase):
         websocket: bool = False,
         websocket_idle: int = facts.WEBSOCKET_IDLE_DEFAULT,
         layers: Sequence[Layer] = (),
+        cfs: Directories | None = None,
     ) -> Function:
         """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap``.
 
@@ -205,6 +209,7 @@ class ServerDeployment(DeploymentBase):
             code_root=code_root,
             server=replace(server, websocket_idle=idle),
             layers=self._bound(layers, config.get("runtime", FunctionConfig.runtime), code_root),
+            file_systems=self._mounted(cfs),
             **config,
         )
         return Function._of(self._session, record)

@@ -14,6 +14,7 @@ from pytest_scf import facts
 from pytest_scf.api_errors import ResourceNotFoundFunction, ResourceNotFoundQualifier
 from pytest_scf.facts import LATEST
 from pytest_scf.instances.server_kind import ServerKind
+from pytest_scf.platform.file_systems import FileSystem
 from pytest_scf.platform.layers import BoundLayers
 from pytest_scf.platform.routing import Alias
 
@@ -91,6 +92,7 @@ class FunctionConfig:
     server: Server | None = None
     #: None: the test's own
     interpreter: Interpreter | None = None
+    file_systems: tuple[FileSystem, ...] = ()
     layers: BoundLayers = field(default_factory=BoundLayers)
     #: what was said of it that has no effect here, by the API's names
     remembered: Mapping[str, object] = field(default_factory=dict)

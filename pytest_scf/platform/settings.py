@@ -71,6 +71,8 @@ class Settings:
     #: Choice: whether a callback's answer waits until the event loop of Node.js is empty, unless the handler says
     #: otherwise by ``context.callbackWaitsForEmptyEventLoop``; the documents say both
     node_callback_waits: bool = True
+    #: file systems of CFS by their ids: directories of this machine
+    cfs: Mapping[str, str | os.PathLike[str]] = field(default_factory=dict)
     #: layers by name: directories and .zip files that stand for every version of them
     layers: Mapping[str, str | os.PathLike[str]] = field(default_factory=dict)
     #: Choice: whether a function may have only such layers as name its runtime among their compatible ones

@@ -131,6 +131,7 @@ class InstanceStarter:
             server=_server_spec(config, api_port),
             bind_mounts=() if config.server is None else config.server.places,
             layers=config.layers.root,
+            shared_mounts=tuple((str(each.directory), each.local) for each in config.file_systems),
             interpreter=config.interpreter,
             options={launch_keys.NODE_CALLBACK_WAITS: settings.node_callback_waits},
             api_port=api_port if config.server is None else 0,

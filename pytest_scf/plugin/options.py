@@ -88,7 +88,10 @@ ARTIFACTS = Choice(
     "instances, beside tmp_path and for as long) or off (nothing)",
 )
 #: the ini options whose lines are NAME = PATH, from the root directory: settings of every runtime
-PATHS = {"layers": "directories and .zip files that stand for every version of a layer"}
+PATHS = {
+    "cfs": "directories of file systems of CFS, by their ids",
+    "layers": "directories and .zip files that stand for every version of a layer",
+}
 #: the option under which log lines are shown as they come
 LIVE = "scf_live"
 #: the option that has instances wait for an editor

@@ -108,7 +108,7 @@ def test_a_runtime_that_ran_no_container_closes_its_launcher_too() -> None:
     assert launcher.closed
 
 
-def test_layers_are_mounts_of_the_container(tmp_path: Path) -> None:
+def test_layers_and_file_systems_are_mounts_of_the_container(tmp_path: Path) -> None:
     class Kept(Broken):
         specs: ClassVar[list[ContainerSpec]] = []
 
@@ -117,8 +117,11 @@ def test_layers_are_mounts_of_the_container(tmp_path: Path) -> None:
             return super().start(spec)
 
     with ScfRuntime(launcher=Kept()) as runtime:
-        runtime.deploy_image(image="big", layers=[tmp_path]).invoke()
-    assert Kept.specs[0].mounts == (Mount(source=str(tmp_path), target="/opt", read_only=True),)
+        runtime.deploy_image(image="big", layers=[tmp_path], cfs={"/mnt/data": tmp_path}).invoke()
+    assert Kept.specs[0].mounts == (
+        Mount(source=str(tmp_path), target="/opt", read_only=True),
+        Mount(source=str(tmp_path), target="/mnt/data", read_only=False),
+    )
 
 
 class Listening:

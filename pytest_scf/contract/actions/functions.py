@@ -1,10 +1,8 @@
-"""CreateFunction, GetFunction, ListFunctions, UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction."""
+"""CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,43 +19,29 @@ from pytest_scf.api_errors import (
     InvalidParameterValueMemorySize,
     InvalidParameterValueNamespace,
     InvalidParameterValueRuntime,
+    InvalidParameterValueVpcNotSetWhenOpenCfs,
     MissingParameterCode,
-    ResourceNotFoundQualifier,
-    ResourceNotFoundVersion,
 )
-from pytest_scf.contract import function_filters, languages, limits
+from pytest_scf.contract import file_systems, languages, limits
 from pytest_scf.contract.actions import layers
-from pytest_scf.contract.actions.triggers import trigger_info
 from pytest_scf.contract.call import Call
-from pytest_scf.contract.code import code_info, code_root, code_size, image_server, told_image
+from pytest_scf.contract.code import code_root, image_server, told_image
 from pytest_scf.contract.layers import check_size
 from pytest_scf.contract.models.function_parts import (
     Code,
-    DeadLetterConfig,
-    EipConfigOut,
     Environment,
-    IntranetConfigIn,
-    IntranetConfigOut,
-    PublicNetConfigIn,
-    PublicNetConfigOut,
-    Variable,
-    VpcConfig,
 )
 from pytest_scf.contract.models.functions import (
     CreateFunctionRequest,
     DeleteFunctionRequest,
     DeleteFunctionVersionRequest,
-    Function,
-    GetFunctionRequest,
-    GetFunctionResponse,
-    ListFunctionsRequest,
-    ListFunctionsResponse,
     UpdateFunctionCodeRequest,
     UpdateFunctionConfigurationRequest,
 )
 from pytest_scf.errors import UsageError
 from pytest_scf.platform import bootstraps
-from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Server
+from pytest_scf.platform.file_systems import FileSystem
+from pytest_scf.platform.functions import FunctionConfig, Server
 
 if TYPE_CHECKING:
     from pytest_scf.platform.staging import Staging
@@ -118,6 +102,7 @@ def create_function(call: Call, request: CreateFunctionRequest) -> None:
             trace=request.TraceEnable == "TRUE",
             server=server,
             layers=bound,
+            file_systems=_file_systems(call, request, server, {}),
             remembered=_remembered(request),
             **settings,
         )
@@ -142,6 +127,23 @@ def _program(call: Call, staging: Staging, request: CreateFunctionRequest, runti
         return root, _server(call, staging, request.Type, runtime, root)
     server = image_server(call.operations.images, request.FunctionName, image, is_web=request.Type == "HTTP")
     return server.root, server
+
+
+def _file_systems(
+    call: Call,
+    request: CreateFunctionRequest | UpdateFunctionConfigurationRequest,
+    server: Server | None,
+    remembered: Mapping[str, object],
+) -> tuple[FileSystem, ...]:
+    """What a function has by CfsConfig, and by what is ``remembered`` of it."""
+    if request.CfsConfig is None or not request.CfsConfig.CfsInsList:
+        return ()
+    if not getattr(request.VpcConfig or remembered.get("VpcConfig"), "VpcId", ""):
+        raise InvalidParameterValueVpcNotSetWhenOpenCfs("A function with a `CfsConfig` needs a `VpcConfig` too.")
+    found = file_systems.asked(request.CfsConfig, call.operations.settings.cfs)
+    in_container = server is not None and server.image is not None
+    file_systems.check(found, can_mount=in_container or call.operations.isolation == "namespaces")
+    return found
 
 
 def _check(settings: dict[str, Any], *, asynchronous: bool) -> None:
@@ -202,112 +204,6 @@ def _remembered(request: CreateFunctionRequest | UpdateFunctionConfigurationRequ
     if isinstance(request, CreateFunctionRequest) and request.Code is not None and request.Code.ImageConfig is not None:
         found["ImageConfig"] = told_image(request.Code.ImageConfig)
     return found
-
-
-# Reading -----------------------------------------------------------------------------------------------------------
-
-
-def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse:
-    function = call.operations.functions.get(request.Namespace, request.FunctionName)
-    with _version_not_found():
-        config = function.resolve(request.Qualifier)
-    version = function.versions.get(config.version)
-    variables = tuple(Variable(Key=key, Value=value) for key, value in config.environment.items())
-    remembered: Any = config.remembered
-    return GetFunctionResponse(
-        FunctionName=function.name,
-        FunctionId=function.id,
-        Namespace=function.namespace,
-        Qualifier=request.Qualifier,
-        FunctionVersion=config.version,
-        Runtime=config.runtime,
-        Handler=config.handler,
-        Type=config.type,
-        Description=config.description,
-        MemorySize=config.memory,
-        Timeout=config.timeout,
-        InitTimeout=config.init_timeout,
-        Environment=Environment(Variables=variables),
-        AsyncRunEnable=_flag(config.async_run),
-        TraceEnable=_flag(config.trace),
-        AddTime=call.seconds(function.add_time if version is None else version.time),
-        ModTime=call.seconds(function.mod_time if version is None else version.time),
-        CodeSize=code_size(config),
-        CodeInfo=code_info(config) if request.ShowCode == "TRUE" else "",
-        VpcConfig=remembered.get("VpcConfig", VpcConfig()),
-        Role=remembered.get("Role", ""),
-        ClsLogsetId=remembered.get("ClsLogsetId", ""),
-        ClsTopicId=remembered.get("ClsTopicId", ""),
-        DeadLetterConfig=remembered.get("DeadLetterConfig", DeadLetterConfig()),
-        PublicNetConfig=_public_net(remembered.get("PublicNetConfig", PublicNetConfigIn())),
-        Tags=remembered.get("Tags", ()),
-        DnsCache=remembered.get("DnsCache", "FALSE"),
-        IntranetConfig=IntranetConfigOut(IpFixed=remembered.get("IntranetConfig", IntranetConfigIn()).IpFixed),
-        L5Enable=remembered.get("L5Enable", "FALSE"),
-        ImageConfig=remembered.get("ImageConfig"),
-        Layers=layers.told(call, config.layers),
-        Triggers=_triggers(call, function) if request.ShowTriggers == "TRUE" else [],
-    )
-
-
-def _triggers(call: Call, function: FunctionRecord) -> list[dict[str, Any]]:
-    """As ListTriggers tells them, but for BoundResources, which this action has not."""
-    found = [dataclasses.asdict(trigger_info(call, each)) for each in call.operations.triggers.of(function)]
-    return [{name: value for name, value in each.items() if name != "BoundResources"} for each in found]
-
-
-@contextlib.contextmanager
-def _version_not_found() -> Iterator[None]:
-    """This action has a code of its own for a version that there is not."""
-    try:
-        yield
-    except ResourceNotFoundQualifier as error:
-        raise ResourceNotFoundVersion(error.message) from None
-
-
-def _public_net(config: PublicNetConfigIn) -> PublicNetConfigOut:
-    eip = EipConfigOut() if config.EipConfig is None else EipConfigOut(EipStatus=config.EipConfig.EipStatus)
-    return PublicNetConfigOut(PublicNetStatus=config.PublicNetStatus, EipConfig=eip)
-
-
-def _flag(value: bool) -> str:
-    return "TRUE" if value else "FALSE"
-
-
-def list_functions(call: Call, request: ListFunctionsRequest) -> ListFunctionsResponse:
-    call.operations.functions.namespace(request.Namespace)
-    wanted = function_filters.compiled(request.Filters)
-    found = [
-        function
-        for function in call.operations.functions.all(request.Namespace)
-        if request.SearchKey in function.name
-        and request.Description in function.config.description
-        and request.Type in (None, "", function.config.type)
-        and wanted(function)
-    ]
-    keys = {"AddTime": "add_time", "ModTime": "mod_time", "FunctionName": "name"}
-    found.sort(key=lambda function: getattr(function, keys[request.Orderby]), reverse=request.Order == "DESC")
-    page = [_listed(call, function) for function in found[request.Offset : request.Offset + request.Limit]]
-    return ListFunctionsResponse(page, len(found))
-
-
-def _listed(call: Call, function: FunctionRecord) -> Function:
-    config = function.config
-    remembered: Any = config.remembered
-    return Function(
-        FunctionName=function.name,
-        FunctionId=function.id,
-        Namespace=function.namespace,
-        Runtime=config.runtime,
-        Type=config.type,
-        Description=config.description,
-        AsyncRunEnable=_flag(config.async_run),
-        TraceEnable=_flag(config.trace),
-        AddTime=call.seconds(function.add_time),
-        ModTime=call.seconds(function.mod_time),
-        ReservedConcurrencyMem=function.reserved_memory or 0,
-        Tags=remembered.get("Tags", ()),
-    )
 
 
 # Changing ----------------------------------------------------------------------------------------------------------
@@ -376,6 +272,8 @@ def update_function_configuration(call: Call, request: UpdateFunctionConfigurati
             runtime = changes.get("runtime", config.runtime)
             own = None if config.server is not None and config.server.is_container else config.code_root
             changes["layers"] = layers.bound(call, request.Layers, runtime, own, staging)
+        if request.CfsConfig is not None:
+            changes["file_systems"] = _file_systems(call, request, config.server, config.remembered)
         call.operations.update_function(
             function, lambda before: replace(before, remembered={**before.remembered, **remembered}, **changes)
         )

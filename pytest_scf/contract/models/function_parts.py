@@ -52,6 +52,27 @@ class LayerVersionSimple:
     LayerVersion: Annotated[int, Integer(0)] = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CfsInsInfo:
+    """Choice: what is not given of the user and the group is 10000, as in the vendor's components."""
+
+    CfsId: Text_ = ""
+    MountInsId: Text_ = ""
+    LocalMountDir: Text_ = ""
+    RemoteMountDir: Text_ = "/"
+    UserId: Text_ = "10000"
+    UserGroupId: Text_ = "10000"
+    IpAddress: Text_ = ""
+    MountVpcId: Text_ = ""
+    MountSubnetId: Text_ = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CfsConfig:
+    CfsInsList: Annotated[tuple[CfsInsInfo, ...], Array(RequestReader(CfsInsInfo))] = ()
+
+
+CfsConfigIn_ = Annotated[CfsConfig | None, RequestReader(CfsConfig)]
 Environment_ = Annotated[Environment | None, RequestReader(Environment)]
 Tags_ = Annotated[tuple[Tag, ...] | None, Array(RequestReader(Tag))]
 VpcConfig_ = Annotated[VpcConfig | None, RequestReader(VpcConfig)]
@@ -165,11 +186,6 @@ class EipOutConfig:
 class AccessInfo:
     Host: str = ""
     Vip: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CfsConfig:
-    CfsInsList: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from pytest_scf.contract.models.fields import (
 from pytest_scf.contract.models.function_parts import (
     AccessInfo_,
     CfsConfig_,
+    CfsConfigIn_,
     Code_,
     DeadLetterConfig,
     DeadLetterConfig_,
@@ -72,7 +73,7 @@ class CreateFunctionRequest:
     )
     TraceEnable: Annotated[str, OneOf("TRUE", "FALSE", error=api_errors.InvalidParameterValueTraceEnable)] = "FALSE"
     Layers: Layers_ = None
-    CfsConfig: Refused_ = None
+    CfsConfig: CfsConfigIn_ = None
     InstallDependency: Refused_ = None
     ProtocolType: Refused_ = None
     ProtocolParams: Refused_ = None
@@ -254,7 +255,7 @@ class UpdateFunctionConfigurationRequest:
     Environment: Environment_ = None
     Publish: TrueOrFalse_ = "FALSE"
     Layers: Layers_ = None
-    CfsConfig: Refused_ = None
+    CfsConfig: CfsConfigIn_ = None
     InstallDependency: Refused_ = None
     ProtocolParams: Refused_ = None
     InstanceConcurrencyConfig: Refused_ = None

@@ -54,6 +54,8 @@ def deploy(
         "AsyncRunEnable": "TRUE" if plan.async_run else "FALSE",
         # Other than in the cloud, as with ``deploy``: what is not tracked is not listed by ListAsyncEvents.
         "TraceEnable": "TRUE",
+        "VpcConfig": plan.vpc or None,
+        "CfsConfig": {"CfsInsList": plan.file_systems} if plan.file_systems else None,
         "Layers": [{"LayerName": layer.name, "LayerVersion": layer.version} for layer in plan.layers],
     }
     call("CreateFunction", asked)

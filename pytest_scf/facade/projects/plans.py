@@ -37,10 +37,21 @@ _RUNNERS = {
 _READ = {
     *("src", "type", "name", "namespace", "handler", "runtime", "description", "memorySize", "timeout", "initTimeout"),
     *("environment", "environments", "asyncRunEnable", "traceEnable", "msgTTL", "retryNum", "events", "triggers"),
-    *("functions", "image", "entryFile", "ignoreTriggers", "layers"),
+    *("functions", "image", "entryFile", "ignoreTriggers", "layers", "cfs"),
     # where it is deployed, and how it is found there, which is no part of what it does
     *("region", "tags"),
 }
+
+
+_CFS = {
+    "cfsId": "CfsId",
+    "mountInsId": "MountInsId",
+    "localMountDir": "LocalMountDir",
+    "remoteMountDir": "RemoteMountDir",
+    "userId": "UserId",
+    "userGroupId": "UserGroupId",
+}
+_VPC = {"vpcId": "VpcId", "subnetId": "SubnetId"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +110,9 @@ class FunctionPlan:
     retry_num: int | None = None
     msg_ttl: int | None = None
     layers: list[AskedLayer] = field(default_factory=list)
+    #: the API's CfsInsList, and its VpcConfig
+    file_systems: list[dict[str, str]] = field(default_factory=list)
+    vpc: dict[str, str] = field(default_factory=dict)
     triggers: list[TriggerPlan] = field(default_factory=list)
     #: paths of the API gateway that lead to it
     routes: list[Route] = field(default_factory=list)
@@ -252,6 +266,8 @@ def _function(
         trace=node.get("traceEnable").flag(),
         retry_num=node.get("retryNum").number(),
         msg_ttl=node.get("msgTTL").number(),
+        file_systems=[_named(each, _CFS) for each in node.get("cfs").list()],
+        vpc=_named(node.get("vpcConfig") if "vpcConfig" in node else node.get("vpc"), _VPC),
         layers=[
             AskedLayer(each.get("name").text(), each.get("version").number(), each)
             for each in node.get("layers").list()
@@ -291,6 +307,11 @@ def _image(node: Node) -> dict[str, object] | None:
     found: dict[str, object] = {api: node.get(own).text() for api, own in texts.items() if own in node}
     kind = node.get("imageType").text("enterprise" if "registryId" in node else "personal")
     return {"ImageType": kind, **found}
+
+
+def _named(node: Node, names: Mapping[str, str]) -> dict[str, str]:
+    """Texts of a mapping, by the API's names."""
+    return {api: node.get(own).text() for own, api in names.items() if own in node}
 
 
 def _environment(node: Node) -> dict[str, str]:

@@ -79,19 +79,22 @@ def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], nam
         if failure is not None:
             raise failure
         set_process_name(name)
-        isolation.make_tree(spec)
+        has_new_root = isolation.make_tree(spec)
+        is_bootstrap = spec.server is not None and not spec.server.kind.listens
+        needs_network = isolation.own_network and not is_bootstrap and (spec.server is not None or _is_cut_off(spec))
+        if has_new_root or needs_network:
+            # The process that waits is in the root and the network of before, and has no right to leave them any more.
+            to_user.close()
+            os.waitpid(user, 0)
+            if needs_network:
+                _enter_network(sockets.init, () if spec.server is None else spec.server.host_ports, lifelines)
+            user, to_user = _fork_user_process(isolation, name, [*lifelines, *sockets.fds])
         listener = None
-        if spec.server is not None and not spec.server.kind.listens:
+        if is_bootstrap:
             listener = socket.create_server(("127.0.0.1", 0))
             address, port = listener.getsockname()
             spec.environ.update(SCF_RUNTIME_API=address, SCF_RUNTIME_API_PORT=str(port))
             order = spec.to_json()
-        elif isolation.own_network and (spec.server is not None or _is_cut_off(spec)):
-            # The process that waits is in the network of the test, and has no right to leave it any more.
-            to_user.close()
-            os.waitpid(user, 0)
-            _enter_network(sockets.init, () if spec.server is None else spec.server.host_ports, lifelines)
-            user, to_user = _fork_user_process(isolation, name, [*lifelines, *sockets.fds])
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
         sockets.init.sendall(wire.frame(wire.INIT_STARTED, linux.own_identity()))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped

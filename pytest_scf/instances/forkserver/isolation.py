@@ -50,8 +50,11 @@ class Isolation:
         """In a spare init: what is the same for all instances. Raises OSError."""
         raise NotImplementedError
 
-    def make_tree(self, spec: LaunchSpec) -> None:
-        """In an init: the files that its instance has of its own. Raises OSError."""
+    def make_tree(self, spec: LaunchSpec) -> bool:
+        """In an init: the files that its instance has of its own. Raises OSError.
+
+        Whether its root is another one then, which processes that it has forked before do not have.
+        """
         raise NotImplementedError
 
     def limit_capabilities(self) -> None:
@@ -93,8 +96,9 @@ class Directory(Isolation):
         if sys.platform == "linux":
             linux.become_subreaper()
 
-    def make_tree(self, spec: LaunchSpec) -> None:
+    def make_tree(self, spec: LaunchSpec) -> bool:
         os.makedirs(spec.tmp, mode=0o700, exist_ok=True)
+        return False
 
     def limit_capabilities(self) -> None:
         """Those of the test process."""
@@ -162,8 +166,8 @@ class Namespaces(Isolation):
         linux.die_with_parent()
         mounts.mount_common()
 
-    def make_tree(self, spec: LaunchSpec) -> None:
-        mounts.enter_instance_tree(spec)
+    def make_tree(self, spec: LaunchSpec) -> bool:
+        return mounts.enter_instance_tree(spec)
 
     def limit_capabilities(self) -> None:
         linux.limit_capabilities(linux.KEPT_CAPABILITIES if os.geteuid() == 0 else frozenset())

@@ -79,16 +79,18 @@ def _show(source: str, target: str, names: list[str]) -> None:
         linux.mount(old, new, None, linux.MS_BIND | linux.MS_REC)
 
 
-def _add_bind_mounts(opened: list[tuple[int, str]]) -> None:
+def _add_bind_mounts(opened: list[tuple[int, str]]) -> bool:
     """Have directories seen at other paths, each a pair of a descriptor, which is closed, and where it is seen.
 
-    A path whose parent is not there either gets it: on a tree that cannot be written to, as part of a new root.
+    A path whose parent is not there either gets it: on a tree that cannot be written to, as part of a new root;
+    whether there is one.
     """
     missing = [target for _source, target in opened if not os.path.isdir(target)]
     if missing:
         _enter_new_root(missing)
     for source, target in opened:
         _bind(source, target)
+    return bool(missing)
 
 
 def _bind(source: int, target: str) -> None:
@@ -138,8 +140,11 @@ def mount_common() -> None:
     linux.mount("tmpfs", "/dev/shm", "tmpfs", _TMPFS, "mode=1777,size=4k")
 
 
-def enter_instance_tree(spec: LaunchSpec) -> None:
-    """After ``mount_common``: code at /var/user, layers at /opt, an empty /tmp, the size of /dev/shm, other mounts."""
+def enter_instance_tree(spec: LaunchSpec) -> bool:
+    """After ``mount_common``: code at /var/user, layers at /opt, an empty /tmp, the size of /dev/shm, other mounts.
+
+    Whether this process has another root then.
+    """
     global _layers_root_is_covered
     below_opt = [path for path in spec.keep_visible if _is_below_layers_root(path)]
     sources = dict((*spec.bind_mounts, *spec.shared_mounts))
@@ -150,17 +155,19 @@ def enter_instance_tree(spec: LaunchSpec) -> None:
     bound = [(_open(source), target) for source, target in (*spec.bind_mounts, *spec.shared_mounts)]
     code = _open(spec.code_source) if spec.code_source else None
     layers = _open(spec.layers_source) if spec.layers_source else None
+    has_new_root = False
     if layers is not None:
-        _mount_layers(layers, below_opt)
+        has_new_root = _mount_layers(layers, below_opt)
     elif not _layers_root_is_covered and facts.LAYERS_ROOT not in below_opt:
         _cover_layers_root(below_opt)
     linux.mount(None, "/dev/shm", None, _TMPFS | linux.MS_REMOUNT, f"size={spec.shm_bytes}")
-    _add_bind_mounts(bound)
+    has_new_root |= _add_bind_mounts(bound)
     for _source, target in spec.shared_mounts:
         linux.make_tree_writable(target)
     if code is not None:
         _bind(code, facts.CODE_ROOT)
     _cover("/tmp", f"mode=1777,size={spec.tmp_bytes}", [path for path in spec.keep_visible if path not in below_opt])
+    return has_new_root
 
 
 #: whether a function finds nothing of the machine's in /opt already
@@ -180,16 +187,13 @@ def _cover_layers_root(kept: list[str]) -> None:
         _layers_root_is_covered = True
 
 
-def _mount_layers(layers: int, kept: list[str]) -> None:
+def _mount_layers(layers: int, kept: list[str]) -> bool:
     """Have /opt show the layers, of which this is a descriptor, which is closed; and what is kept of the machine's.
 
-    Raises OSError where the two are in each other's way.
+    Whether there is a new root, since the machine has no /opt. Raises OSError where the two are in each other's way.
     """
-    if not os.path.isdir(facts.LAYERS_ROOT):
-        _enter_new_root([facts.LAYERS_ROOT])
     if not kept:
-        _bind(layers, facts.LAYERS_ROOT)
-        return
+        return _add_bind_mounts([(layers, facts.LAYERS_ROOT)])
     source = f"/proc/self/fd/{layers}"
     names = os.listdir(source)
     taken = {os.path.relpath(path, facts.LAYERS_ROOT).partition("/")[0] for path in kept}
@@ -200,6 +204,7 @@ def _mount_layers(layers: int, kept: list[str]) -> None:
     _show(source, facts.LAYERS_ROOT, names)
     os.close(layers)
     linux.make_tree_read_only(facts.LAYERS_ROOT)
+    return False
 
 
 def _cover(place: str, options: str, kept: list[str]) -> None:
