@@ -54,7 +54,7 @@ class DeploymentBase:
         return bound(self._platform, layers, self.base_dirs, runtime, code_root)
 
     def _mounted(self, cfs: Directories | None, *, in_container: bool = False) -> tuple[FileSystem, ...]:
-        can_mount = in_container or self._platform.isolation == "namespaces"
+        can_mount = in_container or self._platform.isolation.own_tree
         return () if cfs is None else mounted(cfs, self.base_dirs, can_mount=can_mount)
 
     def _added(

@@ -142,7 +142,7 @@ def _file_systems(
         raise InvalidParameterValueVpcNotSetWhenOpenCfs("A function with a `CfsConfig` needs a `VpcConfig` too.")
     found = file_systems.asked(request.CfsConfig, call.operations.settings.cfs)
     in_container = server is not None and server.image is not None
-    file_systems.check(found, can_mount=in_container or call.operations.isolation == "namespaces")
+    file_systems.check(found, can_mount=in_container or call.operations.isolation.own_tree)
     return found
 
 
