@@ -2,6 +2,7 @@
 
 ScfError
 ├── UsageError            bad input to deploy, invoke, a setting or an option
+│   └── InvalidSetting    a setting of a function that the cloud refuses
 ├── ApiError              an error of the cloud's API; one subclass per code in ``pytest_scf.api_errors``
 ├── InstanceError         an instance could not be made or spoken to
 │   ├── IsolationUnavailable
@@ -28,6 +29,15 @@ class ScfError(Exception):
 
 class UsageError(ScfError, ValueError):
     """What was asked for cannot be done as asked; the text says what is wrong and what to do."""
+
+
+class InvalidSetting(UsageError):
+    """A setting of a function that the cloud refuses: its ``field``, and the ``problem``, a sentence without it."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
 
 
 class ApiError(ScfError):

@@ -16,16 +16,7 @@ from functools import partial
 from typing import cast
 
 from pytest_scf import facts
-from pytest_scf.errors import UsageError
-
-
-class InvalidSetting(UsageError):
-    """A setting of a function that the cloud refuses: its ``field``, and the ``problem``, a sentence without it."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field} {problem}")
-        self.field = field
-        self.problem = problem
+from pytest_scf.errors import InvalidSetting
 
 
 def check(settings: Mapping[str, object], *, asynchronous: bool) -> None:

@@ -15,11 +15,12 @@ _PENDING = "scf-pending"
 _LONGEST_NAME = 30
 
 
-def pending(config: pytest.Config) -> Path | None:
-    """A new directory for one runtime; None where nothing is kept."""
-    if options.ARTIFACTS.value(config) == "off":
+def pending(request: pytest.FixtureRequest) -> Path | None:
+    """A new directory for the runtime that a fixture makes; None where nothing is kept."""
+    if options.ARTIFACTS.value(request.config) == "off":
         return None
-    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined]
+    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    watch.state(request.config).tmp_path_factory = factory
     return factory.mktemp(_PENDING)
 
 
@@ -28,16 +29,17 @@ def keep(item: pytest.Item) -> list[Path]:
     from pytest_scf.facade import artifacts
 
     kept = []
-    for watched in watch.state(item.config).runtimes:
-        if watched.pending is None:
+    state = watch.state(item.config)
+    for watched in state.runtimes:
+        kept_tmp = watched.runtime._kept_tmp
+        if watched.pending is None or kept_tmp is None or state.tmp_path_factory is None:
             continue
-        factory: pytest.TempPathFactory = item.config._tmp_path_factory  # type: ignore[attr-defined]
-        directory = factory.mktemp(re.sub(r"\W", "_", item.name)[:_LONGEST_NAME] + "-scf-")
+        directory = state.tmp_path_factory.mktemp(re.sub(r"\W", "_", item.name)[:_LONGEST_NAME] + "-scf-")
         events = watched.events()
         for instance in {event.instance for event in events if event._attempt.instance is not None}:
             copied = watched.pending / f"tmp-{instance.id}"
             if instance.alive and not copied.exists():
-                watched.runtime._kept_tmp.copy(instance)  # type: ignore[union-attr]
+                kept_tmp.copy(instance)
             if copied.exists():
                 shutil.move(copied, directory / copied.name)
         artifacts.write_events(directory, events)

@@ -25,7 +25,7 @@ def scf_settings() -> Mapping[str, Any]:
 @pytest.fixture
 def scf_runtime(request: pytest.FixtureRequest, scf_settings: Mapping[str, Any]) -> Iterator[ScfRuntime]:
     """A place of its own to deploy and invoke functions in; at teardown everything in it is gone."""
-    watched = _open(request.config, {**scf_settings, **markers.settings(request.node)}, request.node.nodeid)
+    watched = _open(request, {**scf_settings, **markers.settings(request.node)}, request.node.nodeid)
     try:
         yield watched.runtime
     finally:
@@ -35,7 +35,7 @@ def scf_runtime(request: pytest.FixtureRequest, scf_settings: Mapping[str, Any])
 @pytest.fixture(scope="session")
 def scf_runtime_session(request: pytest.FixtureRequest, scf_settings: Mapping[str, Any]) -> Iterator[ScfRuntime]:
     """One place to deploy and invoke functions in, shared by all tests of this run (of this worker, under xdist)."""
-    watched = _open(request.config, dict(scf_settings), "scf_settings")
+    watched = _open(request, dict(scf_settings), "scf_settings")
     try:
         yield watched.runtime
     finally:
@@ -77,10 +77,11 @@ def scf_sdk(scf_runtime: ScfRuntime) -> Iterator[ScfRuntime]:
         yield scf_runtime
 
 
-def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.Watched:
+def _open(request: pytest.FixtureRequest, settings: dict[str, Any], whose: str) -> watch.Watched:
     from pytest_scf.errors import UsageError
     from pytest_scf.facade.runtime import ScfRuntime
 
+    config = request.config
     settings.setdefault("isolation", options.ISOLATION.value(config))
     if options.RATE_LIMIT.value(config) == "on":
         settings.setdefault("rate_limit", options.CLOUDS_RATE)
@@ -91,7 +92,7 @@ def _open(config: pytest.Config, settings: dict[str, Any], whose: str) -> watch.
         found = config.hook.pytest_scf_launcher(name=settings["launcher"], config=config)
         settings["launcher"] = settings["launcher"] if found is None else found
     watch.lease(config)
-    printed, pending = watch.echo(config), artifacts.pending(config)
+    printed, pending = watch.echo(config), artifacts.pending(request)
     try:
         runtime = ScfRuntime(
             **settings,

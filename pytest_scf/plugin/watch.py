@@ -65,6 +65,8 @@ class State:
         self.compared: list[str] = []
         self.echo: Echo | None = None
         self.lease: HostLease | None = None
+        #: what makes directories for what is kept of failed tests, where something is
+        self.tmp_path_factory: pytest.TempPathFactory | None = None
 
 
 _STATE = pytest.StashKey[State]()

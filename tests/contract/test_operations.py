@@ -13,11 +13,10 @@ import pytest
 from fakes import FakePlatform
 
 from pytest_scf import ScfRuntime, api_errors
-from pytest_scf.contract import limits
 from pytest_scf.contract.action_registry import ACTIONS
 from pytest_scf.contract.api import Api
 from pytest_scf.contract.operations import Operations
-from pytest_scf.errors import ApiError, UsageError
+from pytest_scf.errors import ApiError, InvalidSetting, UsageError
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.platform import Platform
 
@@ -170,7 +169,7 @@ def test_deploy_and_the_action_refuse_the_same_for_the_same_reason(scf_runtime: 
         ("FunctionName", "name", "1st"),
     ]
     for field, name, value in settings:
-        with pytest.raises(limits.InvalidSetting) as deployed:
+        with pytest.raises(InvalidSetting) as deployed:
             scf_runtime.deploy("def main_handler(event, context):\n    pass\n", **{name: value})
         assert isinstance(deployed.value, UsageError)
         params = {"FunctionName": "worker", "Code": {"LocalPath": str(tmp_path)}, field: value}

@@ -11,27 +11,8 @@ import sys
 from typing import Any
 
 import pytest
+from map_workers import FAULTY
 
-FAULTY = """
-import signal
-
-class Stopped(Exception):
-    pass
-
-def on_sigterm(signum, frame):
-    raise Stopped
-
-signal.signal(signal.SIGTERM, on_sigterm)
-
-def main_handler(event, context):
-    done = []
-    try:
-        for n in range(event["count"]):
-            done.append(n)
-    except Stopped:
-        print("saved", len(done))
-    return len(done)
-"""
 TEST = """
 import pytest
 
@@ -58,7 +39,7 @@ def test_failed_moments_run_alone(pytester: pytest.Pytester, worker: Any) -> Non
     outcomes = result.parseoutcomes()
     assert outcomes["failed"] == 4
     assert outcomes["passed"] > 8
-    result.stdout.fnmatch_lines(["*test_each?index.py:16? PASSED*", "*test_each?index.py:16#2? PASSED*"])
+    result.stdout.fnmatch_lines(["*test_each?index.py:19? PASSED*", "*test_each?index.py:19#2? PASSED*"])
     again = run(pytester, "--lf")
     again.assert_outcomes(failed=4)
     # What is mended passes; its moments have the same names.

@@ -38,7 +38,7 @@ from pytest_scf.contract.models.functions import (
     UpdateFunctionCodeRequest,
     UpdateFunctionConfigurationRequest,
 )
-from pytest_scf.errors import UsageError
+from pytest_scf.errors import InvalidSetting, UsageError
 from pytest_scf.platform import bootstraps
 from pytest_scf.platform.file_systems import FileSystem
 from pytest_scf.platform.functions import FunctionConfig, Server
@@ -150,7 +150,7 @@ def _check(settings: dict[str, Any], *, asynchronous: bool) -> None:
     """Raises the API's error for what the cloud refuses."""
     try:
         limits.check(settings, asynchronous=asynchronous)
-    except limits.InvalidSetting as invalid:
+    except InvalidSetting as invalid:
         field, error = _FIELDS[invalid.field]
         if field == "Environment" and any(key.startswith(facts.RESERVED_PREFIXES) for key in settings["environment"]):
             error = InvalidParameterValueEnvironmentSystemProtect
