@@ -282,3 +282,41 @@ def test_terraform_asynchronous_events(provider: Call, scf_runtime: ScfRuntime) 
         provider("TerminateAsyncEvent", **where, InvokeRequestId=event, GraceShutdown=True)
     assert caught.value.code == "FailedOperation.AsyncEventStatus"
     assert worker.config.async_run
+
+
+def test_terraform_layers(provider: Call) -> None:
+    """tencentcloud_scf_layer, and the data sources of layers and of their versions."""
+    published = provider(
+        "PublishLayerVersion",
+        LayerName="libs",
+        CompatibleRuntimes=["Python3.9"],
+        Content={"ZipFile": zipped({"helper.py": "VALUE = 7\n"})},
+        Description="of a test",
+        LicenseInfo="MIT",
+    )
+    version = {"LayerName": "libs", "LayerVersion": published["LayerVersion"]}
+    found = provider("GetLayerVersion", **version)
+    assert (found["Status"], found["CompatibleRuntimes"]) == ("Active", ["Python3.9"])
+    assert found["CodeSha256"]
+    assert found["Location"]
+    where = {"FunctionName": "made", "Namespace": "default"}
+    code = "import helper\ndef main_handler(event, context):\n    return helper.VALUE\n"
+    provider(
+        "CreateFunction",
+        **where,
+        Handler="index.main_handler",
+        Runtime="Python3.9",
+        Type="Event",
+        Code={"ZipFile": zipped({"index.py": code})},
+        Layers=[version],
+    )
+    assert provider("Invoke", **where)["Result"]["RetMsg"] == "7"
+    told = provider("GetFunction", **where)["Layers"][0]
+    assert {name: told[name] for name in version} == version
+    listed = list(pages(provider, "ListLayers", "Layers", CompatibleRuntime="Python3.9", SearchKey="lib"))
+    assert [(each["LayerName"], each["LayerVersion"]) for each in listed] == [("libs", 1)]
+    versions = provider("ListLayerVersions", LayerName="libs", CompatibleRuntime=["Python3.9"])["LayerVersions"]
+    assert [each["LayerVersion"] for each in versions] == [1]
+    provider("DeleteFunction", **where)
+    provider("DeleteLayerVersion", **version)
+    assert list(pages(provider, "ListLayers", "Layers")) == []

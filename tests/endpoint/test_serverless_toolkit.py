@@ -20,11 +20,11 @@ from wiring import zipped
 CODE = """
 import os
 def main_handler(event, context):
-    return [event, os.environ.get("STAGE"), context["function_version"]]
+    return [event, os.environ.get("STAGE"), context["function_version"], os.listdir("/opt")]
 """
 CLIENT = """
 const http = require("http"), https = require("https");
-const [endpoint, bucket, zip] = process.argv.slice(1);
+const [endpoint, bucket, zip, layerZip] = process.argv.slice(1);
 https.request = (options, done) => {
   const name = options.hostname || options.host;
   const [host, port] = (name.endsWith(".myqcloud.com") ? bucket : endpoint).split(":");
@@ -34,11 +34,17 @@ https.request = (options, done) => {
 };
 const found = [];
 console.log = () => {};
-const { Cos, Scf } = require("tencent-component-toolkit");
+const { Cos, Layer, Scf } = require("tencent-component-toolkit");
 
 async function main() {
   const credentials = { SecretId: "me", SecretKey: "mine" };
-  await new Cos(credentials, "ap-guangzhou").upload({ bucket: "code-1250000000", file: zip, key: "made.zip" });
+  const cos = new Cos(credentials, "ap-guangzhou");
+  await cos.upload({ bucket: "code-1250000000", file: zip, key: "made.zip" });
+  await cos.upload({ bucket: "code-1250000000", file: layerZip, key: "layer.zip" });
+  const layer = new Layer(credentials, "ap-guangzhou");
+  const stored = { bucket: "code", object: "layer.zip", region: "ap-guangzhou" };
+  const published = await layer.deploy({ name: "libs", runtimes: ["Python3.9"], description: "some", ...stored });
+  found.push(published);
   const scf = new Scf(credentials, "ap-guangzhou");
   const inputs = {
     name: "made",
@@ -52,6 +58,7 @@ async function main() {
     publish: true,
     publishDescription: "first",
     traffic: 0.9,
+    layers: [{ name: "libs", version: published.version }],
     events: [
       { timer: { name: "tick", parameters: { cronExpression: "0 0 3 * * * *", argument: "x", enable: true } } },
       { timer: { name: "tock", parameters: { cronExpression: "0 0 4 * * * *", enable: false } } },
@@ -76,6 +83,7 @@ async function main() {
   found.push(await scf.deploy({ ...inputs }));
   inputs.environment = { variables: {} };
   inputs.memorySize = 512;
+  inputs.layers = [];
   inputs.aliasName = "live";
   inputs.additionalVersionWeights = [{ version: "1", weight: 0.1 }];
   inputs.events[1].timer.parameters.cronExpression = "0 0 5 * * * *";
@@ -84,6 +92,7 @@ async function main() {
   found.push(await scf.invoke({ functionName: "made", clientContext: { a: 1 }, qualifier: "1" }));
   found.push(await scf.invoke({ functionName: "made", clientContext: { a: 1 } }));
   found.push(await scf.remove({ functionName: "made" }));
+  await layer.remove(published);
   process.stdout.write(JSON.stringify(found));
 }
 main().catch((error) => {
@@ -99,15 +108,20 @@ def node() -> str:
 
 
 def test_it_deploys_a_function_changes_it_and_removes_it(node: str, serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "made.zip").write_bytes(base64.b64decode(zipped({"index.py": CODE})))
+    zips = [tmp_path / "made.zip", tmp_path / "layer.zip"]
+    for path, files in zip(zips, [{"index.py": CODE}, {"helper.py": ""}], strict=True):
+        path.write_bytes(base64.b64decode(zipped(files)))
     served = serve("--port=0", "--secret-id=me", "--secret-key=mine", "--bucket=code")
     places = [served.said(r"serving on http://(\S+),"), served.said(r"http://(\S+)/: bucket code-")]
     ran = subprocess.run(
-        [node, "-e", CLIENT, *places, str(tmp_path / "made.zip")], capture_output=True, text=True, timeout=DEADLINE
+        [node, "-e", CLIENT, *places, *map(str, zips)], capture_output=True, text=True, timeout=DEADLINE
     )
     assert ran.returncode == 0, ran.stderr
-    first, second, alias, of_version, of_latest, removed = json.loads(ran.stdout)
+    layer, first, second, alias, of_version, of_latest, removed = json.loads(ran.stdout)
 
+    assert (layer["name"], layer["version"]) == ("libs", 1)
+    assert [(each["LayerName"], each["LayerVersion"]) for each in first["Layers"]] == [("libs", 1)]
+    assert second["Layers"] == []
     assert (first["Status"], first["MemorySize"], first["LastVersion"]) == ("Active", 256, "1")
     assert (first["Traffic"], first["ConfigTrafficVersion"]) == (0.9, "1")
     assert [each["Type"] for each in first["Triggers"]] == ["timer", "timer", "http", "cos", "ckafka"]
@@ -124,14 +138,14 @@ def test_it_deploys_a_function_changes_it_and_removes_it(node: str, serve: Serve
         "2",
         [{"Version": "1", "Weight": 0.1}],
     )
-    assert returned(of_version) == [{"a": 1}, "one", "1"]
-    assert returned(of_latest) == [{"a": 1}, None, "$LATEST"]
+    assert returned(of_version) == [{"a": 1}, "one", "1", ["helper.py"]]
+    assert returned(of_latest) == [{"a": 1}, None, "$LATEST", []]
     assert removed is True
-    assert served.call("ListFunctions")["TotalCount"] == 0
+    assert served.call("ListFunctions")["TotalCount"] == served.call("ListLayers")["TotalCount"] == 0
     served.end()
     refused = [line for line in served.printed if " ms " in line and "FINISHED" not in line and ": ok," not in line]
     assert [line.partition(": ")[2].partition(":")[0] for line in refused] == [
-        "200",  # the upload
+        *["200"] * 2,  # the uploads
         "ResourceNotFound.Function",  # it is not there yet
         "ResourceNotFound.Alias",
         *["ResourceNotFound.Function"] * 2,  # it is gone
