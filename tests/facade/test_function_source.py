@@ -5,6 +5,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -39,16 +40,20 @@ def module(tmp_path: Path) -> Any:
 def answer(function, event=None):
     """What the extracted function returns in an interpreter of its own, and the names that its module then has."""
     extracted = extract(function)
-    program = (
-        "import json, sys\n"
-        "space = {'__name__': 'index'}\n"
-        "exec(compile(sys.stdin.read(), 'index.py', 'exec'), space)\n"
-        f"value = space[{extracted.name!r}]({event!r}, None)\n"
-        "names = sorted(name for name in space if not name.startswith('__'))\n"
-        "print(json.dumps([value, names]))\n"
-    )
+    program = f"""
+        import json, sys
+        space = {{'__name__': 'index'}}
+        exec(compile(sys.stdin.read(), 'index.py', 'exec'), space)
+        value = space[{extracted.name!r}]({event!r}, None)
+        names = sorted(name for name in space if not name.startswith('__'))
+        print(json.dumps([value, names]))
+    """
     done = subprocess.run(
-        [sys.executable, "-I", "-c", program], input=extracted.text, capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-c", textwrap.dedent(program)],
+        input=extracted.text,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr + extracted.text
     return json.loads(done.stdout)

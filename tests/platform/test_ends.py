@@ -6,6 +6,7 @@ import json
 import math
 import os
 import tempfile
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ MIB = 1024 * 1024
 
 def handler(body: str, before: str = "") -> str:
     """Source text of a handler with this body; ``before`` stands at module level."""
-    lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return f"import os, signal, sys, threading, time\n{before}\ndef main_handler(event, context):\n{lines}"
+    lines = textwrap.indent(textwrap.dedent(body).strip(), "    ")
+    return f"import os, signal, sys, threading, time\n{before}\ndef main_handler(event, context):\n{lines}\n"
 
 
 def ended(rt, body: str, before: str = "", event: object = None, **config):
@@ -428,16 +429,16 @@ def test_a_child_forked_at_module_level_does_not_take_the_events(each_level: Scf
 
 def with_multiprocessing(start_method: str) -> str:
     # Not its queues and locks: they need /dev/shm, and only /tmp can be written to.
-    return handler(
-        "import multiprocessing, subprocess\n"
-        "ours, theirs = multiprocessing.Pipe()\n"
-        f"context = multiprocessing.get_context({start_method!r})\n"
-        "child = context.Process(target=theirs.send, args=('from the child',))\n"
-        "child.start()\n"
-        "said = ours.recv()\n"
-        "child.join()\n"
-        "return [said, child.exitcode, subprocess.check_output(['echo', 'ran'], text=True)]"
-    )
+    return handler(f"""
+        import multiprocessing, subprocess
+        ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context({start_method!r})
+        child = context.Process(target=theirs.send, args=('from the child',))
+        child.start()
+        said = ours.recv()
+        child.join()
+        return [said, child.exitcode, subprocess.check_output(['echo', 'ran'], text=True)]
+    """)
 
 
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])

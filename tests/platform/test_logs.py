@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -22,8 +23,8 @@ MIB = 1024 * 1024
 
 def handler(body: str, before: str = "") -> str:
     """Source text of a handler with this body; ``before`` stands at module level."""
-    lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return f"import os, signal, sys, threading, time\n{before}\ndef main_handler(event, context):\n{lines}"
+    lines = textwrap.indent(textwrap.dedent(body).strip(), "    ")
+    return f"import os, signal, sys, threading, time\n{before}\ndef main_handler(event, context):\n{lines}\n"
 
 
 # -- the platform's lines --------------------------------------------------------------------------------------------
@@ -290,21 +291,21 @@ def test_half_a_surrogate_pair_cannot_be_printed_as_anywhere(scf_runtime: ScfRun
 def test_what_a_background_process_writes_between_two_requests_shows_in_the_next_ones_log(
     each_level: ScfRuntime,
 ) -> None:
-    body = (
-        "if event == 'second':\n"
-        "    os.wait()\n"
-        "    print('second')\n"
-        "    return\n"
-        "here = tempfile.gettempdir()\n"
-        "os.mkfifo(f'{here}/go')\n"
-        "os.mkfifo(f'{here}/done')\n"
-        "print('first')\n"
-        "if os.fork() == 0:\n"
-        "    open(f'{here}/go').read()\n"
-        "    os.write(1, b'in between\\n')\n"
-        "    open(f'{here}/done', 'w').close()\n"
-        "    os._exit(0)"
-    )
+    body = """
+        if event == 'second':
+            os.wait()
+            print('second')
+            return
+        here = tempfile.gettempdir()
+        os.mkfifo(f'{here}/go')
+        os.mkfifo(f'{here}/done')
+        print('first')
+        if os.fork() == 0:
+            open(f'{here}/go').read()
+            os.write(1, b'in between\\n')
+            open(f'{here}/done', 'w').close()
+            os._exit(0)
+    """
     fn = each_level.deploy(handler(body, "import tempfile"))
     first = fn.invoke("first")
     tmp = first.instance.tmp
@@ -320,15 +321,15 @@ def test_what_a_background_process_writes_between_two_requests_shows_in_the_next
 
 
 def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(each_level: ScfRuntime) -> None:
-    body = (
-        "signal.signal(signal.SIGTERM, lambda *args: print('signal handler', flush=True))\n"
-        "signal.signal(signal.SIGALRM, lambda *args: print('alarm', flush=True))\n"
-        "signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0005)\n"
-        "for n in range(30000):\n"
-        "    print(f'line {n}', flush=True)\n"
-        "signal.setitimer(signal.ITIMER_REAL, 0)\n"
-        "print('last')"
-    )
+    body = """
+        signal.signal(signal.SIGTERM, lambda *args: print('signal handler', flush=True))
+        signal.signal(signal.SIGALRM, lambda *args: print('alarm', flush=True))
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0005)
+        for n in range(30000):
+            print(f'line {n}', flush=True)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print('last')
+    """
     event = each_level.deploy(handler(body), async_run=True, timeout=60).invoke_async()
     event.wait_for_signal_handler()
     event.terminate(graceful=True)
@@ -347,13 +348,13 @@ def test_a_signal_handler_that_prints_while_the_code_prints_loses_nothing(each_l
 def test_the_platforms_line_stands_between_what_was_written_before_the_signal_and_after_it(
     each_level: ScfRuntime,
 ) -> None:
-    body = (
-        "told = []\n"
-        "signal.signal(signal.SIGTERM, lambda *args: told.append(1))\n"
-        "print('before')\n"
-        "while not told: time.sleep(0.01)\n"
-        "print('after')"
-    )
+    body = """
+        told = []
+        signal.signal(signal.SIGTERM, lambda *args: told.append(1))
+        print('before')
+        while not told: time.sleep(0.01)
+        print('after')
+    """
     event = each_level.deploy(handler(body), async_run=True).invoke_async()
     # Python writes a line and its end one after the other: the signal may come between them.
     event.wait_for_log("before")

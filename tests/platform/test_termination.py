@@ -25,19 +25,19 @@ def each_pidfd(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., Scf
 
 def waiting(after_signal: str) -> str:
     """A handler that registers a signal handler with this body, then loops until ``done`` holds a value."""
-    return (
-        "import os, signal, sys, time\n"
-        "done = []\n"
-        "def on_signal(*args):\n"
-        "    print('signal handler')\n"
-        f"    {after_signal}\n"
-        "def main_handler(event, context):\n"
-        "    signal.signal(signal.SIGTERM, on_signal)\n"
-        "    print('ready')\n"
-        "    while not done:\n"
-        "        time.sleep(0.01)\n"
-        "    return done[0]\n"
-    )
+    return f"""\
+        import os, signal, sys, time
+        done = []
+        def on_signal(*args):
+            print('signal handler')
+            {after_signal}
+        def main_handler(event, context):
+            signal.signal(signal.SIGTERM, on_signal)
+            print('ready')
+            while not done:
+                time.sleep(0.01)
+            return done[0]
+    """
 
 
 def signalled(rt, source: str):
@@ -108,13 +108,13 @@ def test_an_event_that_goes_on_stays_running_for_a_second_signal_and_a_forced_en
 def test_a_signal_that_is_ignored_or_blocked_changes_nothing_and_the_diagnosis_says_so(
     each_pidfd: ScfRuntime, prepare: str, word: str
 ) -> None:
-    source = (
-        "import signal, time\n"
-        "def main_handler(event, context):\n"
-        f"    {prepare}\n"
-        "    print('ready')\n"
-        "    time.sleep(600)\n"
-    )
+    source = f"""
+        import signal, time
+        def main_handler(event, context):
+            {prepare}
+            print('ready')
+            time.sleep(600)
+    """
     event = each_pidfd.deploy(source, async_run=True).invoke_async()
     event.wait_for_log("ready")
     event.terminate(graceful=True)
@@ -408,17 +408,17 @@ def main_handler(event, context):
 
 @pytest.mark.parametrize("work", ["time.sleep(0.01)", "pass"])
 def test_code_that_registers_once_for_all_is_not_waited_for_without_end(scf_runtime: ScfRuntime, work: str) -> None:
-    source = (
-        "import signal, time\n"
-        "told, registered = [], []\n"
-        "def main_handler(event, context):\n"
-        "    if not registered:\n"
-        "        signal.signal(signal.SIGTERM, lambda *args: told.append(1))\n"
-        "        registered.append(1)\n"
-        "    while not told:\n"
-        f"        {work}\n"
-        "    told.clear()\n"
-    )
+    source = f"""
+        import signal, time
+        told, registered = [], []
+        def main_handler(event, context):
+            if not registered:
+                signal.signal(signal.SIGTERM, lambda *args: told.append(1))
+                registered.append(1)
+            while not told:
+                {work}
+            told.clear()
+    """
     fn = scf_runtime.deploy(source, async_run=True)
     for _ in range(2):
         event = fn.invoke_async()
@@ -432,14 +432,14 @@ def test_a_signal_that_comes_as_the_handler_returns_never_harms_the_next_event(
     each_pidfd: ScfRuntime, act: str
 ) -> None:
     """The signal handler stays registered, and may run when the event it was sent for is over."""
-    source = (
-        "import os, signal, sys\n"
-        "def on_signal(*args):\n"
-        f"    {act}\n"
-        "signal.signal(signal.SIGTERM, on_signal)\n"
-        "def main_handler(event, context):\n"
-        "    return event\n"
-    )
+    source = f"""
+        import os, signal, sys
+        def on_signal(*args):
+            {act}
+        signal.signal(signal.SIGTERM, on_signal)
+        def main_handler(event, context):
+            return event
+    """
     fn = each_pidfd.deploy(source, async_run=True)
     codes = set()
     for number in range(25):
