@@ -178,6 +178,38 @@ def test_layers_that_cannot_be(scf_runtime: ScfRuntime, project: Any, tmp_path: 
         scf_runtime.deploy_project(project(text))
 
 
+COMPONENT = """
+component: scf
+name: nightly
+inputs:
+  src: .
+  runtime: Python3.6
+  layers:
+    - name: ${output:${stage}:${app}:libs.name}
+      version: ${output:${stage}:${app}:libs.version}
+"""
+
+
+def test_a_layer_of_another_component(scf_runtime: ScfRuntime, tmp_path: Path) -> None:
+    layer = LAYER.replace("name: ${name}", "name: own").replace("./libs", ".")
+    for directory, text in {"libs": layer, "api": COMPONENT}.items():
+        (tmp_path / directory).mkdir()
+        (tmp_path / directory / "serverless.yml").write_text(text)
+    (tmp_path / "serverless.yml").write_text("app: shop\n")
+    (tmp_path / "api" / "index.py").write_text("import helper\ndef main_handler(e, c):\n    return helper.WHAT\n")
+    for number in (1, 2):
+        (tmp_path / "libs" / "helper.py").write_text(f"WHAT = {number}\n")
+        deployed = scf_runtime.deploy_project(tmp_path)
+        assert deployed.layers == {"own": number}
+        fn = deployed["nightly"]
+        assert fn.invoke().return_value == number
+        scf_runtime.api.call("DeleteFunction", {"FunctionName": fn.name})
+    with pytest.raises(UsageError, match=r"There is no layer libs: publish it before"):
+        scf_runtime.deploy_project(tmp_path / "api")
+    fn = scf_runtime.deploy_project(tmp_path / "api", layers={"libs": tmp_path / "libs"}).function
+    assert fn.invoke().return_value == 2
+
+
 MULTI = """
 app: shop
 component: multi-scf

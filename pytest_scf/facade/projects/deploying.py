@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,21 +18,26 @@ from pytest_scf.facade.projects.plans import BOOTSTRAP, AskedLayer, FunctionPlan
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
     from pytest_scf.facade.projects.document import Node
-    from pytest_scf.platform.layers import Layers
+    from pytest_scf.platform.layers import Layers, LayerVersion
 
 #: triggers that need nothing here: requests reach the function by ``request`` and ``runtime.http``
 _REQUESTS = ("apigw", "http", "clb")
 
 
 def deploy(
-    api: Api, plan: FunctionPlan, staging: Callable[[], Path], domain: Callable[[str], str], layers: Layers
+    api: Api,
+    plan: FunctionPlan,
+    staging: Callable[[], Path],
+    domain: Callable[[str], str],
+    layers: Layers,
+    published: Mapping[str, str],
 ) -> None:
     """Make the function of a plan, and its triggers. Raises UsageError, with file and line, for what is refused.
 
-    ``staging`` gives a new directory, ``domain`` the domain of a bucket's name.
+    ``staging`` gives a new directory, ``domain`` the domain of a bucket's name; ``published`` has the names of the
+    project's own layers by their components.
     """
-    for layer in plan.layers:
-        _check_layer(layer, layers)
+    bound = [_found(layer, layers, published) for layer in plan.layers]
     call = _Caller(api, plan)
     if plan.namespace != "default":
         call.make_namespace(plan.namespace)
@@ -56,7 +61,7 @@ def deploy(
         "TraceEnable": "TRUE",
         "VpcConfig": plan.vpc or None,
         "CfsConfig": {"CfsInsList": plan.file_systems} if plan.file_systems else None,
-        "Layers": [{"LayerName": layer.name, "LayerVersion": layer.version} for layer in plan.layers],
+        "Layers": [{"LayerName": layer.name, "LayerVersion": layer.number} for layer in bound],
     }
     call("CreateFunction", asked)
     if plan.retry_num is not None or plan.msg_ttl is not None:
@@ -94,15 +99,15 @@ def publish(api: Api, plan: LayerPlan, staging: Callable[[], Path]) -> int:
     return int(answer["LayerVersion"])
 
 
-def _check_layer(layer: AskedLayer, layers: Layers) -> None:
-    if not layer.name or layer.version is None:
-        layer.node.fail("a layer needs a name and a version")
+def _found(layer: AskedLayer, layers: Layers, published: Mapping[str, str]) -> LayerVersion:
+    """What a function's layer is. Choice: of a component that is not in the project, the layer of the same name."""
+    name = layer.name or published.get(layer.component, layer.component)
     try:
-        layers.find(layer.name, layer.version)
+        return layers.find(name, layer.version)
     except ApiError as error:
         layer.node.fail(
             f"{error.message.removesuffix('.')}: publish it before, with the component layer or PublishLayerVersion, "
-            f"or give a directory for it, layers={{{layer.name!r}: DIRECTORY}}"
+            f"or give a directory for it, layers={{{name!r}: DIRECTORY}}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +52,8 @@ _CFS = {
     "userId": "UserId",
     "userGroupId": "UserGroupId",
 }
+#: ``${output:STAGE:APP:COMPONENT.KEY}``, whose first parts may be left out
+_OUTPUT = re.compile(r"\$\{\s*output:(?:[^:}]*:){0,2}([\w-]+)\.\w+\s*\}")
 _VPC = {"vpcId": "VpcId", "subnetId": "SubnetId"}
 
 
@@ -63,17 +66,20 @@ class TriggerPlan:
 
 @dataclass(frozen=True)
 class AskedLayer:
-    """A layer that a function is to have."""
+    """A layer that a function is to have: a name, or the component that publishes it, here or before."""
 
     name: str
+    #: None: the newest
     version: int | None
     node: Node
+    component: str = ""
 
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """A layer that a project publishes."""
+    """A layer that a project publishes; ``key`` is the name of its component."""
 
+    key: str
     name: str
     node: Node
     source: Path
@@ -179,6 +185,7 @@ def _start(plan: FunctionPlan) -> None:
 def of_layer(inputs: Node, names: Mapping[str, str]) -> LayerPlan:
     source, exclude = _source(inputs.get("src"), None)
     return LayerPlan(
+        key=names["name"],
         name=inputs.get("name").text(f"{names['name']}-{names['stage']}-{names['app']}"),
         node=inputs,
         source=source,
@@ -268,10 +275,7 @@ def _function(
         msg_ttl=node.get("msgTTL").number(),
         file_systems=[_named(each, _CFS) for each in node.get("cfs").list()],
         vpc=_named(node.get("vpcConfig") if "vpcConfig" in node else node.get("vpc"), _VPC),
-        layers=[
-            AskedLayer(each.get("name").text(), each.get("version").number(), each)
-            for each in node.get("layers").list()
-        ],
+        layers=[_layer(each) for each in node.get("layers").list()],
         without_effect={each for each in node.names() if each not in _READ and each in node},
     )
     if plan.is_web:
@@ -307,6 +311,18 @@ def _image(node: Node) -> dict[str, object] | None:
     found: dict[str, object] = {api: node.get(own).text() for api, own in texts.items() if own in node}
     kind = node.get("imageType").text("enterprise" if "registryId" in node else "personal")
     return {"ImageType": kind, **found}
+
+
+def _layer(node: Node) -> AskedLayer:
+    """Its name or its version may be what another component has for its output."""
+    name, version = node.get("name"), node.get("version")
+    outputs = [found[1] for each in (name, version) if (found := _OUTPUT.fullmatch(each.text()))]
+    component = outputs[0] if outputs else ""
+    if not name.text() or not version.text():
+        node.fail("a layer needs a name and a version")
+    of_component = _OUTPUT.fullmatch(name.text()) is not None
+    number = None if _OUTPUT.fullmatch(version.text()) else version.number()
+    return AskedLayer("" if of_component else name.text(), number, node, component)
 
 
 def _named(node: Node, names: Mapping[str, str]) -> dict[str, str]:

@@ -82,8 +82,13 @@ def deploy_all(
     if single:
         _check_single(path, [plan.key for plan in found])
     published = {layer.name: publish(api, layer, platform.new_staging_dir) for layer in layers}
+
+    def domain(bucket: str) -> str:
+        return platform.buckets.make(bucket).domain
+
+    names = {layer.key: layer.name for layer in layers}
     functions: dict[str, FunctionT] = {}
     for plan in found:
-        deploy(api, plan, platform.new_staging_dir, lambda name: platform.buckets.make(name).domain, platform.layers)
+        deploy(api, plan, platform.new_staging_dir, domain, platform.layers, names)
         functions[plan.key] = handle(platform.functions.get(plan.namespace, plan.name))
     return Project(reading.find(path), functions, found, published)

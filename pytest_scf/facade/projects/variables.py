@@ -1,6 +1,7 @@
 """What stands for something else in a project file: ``${env:NAME}``, ``${stage}``, ``${name}``; and its .env file.
 
-Choice: a reference to what only the deployment knows (``${output:...}``, ``${param:...}``) stays as it is written.
+Choice: a reference to what only the deployment knows (``${output:...}``, ``${param:...}``) stays as it is written, but
+for a function's layers.
 """
 
 from __future__ import annotations
