@@ -194,6 +194,31 @@ class InvalidParameterValueTriggerCronConfig(InvalidParameterValue):
     description = "The schedule of the timer is not valid."
 
 
+class InvalidParameterValueProvisionTriggerCronConfigDuplicate(InvalidParameterValue):
+    code = "InvalidParameterValue.ProvisionTriggerCronConfigDuplicate"
+    description = "Two actions have the same schedule."
+
+
+class InvalidParameterValueProvisionTriggerName(InvalidParameterValue):
+    code = "InvalidParameterValue.ProvisionTriggerName"
+    description = "The name of an action is not valid."
+
+
+class InvalidParameterValueProvisionTriggerNameDuplicate(InvalidParameterValue):
+    code = "InvalidParameterValue.ProvisionTriggerNameDuplicate"
+    description = "Two actions have the same name."
+
+
+class InvalidParameterValueProvisionType(InvalidParameterValue):
+    code = "InvalidParameterValue.ProvisionType"
+    description = "ProvisionedType is not valid."
+
+
+class InvalidParameterValueTriggerProvisionedConcurrencyNum(InvalidParameterValue):
+    code = "InvalidParameterValue.TriggerProvisionedConcurrencyNum"
+    description = "TriggerProvisionedConcurrencyNum is not valid."
+
+
 class InvalidParameterValueTriggerDesc(InvalidParameterValue):
     code = "InvalidParameterValue.TriggerDesc"
     description = "The description of the trigger is not valid."
@@ -509,6 +534,21 @@ class FailedOperationDeleteNamespace(FailedOperation):
     description = "The namespace cannot be deleted."
 
 
+class FailedOperationProvisionedExceedAvailable(FailedOperation):
+    code = "FailedOperation.ProvisionedExceedAvailable"
+    description = "More instances are provisioned than the function may have."
+
+
+class FailedOperationProvisionedExceedReserved(FailedOperation):
+    code = "FailedOperation.ProvisionedExceedReserved"
+    description = "More instances are provisioned than are reserved."
+
+
+class FailedOperationProvisionedInProgress(FailedOperation):
+    code = "FailedOperation.ProvisionedInProgress"
+    description = "The provisioned concurrency is being changed."
+
+
 class UnsupportedOperation(ApiError):
     code = "UnsupportedOperation"
     description = "The operation is not supported."
@@ -578,6 +618,11 @@ class LimitExceededTotalConcurrencyMemory(LimitExceeded):
 class LimitExceededMsgTTL(LimitExceeded):
     code = "LimitExceeded.MsgTTL"
     description = "MsgTTL is out of its range."
+
+
+class LimitExceededProvisionTriggerAction(LimitExceeded):
+    code = "LimitExceeded.ProvisionTriggerAction"
+    description = "A version has too many actions that change its provisioned concurrency."
 
 
 class LimitExceededRetryNum(LimitExceeded):

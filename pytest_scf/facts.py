@@ -97,6 +97,8 @@ MSG_TTL_SMALLEST = 60
 
 #: triggers of one kind that a function may have
 TRIGGERS_OF_A_KIND = 10
+#: timed actions that change the provisioned concurrency of a version; a choice, as the number is not documented
+PROVISION_ACTIONS = 10
 #: rules of triggers that a bucket may have
 COS_RULES_OF_A_BUCKET = 10
 TRIGGER_NAME_LENGTH = 100

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
     from pytest_scf.platform.images import Images
     from pytest_scf.platform.layers import Layers
+    from pytest_scf.platform.provisioning import Provisioning
     from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
     from pytest_scf.platform.registry import Registry
     from pytest_scf.platform.settings import Settings
@@ -65,6 +66,11 @@ class Operations(Protocol):
     @property
     def triggers(self) -> Triggers:
         """What calls functions by itself."""
+        ...
+
+    @property
+    def provisioning(self) -> Provisioning:
+        """How many instances of which versions are kept warm."""
         ...
 
     @property

@@ -6,20 +6,16 @@
 from __future__ import annotations
 
 _DOMAIN = "there are no domains: `fn.request(...)` sends a web function its requests"
-_PROVISIONED = "instances are started when an event needs one: a first event warms one"
 
 #: what to do instead of each action that is refused with UnsupportedOperation
 REFUSED = {
     "CopyFunction": "create the function again, with the same code",
     "CreateCustomDomain": _DOMAIN,
     "DeleteCustomDomain": _DOMAIN,
-    "DeleteProvisionedConcurrencyConfig": _PROVISIONED,
     "GetAccount": "there is no account: the quotas are the runtime's settings",
     "GetCustomDomain": _DOMAIN,
     "GetFunctionAddress": "the code is where it was deployed from",
-    "GetProvisionedConcurrencyConfig": _PROVISIONED,
     "ListCustomDomains": _DOMAIN,
-    "PutProvisionedConcurrencyConfig": _PROVISIONED,
     "PutTotalConcurrencyConfig": "there is no account: PutReservedConcurrencyConfig limits a function",
     "UpdateCustomDomain": _DOMAIN,
 }
@@ -40,6 +36,7 @@ PARTLY = {
     "GetFunctionLogs": "the deprecated time fields are read, the log store is that of the runtime",
     "GetLayerVersion": "Location leads to a directory of this machine",
     "PublishLayerVersion": "content comes as ZipFile, from a bucket of the runtime, or as our LocalPath",
+    "PutProvisionedConcurrencyConfig": "numbers, and actions by the clock; no tracking of a utilization",
     "UpdateFunctionCode": "code comes as ZipFile, from a bucket of the runtime, as our LocalPath, or as an ImageConfig",
     "UpdateFunctionConfiguration": f"{_UNSEEN}; {_WITHOUT_EFFECT}",
 }

@@ -126,7 +126,7 @@ class Assignment(abc.ABC):
 
     def _has_room_locked(self, function: FunctionRecord) -> bool:
         """Whether another instance may be started; it takes the place of one that is idle, of another version."""
-        return self._pool_locked(function).working < self._most_instances(function)
+        return self._pool_locked(function).occupied < self._most_instances(function)
 
     def _pool_locked(self, function: FunctionRecord) -> InstancePool:
         pool = self._pools.get(function)
@@ -233,8 +233,18 @@ class Assignment(abc.ABC):
             self._serve_queue_locked(function)
 
     def _serve_queue_locked(self, function: FunctionRecord) -> None:
-        while self._queue.has(function) and not self._closed and self._has_room_locked(function):
+        while self._queue.has(function) and not self._closed and self._has_place_locked(self._queue.first(function)):
             self._serve_locked(self._queue.next(function))
+
+    def _has_place_locked(self, event: Invocation) -> bool:
+        """Whether a message can begin now, in an instance that is idle or in a new one."""
+        if self._has_room_locked(event.function):
+            return True
+        try:
+            config = event.function.resolve(event.qualifier, event.routing_key)
+        except ScfError:  # it ends with that when it begins
+            return True
+        return self._pool_locked(event.function).has_idle(config)
 
     def _serve_locked(self, event: Invocation, instance: InstanceRecord | None = None) -> None:
         """Begin an attempt at a message, in an idle instance or a new one."""
@@ -263,7 +273,7 @@ class Assignment(abc.ABC):
         with self.lock:
             if not self._queue.take(event):
                 return
-            if self._has_room_locked(event.function):
+            if self._has_place_locked(event):
                 self._serve_locked(event)
             else:
                 self._queue.put(event)
@@ -348,10 +358,11 @@ class Assignment(abc.ABC):
             pool = self._pool_locked(function)
             pool.expect_idle_end(None)
             since = self._clock.now() - self._settings.idle_seconds + 1e-6
-            old = pool.take_idle_where(lambda each: each.idle_since <= since)
+            elastic = set(pool.elastic_idle)
+            old = pool.take_idle_where(lambda each: each in elastic and each.idle_since <= since)
             self._kill_all_locked(old)
-            if pool.idle:
-                moment = min(instance.idle_since for instance in pool.idle) + self._settings.idle_seconds
+            if pool.elastic_idle:
+                moment = min(instance.idle_since for instance in pool.elastic_idle) + self._settings.idle_seconds
                 pool.expect_idle_end(self._clock.call_at(moment, lambda: self._repossess_idle(function)))
         if not self._reactor.is_current_thread:  # somebody advances the clock, and finds them gone then
             for instance in old:

@@ -312,15 +312,29 @@ class EndReport(NamedTuple):
     err_msg: str
 
 
-def log_frame(request_id: str, began: float, memory_mb: int, init: InitReport | None, end: EndReport | None) -> Frame:
-    """The platform's lines of one request's log; ``init`` of a cold start, ``end`` once it has ended."""
+def log_frame(
+    request_id: str,
+    began: float,
+    memory_mb: int,
+    init: InitReport | None,
+    end: EndReport | None,
+    provisions: bool = False,
+) -> Frame:
+    """The platform's lines of one request's log; ``init`` of a cold start, ``end`` once it has ended.
+
+    ``provisions``: of the start of a provisioned instance, which is no request.
+    """
     between: list[str] = []
     if init is not None:
         between = [
-            f"Init Report RequestId: {request_id} Coldstart: {init.total_ms:.0f}ms (PullCode: 0ms InitRuntime: "
-            f"{init.runtime_ms:.0f}ms InitFunction: {init.function_ms:.0f}ms) Memory: {memory_mb}MB "
-            f"MemUsage: {init.memory_bytes / MIB:.2f}MB"
+            f"{'Provisioned' if provisions else 'Init'} Report RequestId: {request_id} "
+            f"Coldstart: {init.total_ms:.0f}ms (PullCode: 0ms InitRuntime: {init.runtime_ms:.0f}ms "
+            f"InitFunction: {init.function_ms:.0f}ms) Memory: {memory_mb}MB MemUsage: {init.memory_bytes / MIB:.2f}MB"
         ]
+    if provisions:
+        initialised = began if init is None else init.time
+        failed = [f"ERROR RequestId:{request_id} Result:{end.err_msg}"] if end is not None and end.err_msg else []
+        return Frame(began, [], initialised, between, 0.0 if end is None else end.time, failed)
     after: list[str] = []
     if end is not None:
         if end.err_msg:

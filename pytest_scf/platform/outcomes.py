@@ -82,6 +82,11 @@ def answered(kind: int) -> Outcome:
     return Outcome(status.FINISHED, status.SUCCESS.code, ANSWERS[kind])
 
 
+def provisioned() -> Outcome:
+    """The start of a provisioned instance has gone well."""
+    return Outcome(status.FINISHED, status.SUCCESS.code, "the instance is ready")
+
+
 def from_failure(kind: int, body: bytes, missing_handler: int = status.HANDLER_NOT_FOUND.code) -> Outcome:
     """What a frame of ``FAILURES`` makes of an attempt; ``body`` is its payload behind the measurements.
 

@@ -24,6 +24,7 @@ from pytest_scf.platform.functions import FunctionConfig, FunctionRecord, Probe
 from pytest_scf.platform.images import Images, NoImages
 from pytest_scf.platform.layers import Layers
 from pytest_scf.platform.log_blocks import LogBlocks
+from pytest_scf.platform.provisioning import Provisioning
 from pytest_scf.platform.queue import FOR_AN_INSTANCE
 from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 from pytest_scf.platform.registry import Registry
@@ -80,6 +81,7 @@ class Platform:
         self._waits = Waits(self._scheduler.lock, self._background_errors)
         self._termination = Termination(settings, self.clock, self._reactor, self._scheduler, self._waits)
         self.triggers = Triggers(self.clock, settings.timer_utc_offset_hours, self.invoke, self._wait_for_attempt)
+        self.provisioning = Provisioning(self.clock, settings.timer_utc_offset_hours, self._scheduler)
         self.buckets = Buckets(settings, self.triggers, self.clock.now)
         self.topics = Topics(settings, self.clock, self.triggers, self.wait_final)
 
@@ -207,11 +209,12 @@ class Platform:
     def reserve_memory(self, function: FunctionRecord, memory: int | None) -> None:
         """MB that its instances may have together; None: what its ``max_instances`` may have."""
         self.functions.set_reserved_memory(function, memory)
-        self.serve_queue(function)
+        self._scheduler.serve_queue(function)
 
     def delete_version(self, function: FunctionRecord, version: str, *, force: bool = False) -> None:
         """Forget a version. What runs of it goes on; its idle instances are repossessed."""
         self.functions.delete_version(function, version, force=force)
+        self.provisioning.delete(function, version)
         self._clean_up_after(function)
 
     def delete_layer_version(self, name: str, number: int) -> None:
@@ -227,6 +230,7 @@ class Platform:
         self.functions.remove(function)
         self.events.forget_function(function)
         self.triggers.delete_all(function)
+        self.provisioning.delete(function)
         self._clean_up_after(function)
 
     def _clean_up_after(self, function: FunctionRecord) -> None:
@@ -301,10 +305,6 @@ class Platform:
             event.bring_connection(connection)
         self._scheduler.invoke(event, payload, fresh=fresh)
         return event
-
-    def serve_queue(self, function: FunctionRecord) -> None:
-        """Begin with the messages that wait, as far as the function may have instances."""
-        self._scheduler.serve_queue(function)
 
     def terminate(self, event: Invocation, graceful: bool = False) -> None:
         """End an event by force, and return when no process of its instance is left; or send it the termination signal.

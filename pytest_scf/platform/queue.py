@@ -68,6 +68,10 @@ class Queue:
         """Whether a message of the function waits for an instance."""
         return function in self._ready
 
+    def first(self, function: FunctionRecord) -> Invocation:
+        """What ``next`` would give."""
+        return self._ready[function][0]
+
     def next(self, function: FunctionRecord) -> Invocation:
         """The message of the function that has waited longest for an instance; there must be one."""
         event = self._ready[function].popleft()

@@ -195,7 +195,7 @@ class Attempt:
         end = None
         if self.final:
             end = EndReport(self.decided_at, self.duration_ms, self.memory_bytes, self.ret_msg, self.err_msg)
-        return log_frame(self.request_id, self.began, self.config.memory, init, end)
+        return log_frame(self.request_id, self.began, self.config.memory, init, end, self.invocation.provisions)
 
     def __repr__(self) -> str:
         return f"<attempt {self.number + 1} at {self.invocation!r}>"
@@ -206,6 +206,7 @@ class Invocation:
 
     #: what an asynchronous invocation without asynchronous execution is called with, in each of its attempts
     message: bytes | None = None
+    provisions = False  #: whether it is the start of a provisioned instance
     routing_key: str = ""
     #: where it is listed, if it is
     index: EventIndex | None = None

@@ -12,11 +12,11 @@ from pytest_scf.instances import memory, netstat, procstatus
 from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.stack_dump import StackDump
 from pytest_scf.platform import outcomes
-from pytest_scf.platform.assignment import Assignment
 from pytest_scf.platform.log_writer import MOST_WAITING
 from pytest_scf.platform.notes import InitReport, Registration
 from pytest_scf.platform.outcomes import Fate, Outcome
 from pytest_scf.platform.records import Attempt, InstanceRecord
+from pytest_scf.platform.warm_instances import WarmInstances
 from pytest_scf.runtimes import wire
 
 #: seconds that a signal handler is given to end when the event it was meant for has ended already
@@ -31,7 +31,7 @@ class _Observer(NamedTuple):
     on_gone: Callable[[str], None]
 
 
-class Scheduler(Assignment):
+class Scheduler(WarmInstances):
     """One for each platform. Methods whose names end in ``_locked`` are called with the platform's lock held."""
 
     def _observer_of(self, instance: InstanceRecord) -> Observer:
@@ -94,6 +94,11 @@ class Scheduler(Assignment):
         instance.become_ready(InitReport(self._clock.now(), total, seconds * 1000, peak_kib * 1024))
         attempt.log.end_init()
         if attempt.decided or self._peak_was_too_high_locked(instance, peak_kib):
+            return
+        if attempt.invocation.provisions:
+            attempt.conclude(outcomes.provisioned(), self._clock.now())
+            attempt.measure(0.0, peak_kib)
+            self.release_locked(instance, attempt)
             return
         self.begin_locked(instance)
         # Sent only now, so that what the handler writes can be told from what the init phase wrote.

@@ -5,6 +5,7 @@ The registry, the records and the store are the platform's own; only the running
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,14 @@ from pytest_scf.api_errors import FailedOperationAsyncEventStatus
 from pytest_scf.errors import EventEnded
 from pytest_scf.instances.levels import DIRECTORY, Level
 from pytest_scf.platform.buckets import Buckets
+from pytest_scf.platform.clock import Due
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.images import NoImages
 from pytest_scf.platform.layers import Layers
 from pytest_scf.platform.outcomes import Outcome
+from pytest_scf.platform.provisioning import Provisioning
+from pytest_scf.platform.provisions import Provisions
 from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
 from pytest_scf.platform.registry import Registry
 from pytest_scf.platform.request_ids import new_request_id
@@ -57,8 +61,31 @@ class StoppedClock:
     def shown(self, moment: float) -> float:
         return moment
 
+    def call_at(self, moment: float, call: Callable[[], object]) -> Due:
+        return Due(moment, call)
+
     def after_step(self, call: Callable[[], object]) -> None:
         """It is never advanced."""
+
+
+class Keeper:
+    """Keeps no instances: whatever is provisioned is in progress."""
+
+    def __init__(self) -> None:
+        self.provisions = Provisions()
+        self.lock = threading.RLock()
+
+    def most_instances(self, function: FunctionRecord) -> int:
+        return 100
+
+    def available(self, function: FunctionRecord, version: str) -> int:
+        return 0
+
+    def keep_warm(self, function: FunctionRecord) -> None:
+        pass
+
+    def wait_provisioned(self, function: FunctionRecord, version: str, timeout: float) -> bool:
+        return False
 
 
 class FakePlatform:
@@ -73,6 +100,7 @@ class FakePlatform:
         self.layers = Layers(self.clock.now)
         self.base_dir = staging
         self.triggers = Triggers(cast(Any, self.clock), 8.0, self.invoke, self.wait_final)
+        self.provisioning = Provisioning(cast(Any, self.clock), 8.0, Keeper())
         self.buckets = Buckets(self.settings, self.triggers, self.clock.now)
         self.images = NoImages()
         self.staging = StagingArea(lambda: staging)

@@ -115,6 +115,11 @@ def test_every_answer_is_as_the_model_has_it(
     ask("PutReservedConcurrencyConfig", **FUNCTION, ReservedConcurrencyMem=128)
     ask("GetReservedConcurrencyConfig", **FUNCTION)
     ask("DeleteReservedConcurrencyConfig", **FUNCTION)
+    version = {**FUNCTION, "Qualifier": "1"}
+    action = {"TriggerName": "a", "TriggerProvisionedConcurrencyNum": 2, "TriggerCronConfig": "0 0 6 * * * *"}
+    ask("PutProvisionedConcurrencyConfig", **version, VersionProvisionedConcurrencyNum=1, TriggerActions=[action])
+    ask("GetProvisionedConcurrencyConfig", **FUNCTION)
+    ask("DeleteProvisionedConcurrencyConfig", **version)
     ask("UpdateFunctionConfiguration", **FUNCTION, Timeout=5)
     ask("UpdateFunctionCode", **FUNCTION, Code=code)
     event = ask("Invoke", **FUNCTION, InvocationType="Event")["Result"]["FunctionRequestId"]

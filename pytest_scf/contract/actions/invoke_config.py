@@ -37,6 +37,7 @@ def update_function_event_invoke_config(call: Call, request: models.UpdateFuncti
 def put_reserved_concurrency_config(call: Call, request: models.PutReservedConcurrencyConfigRequest) -> None:
     """ReservedConcurrencyMem in MB: as many instances as fit into it; 0: none, every call is refused with 432."""
     function = call.operations.functions.get(request.Namespace, request.FunctionName)
+    call.operations.provisioning.check_reserved(function, request.ReservedConcurrencyMem)
     call.operations.reserve_memory(function, request.ReservedConcurrencyMem)
 
 

@@ -131,6 +131,9 @@ def _remembered(call: Call, request: GetFunctionLogsRequest) -> Iterator[Invocat
     else:
         event = call.operations.events.find(request.FunctionRequestId)
         events = [] if event is None else [event]
+    # The start of a provisioned instance has a log of its own.
+    starts = call.operations.provisioning.provisions.starts()
+    events += [each for each in starts if request.FunctionRequestId in (None, each.request_id)]
     for event in events:
         function = event.function
         if (

@@ -134,5 +134,6 @@ def _listed(call: Call, function: FunctionRecord) -> Function:
         AddTime=call.seconds(function.add_time),
         ModTime=call.seconds(function.mod_time),
         ReservedConcurrencyMem=function.reserved_memory or 0,
+        TotalProvisionedConcurrencyMem=call.operations.provisioning.memory(function),
         Tags=remembered.get("Tags", ()),
     )
