@@ -76,6 +76,8 @@ def normalised(text: str) -> str:
         (r"=+ (\d+ \w+(?:, \d+ \w+)*) in", r"=== \1 in"),
         (r"\[ *\d+%\]", ""),
         (r"(?<=\S) +$", ""),
+        (r"^E? +[~^ ]*[~^]\n", ""),  # what Python marks in a line differs among its versions
+        (r"\\n +[~^ ]*[~^](?=\\n)", ""),
     ):
         text = re.sub(pattern, instead, text, flags=re.MULTILINE)
     return text
