@@ -1,4 +1,4 @@
-"""Instances that a launcher runs: what an init does for a process, threads of the test process do for a container.
+"""Instances that a launcher runs: threads of the test process do for a container what an init does for a process.
 
 They speak with the platform as an init and a runtime do, over the same sockets, so that an instance of a launcher is
 an instance like any other.
@@ -27,7 +27,7 @@ from pytest_scf.runtimes import launch_keys, wire
 from pytest_scf.runtimes.main_process import MainProcess
 from pytest_scf.runtimes.server import ServerRuntime
 
-#: seconds that output of a container that has ended is kept for somebody who does not take it
+#: seconds for which output of a container that has ended waits to be read
 OUTPUT_DEADLINE = 1.0
 
 
@@ -35,11 +35,11 @@ class ContainerHost:
     """Stands where a fork server does for instances that are processes."""
 
     level = CONTAINER
-    #: what instances import from: nothing of the test's
+    #: where instances look for modules: nowhere in the test's
     path: tuple[str, ...] = ()
 
     def __init__(self, launcher: str | Launcher, reactor: Reactor, base_dir: Path) -> None:
-        """``launcher`` may be "docker". Raises UsageError where that cannot be had."""
+        """``launcher`` may be "docker". Raises UsageError where Docker is not available."""
         if isinstance(launcher, str):
             from pytest_scf.instances.docker import DockerLauncher
 
@@ -59,18 +59,18 @@ class ContainerHost:
         threading.Thread(target=supervisor.run, name="pytest-scf-container", daemon=True).start()
 
     def signal_init(self, instance_id: str, signum: int) -> None:
-        """There is no process above the container that could have been stopped."""
+        """Nothing to do: the init is a thread of this process, which cannot be stopped."""
 
     def resume(self) -> None:
-        """The same."""
+        """Nothing to do, for the same reason."""
 
     def send_waiting(self, timeout: float) -> bool:
-        """Nothing waits here."""
+        """Launches are not queued here."""
         return False
 
 
 class _ContainerSupervisor:
-    """Keeps one container."""
+    """Runs one container, from its start to its removal."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class _ContainerSupervisor:
         else:
             try:
                 self._keep(container)
-            except Exception as error:  # of the launcher's: there is nobody else to be told
+            except Exception as error:  # a bug of the launcher, which only the platform can report
                 self._say(wire.START_FAILED, f"{type(error).__name__}: {error}".encode())
                 self._ended.set()
         with contextlib.suppress(OSError):
@@ -152,7 +152,7 @@ class _ContainerSupervisor:
         return thread
 
     def _say(self, kind: int, payload: bytes = b"") -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who was to hear it does not listen any more
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the platform has closed its end
             self._init.sendall(wire.frame(kind, payload))
 
     def _handle_message(self) -> None:
@@ -180,7 +180,7 @@ class _ContainerSupervisor:
                 self._write(memoryview(data))
 
     def _write(self, data: memoryview) -> None:
-        """Wait while the pipe is full, but not for ever for who does not take the output of what has ended."""
+        """Wait while the pipe is full; once the container has ended, for at most OUTPUT_DEADLINE at a time."""
         poll = poller()
         poll.register(self._out, select.POLLOUT)
         while data:
@@ -193,7 +193,7 @@ class _ContainerSupervisor:
 
 
 class _MainProcess(MainProcess):
-    """The main process of a container; not a child of anybody here, and maybe not to be seen."""
+    """The main process of a container: not a child of this process, and perhaps on another machine."""
 
     def __init__(self, pid: int | None, ended: threading.Event) -> None:
         self.pid = pid or 0
@@ -204,7 +204,7 @@ class _MainProcess(MainProcess):
         return self._ended.wait(timeout)
 
     def peak_kib(self) -> int:
-        # Asked for again and again: what it says last is what is known when it is not there any more.
+        # Once the process has ended the peak can no longer be read, so the greatest value seen is kept.
         self.peak = max(self.peak, super().peak_kib())
         return self.peak
 
@@ -229,5 +229,5 @@ def _container_spec(spec: LaunchSpec, server: ServerSpec) -> ContainerSpec:
 
 
 def _wait_status(exit: ContainerExit) -> int:
-    """As a parent would get it of its child."""
+    """The raw wait status that a parent would get for such an end."""
     return exit.signal if exit.signal is not None else (exit.status or 0) << 8

@@ -19,7 +19,7 @@ _LIMIT = 1 << 28
 
 class CoverageChannel:
     def __init__(self, reactor: Reactor, fail: Callable[[BaseException], None]) -> None:
-        """``fail`` is told of an error of the instance's or of ours. Raises OSError where no sockets can be had."""
+        """``fail`` is called with an error of the instance's or of ours. Raises OSError where no socket can be made."""
         self._reactor = reactor
         self._fail = fail
         self._reader = wire.Reader({wire.COVERAGE: _LIMIT})
@@ -72,7 +72,7 @@ class CoverageChannel:
         self._give_up_waiting()
 
     def _request(self) -> None:
-        with contextlib.suppress(OSError):  # its end is seen where it is read from
+        with contextlib.suppress(OSError):  # a closed socket is handled by the reader
             self._socket.send(wire.COVERAGE_REQUEST)
 
     def _give_up_waiting(self) -> None:

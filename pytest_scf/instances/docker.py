@@ -18,13 +18,13 @@ import psutil
 from pytest_scf.errors import InstanceError, UsageError
 from pytest_scf.launchers import Container, ContainerExit, ContainerSpec
 
-#: on each container: the process that it belongs to, so that what a killed one has left can be told
+#: label of each container: the test process that started it, so that containers of killed processes can be removed
 OWNER = "pytest-scf.owner"
-#: where it is if the environment does not say
+#: where the engine listens if the environment does not say
 _OWN_ENGINE = "unix:///var/run/docker.sock"
-#: seconds between two looks for the main process: nothing tells when the container's init has started it
+#: seconds between two looks for the main process: there is no event for its start by the container's init
 _LOOK_INTERVAL = 0.002
-#: seconds that an engine may take for anything but waiting
+#: timeout in seconds of all requests to the engine but waits
 _PATIENCE = 60
 
 
@@ -64,7 +64,7 @@ class DockerLauncher:
             except self._errors.APIError as error:
                 raise UsageError(f"the engine refuses the image {image!r}: {error.explanation}") from None
         assert dockerfile is not None
-        # One name for each Dockerfile, so that a changed one takes the place of what it was before.
+        # One tag for each Dockerfile, so that a new build replaces the old one.
         place = hashlib.sha256(os.fsencode(dockerfile)).hexdigest()[:12]
         tag = f"pytest-scf/{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-')}:{place}"
         try:
@@ -96,7 +96,7 @@ class DockerLauncher:
                 mem_limit=spec.memory_bytes,
                 memswap_limit=spec.memory_bytes,
                 security_opt=["no-new-privileges"],
-                # What it writes is taken as it is written, and is not kept a second time.
+                # The output is read as it is written, so the engine need not keep it.
                 log_config=self._log_config,
             )
             undo.callback(lambda: container.remove(force=True, v=True))
@@ -114,13 +114,13 @@ class DockerLauncher:
         self._client.close()
 
     def _remove_what_others_left(self) -> None:
-        """Containers of processes of this machine that are not there any more: they were killed before they could."""
+        """Remove containers of test processes of this machine that were killed before they could do so."""
         host = socket.gethostname()
         for container in self._client.containers.list(all=True, filters={"label": OWNER}, ignore_removed=True):
             owner = str(container.labels[OWNER])
             pid, _, rest = owner.partition("@")
             if rest.rpartition("@")[2] == host and owner != _owner(int(pid)):
-                with contextlib.suppress(self._errors.APIError):  # another does the same just now
+                with contextlib.suppress(self._errors.APIError):  # another process is removing it
                     container.remove(force=True, v=True)
 
 
@@ -157,7 +157,7 @@ class DockerContainer:
 
     def signal(self, signum: int) -> bool:
         if self._pidfd != -1:
-            # The engine would hand it to the container's init, which passes it on later.
+            # Through the engine the signal would reach the container's init first, which passes it on later.
             try:
                 signal.pidfd_send_signal(self._pidfd, signum)
             except ProcessLookupError:
@@ -180,7 +180,7 @@ class DockerContainer:
         code = int(self._container.wait(timeout=None)["StatusCode"])
         self._container.reload()
         out_of_memory = bool(self._container.attrs["State"].get("OOMKilled")) and code == 128 + signal.SIGKILL
-        # An engine tells no exit status of 143 from an end by signal 15.
+        # Engines report an exit with status 143 and an end by signal 15 in the same way.
         if code - 128 in {int(each) for each in signal.Signals}:
             return ContainerExit(signal=code - 128, out_of_memory=out_of_memory)
         return ContainerExit(status=code)
@@ -229,7 +229,7 @@ def _address(attrs: Any) -> str:
 
 
 def _owner(pid: int) -> str:
-    """A process by more than its number, which another may have later."""
+    """What identifies a process: a PID alone may be reused."""
     try:
         began = f"{psutil.Process(pid).create_time():.2f}"
     except psutil.Error:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pytest_scf.instances.sockets import Socket
 
 _PIECE = 1 << 16
-#: seconds to wait where a connection cannot be taken for want of descriptors: nothing tells when there are some
+#: seconds after which to try again to accept when no descriptor is left: there is no event for one that becomes free
 _RETRY_INTERVAL = 0.05
 _FOR_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -19,8 +19,8 @@ _FOR_NOW = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class Forwarder:
     """Takes connections on sockets that listen inside, and passes each on to 127.0.0.1 outside, at the same port.
 
-    Each connection has a thread for each direction, so that one that is full, or whose service does not accept it,
-    holds up nothing but itself.
+    Each connection has a thread for each direction, so that one that is blocked, or whose service does not accept it,
+    does not hold up the others.
     """
 
     def __init__(self, ports: Sequence[int], listening: list[int]) -> None:
@@ -39,7 +39,7 @@ class Forwarder:
             self._then = then
             for sock in self._sockets:
                 with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)  # which wakes the thread that waits for it, to be connected, too
+                    sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it or connects it
             finished = not self._running
         if finished:
             then()
@@ -69,7 +69,7 @@ class Forwarder:
             then()
 
     def _keep(self, sock: socket.socket) -> bool:
-        """Have a socket shut down when this is closed; False where that has happened."""
+        """Have a socket shut down on close; False if this is closed already."""
         with self._lock:
             self._sockets.add(sock)
             return not self._closed.is_set()
@@ -93,7 +93,7 @@ class Forwarder:
                 else:
                     try:
                         self._start(self._serve, inside, port)
-                    except RuntimeError:  # there can be no more threads
+                    except RuntimeError:  # the limit of threads is reached
                         inside.close()
         finally:
             self._drop(taking)
@@ -104,7 +104,8 @@ class Forwarder:
             outside = Socket()
             undo.callback(self._drop, outside)
             if self._keep(inside) and self._keep(outside):
-                outside.connect(("127.0.0.1", port))  # refused: to close is as near as one comes who has accepted
+                # Where it is refused: the other one is accepted already, so closing it is all that can be done.
+                outside.connect(("127.0.0.1", port))
                 answers = threading.Thread(target=_pass_on, args=(outside, inside), daemon=True)
                 answers.start()
                 _pass_on(inside, outside)
@@ -112,7 +113,7 @@ class Forwarder:
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Pass on what comes until one side ends, and tell the other so."""
+    """Copy data until one side ends, then shut down the other."""
     with contextlib.suppress(OSError):
         while data := source.recv(_PIECE):
             target.sendall(data)

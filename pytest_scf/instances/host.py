@@ -1,4 +1,4 @@
-"""One reactor and one fork server per isolation level for the whole process, shared by whoever needs them."""
+"""One reactor and one fork server per isolation level for the whole process, shared by all runtimes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Host:
         return [server.pid for server in self._servers.values() if server.is_alive]
 
     def close(self) -> None:
-        # First, so that the fork servers remove all that is ours, should this process be killed meanwhile.
+        # First, so that the fork servers clean up even if this process is killed meanwhile.
         self._lifeline.cut()
         for server in self._servers.values():
             server.close()

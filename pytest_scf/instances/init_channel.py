@@ -47,7 +47,7 @@ class InitChannel:
         self.theirs = theirs.detach()
 
     def send(self, frame: bytes) -> bool:
-        """Send a frame, which is short; whether it could be sent."""
+        """Send a short frame; returns whether it could be sent."""
         with self._lock:
             try:
                 self._socket.send(frame)

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pytest_scf.errors import UsageError
 
 OLDEST_PYTHON = (3, 6)
-#: the first that a rejected promise ends, where nothing catches it
+#: the first version that ends on a rejected promise that is not handled
 OLDEST_NODE = (15, 0)
-#: seconds that an interpreter is given to say what it is
+#: seconds in which an interpreter has to report its version
 PROBE_DEADLINE = 60.0
 
 _RUNTIMES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "runtimes")
 _VERSION = re.compile(r"(?:[Pp]ython)?(\d+)\.(\d+)(?:\.\d+)?")
-# Python 2 understands it, too, so that it can be told apart from something that does not start.
+# Valid in Python 2 as well, so that one can be told from a program that does not start.
 _ASK_PYTHON = (
     "import json, sys; print(json.dumps([sys.executable, list(sys.version_info[:3]),"
     " [sys.prefix, sys.exec_prefix, getattr(sys, 'base_prefix', ''), getattr(sys, 'base_exec_prefix', '')]]))"
@@ -38,16 +38,16 @@ class Interpreter:
     language: str
     executable: str
     version: tuple[int, int, int]
-    #: the directories that it is made of
+    #: the directories that it is installed in
     places: tuple[str, ...]
-    #: what it is started with, up to the descriptors of its sockets
+    #: its command line, but for the descriptors of the sockets
     command: tuple[str, ...]
 
 
 def find_python(wanted: str) -> Interpreter | None:
     """The interpreter of a version ("3.12") on PATH, or that of a path; None for the test's own.
 
-    A version is the test's own where that has it. Of a pyenv, versions that are not switched on are found as well.
+    The test's own is preferred where it has the version. Of a pyenv, versions that are not active are found, too.
     Raises UsageError when there is none, or none that starts.
     """
     version = _VERSION.fullmatch(wanted)
@@ -96,7 +96,7 @@ def _candidates(asked: str, path: str) -> Iterator[str]:
         if not os.path.isfile(candidate) or not os.access(candidate, os.X_OK):
             continue
         if os.path.basename(os.path.dirname(candidate)) == "shims":
-            # A pyenv's, which works for the versions that are switched on; the interpreters lie beside it.
+            # A shim of pyenv's works for active versions only; the interpreters themselves lie beside it.
             versions = os.path.join(os.path.dirname(os.path.dirname(candidate)), "versions", "*", "bin", name)
             yield from sorted(glob.glob(versions), key=_numbers, reverse=True)
         yield candidate
@@ -163,7 +163,7 @@ def _checked(found: Interpreter, called: str) -> Interpreter:
 
 
 def _answer(program: str, *arguments: str) -> str:
-    """What a program prints that is asked what it is. Raises UsageError where it does not start, or fails."""
+    """The output of a program that reports its version. Raises UsageError where it does not start, or fails."""
     try:
         answer = subprocess.run(
             [program, *arguments],

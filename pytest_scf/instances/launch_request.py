@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_scf.instances.interpreters import Interpreter
     from pytest_scf.instances.probe_channel import ProbeServer
 
-#: more than the system itself follows
+#: links to follow: more than the system does
 _LINKS = 50
 _OUR_PLACE = str(Path(__file__).resolve().parents[2])
 _PYTHON_RUNTIME = os.path.join(_OUR_PLACE, "pytest_scf", "runtimes", "python.py")
@@ -53,7 +53,7 @@ class LaunchRequest:
     api_port: int = 0
     #: choices that a runtime makes
     options: dict[str, Any] = field(default_factory=dict)
-    #: None where nothing works inside on the test's behalf
+    #: None: no probe is loaded
     probe: ProbeServer | None = None
 
 
@@ -99,7 +99,7 @@ def _interpreter_places() -> list[str]:
 
 @functools.cache
 def _places_on_the_way_to(program: str) -> list[str]:
-    """The directories that a program is in, link by link: one environment's interpreter may lead through another's."""
+    """The directories of a program and of each link on the way: one virtual environment may be made from another."""
     places = [os.path.dirname(program)]
     while os.path.islink(program) and len(places) < _LINKS:
         program = os.path.join(os.path.dirname(program), os.readlink(program))

@@ -11,13 +11,13 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 INTERVAL = 0.05
 
 
-#: mappings of memory without a file behind it, by how their names begin; a file in a tmpfs is a file
+#: how the names of mappings begin that are memory without a file; a file in a tmpfs counts as a file
 _SHARED_MEMORY = (b"/dev/zero", b"/memfd:", b"/SYSV", b"/dev/shm/")
 _MEMFD = "/memfd:"
 
 
 def resident_bytes(pids: Iterable[int]) -> int:
-    """Resident memory of processes: quickly read, and never less than what they hold and have mapped."""
+    """Resident memory of processes: cheap to read, and an upper bound of what counts of what they have mapped."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -26,7 +26,7 @@ def resident_bytes(pids: Iterable[int]) -> int:
 
 
 def held_bytes(pids: Iterable[int]) -> int:
-    """Memory that counts against the limit of the instance that these are the processes of, in bytes, once each.
+    """Bytes of memory of an instance, given its processes, that count against its limit.
 
     Files that are mapped do not count; anonymous memory does, shared or not, in memory or swapped out, each page
     shared out among those that map it, and what memfds hold, mapped or not. 0 where it cannot be read.
@@ -41,7 +41,7 @@ def held_bytes(pids: Iterable[int]) -> int:
 
 
 def memfd_bytes(pids: Iterable[int]) -> int:
-    """What the memfds hold that processes have open, once each."""
+    """Bytes in the memfds that processes have open, each memfd counted once."""
     found: dict[tuple[int, int], int] = {}
     for pid in pids:
         found.update(_memfds(pid))
@@ -70,7 +70,7 @@ def _memfds(pid: int) -> dict[tuple[int, int], int]:
 
 
 def _anonymous_bytes(pid: int, shared: dict[tuple[int, int], int]) -> int:
-    """Anonymous memory of a process alone; its part of what is shared is added to ``shared``, by what it belongs to."""
+    """Private anonymous memory of a process; its part of shared memory is added to ``shared``, by file."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         sizes = _rollup(pid)
         if b"Pss_Anon:" in sizes:
@@ -136,7 +136,7 @@ def _read(path: str) -> bytes:
 def uncounted_bytes(pid: int) -> int:
     """Resident memory of a process that does not count against a limit: files that it has mapped, its interpreter's.
 
-    From one read: what a process frees between two of them would pass for its files.
+    From one read: with two, memory that the process frees between them would look like files.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
         sizes = _rollup(pid)

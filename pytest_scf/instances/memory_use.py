@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pytest_scf.instances import memory
 
-#: bytes by which processes have to grow for another close look at them, well below their limit
+#: bytes by which processes have to grow before they are measured exactly again, while well below their limit
 _STEP = 4 << 20
 
 
 class MemoryUse:
     def __init__(self) -> None:
-        #: the most that its user's process was seen to have of files in memory, which no limit counts
+        #: the most bytes of mapped files seen in the user's process; no limit counts them
         self.uncounted_bytes = 0
-        #: the most memory in bytes that its processes were seen to hold together; 0 where one process was all
+        #: the most bytes that its processes were seen to hold together; 0 where there was one process only
         self.most_held = 0
         self._looked_at = 0
 
@@ -27,7 +27,7 @@ class MemoryUse:
             self.uncounted_bytes = max(self.uncounted_bytes, memory.uncounted_bytes(user_pid))
         elif most + shared_of_the_machine > limit:
             most += memory.memfd_bytes(pids)
-        # Of a process alone its own peak is known; where there are more, only changes are worth a closer look.
+        # The kernel keeps the peak of a single process; several are measured again only when they have grown.
         if most <= limit and (len(pids) == 1 or most < self._looked_at + _STEP):
             return 0
         self._looked_at = most

@@ -14,7 +14,7 @@ from pytest_scf.runtimes.wire import FrameError
 
 #: bytes of an answer: the 6 MB that a handler may return, and what surrounds them, several times over
 _ANSWER = 1 << 25
-#: bytes of what is said beside an answer
+#: bytes of what is reported beside an answer
 _NOTE = 1 << 20
 
 #: greatest length of each kind from the user's process or what serves beside it
@@ -58,7 +58,7 @@ _MEASURED = {
     wire.RESPONDED,
     wire.CLOSED,
 }
-#: what ends an event
+#: the kinds that end an event
 ANSWERS = frozenset(
     (
         wire.RETURNED,

@@ -1,4 +1,4 @@
-"""Whom an instance reports to."""
+"""The interface through which an instance reports."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """Whom an instance tells what happens in it. Called in the reactor's thread.
+    """Receives what happens in an instance. Called in the reactor's thread.
 
-    What a method raises ends the instance, as an error of its own is reported by the reactor, and ``on_gone`` says so.
+    An exception in a method ends the instance: the reactor reports it as an error of ours, and ``on_gone`` gets it.
     """
 
     def on_message(self, kind: int, payload: bytes, /) -> None:
@@ -18,6 +18,8 @@ class Observer(Protocol):
         """Output can be taken with ``drain``."""
 
     def on_gone(self, error: str, /) -> None:
-        """No process of the instance is left. ``error`` says why it never came to be, or what ended it, if that was
-        nothing that its processes did or that was asked of them.
+        """No process of the instance is left.
+
+        ``error`` says why it could not be started, or what ended it besides its own processes and a request to kill it;
+        "" otherwise.
         """

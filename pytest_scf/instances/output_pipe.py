@@ -1,4 +1,4 @@
-"""The pipe that an instance writes its output to, read as much as fits and paused while nobody wants it."""
+"""The pipe that an instance writes its output to. Reading can be paused, so that the output waits in the pipe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OutputPipe:
     def drain(self) -> bytes:
         """Take the output that has been written so far: a pipe hands out all that it holds at once.
 
-        What is written meanwhile comes next time, or a process that never stops writing would never let go of us.
+        What is written meanwhile is left for the next call, as a process may write without end.
         """
         with self._lock:
             if self._closed:
@@ -43,9 +43,9 @@ class OutputPipe:
             try:
                 data = posix.read(self._reading, _PIECE)
             except OSError:
-                return b""  # nothing there now
+                return b""
         if not data:
-            self.pause()  # every process has closed it; it would be ready for ever
+            self.pause()  # at its end it would stay readable for ever
         return data
 
     def pause(self) -> None:

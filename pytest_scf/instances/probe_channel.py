@@ -14,7 +14,7 @@ _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 class ProbeServer(Protocol):
-    """What serves the probe of one instance. Called in the reactor's thread."""
+    """Serves the probe of one instance. Called in the reactor's thread."""
 
     #: what the probe is told at its start, as JSON
     config: dict[str, Any]
@@ -28,7 +28,7 @@ class ProbeServer(Protocol):
 
 class ProbeChannel:
     def __init__(self, reactor: Reactor, server: ProbeServer, fail: Callable[[BaseException], None]) -> None:
-        """``fail`` is told of what the server raises. Raises OSError where no sockets can be had."""
+        """``fail`` is called with what the server raises. Raises OSError where no socket can be made."""
         self._reactor = reactor
         self._server = server
         self._fail = fail

@@ -33,17 +33,17 @@ from pytest_scf.runtimes import wire
 if TYPE_CHECKING:
     from pytest_scf.instances.containers import ContainerHost
 
-#: seconds until a fork server or an init that says nothing counts as stuck: only a bug or a dying machine gets here
+#: seconds without an answer after which a fork server or an init counts as stuck: a bug, or a failing machine
 STUCK_DEADLINE = 60.0
-#: seconds after which processes of ours that should have ended are believed to be stopped, and are resumed
+#: seconds after which our processes that should have ended are resumed, as somebody may have stopped them (SIGSTOP)
 RESUME_INTERVAL = 2.0
-#: seconds that a launch waits for descriptors of others that were launched, and are not yet handed over
+#: seconds for which a launch that lacks descriptors waits for earlier launches to hand theirs over
 FLUSH_DEADLINE = 1.0
 _numbers = itertools.count(1)
 
 
 class InstanceProcess:
-    """Made by ``launch``; everything of it has ended when ``on_gone`` has been called."""
+    """Started by ``launch``; nothing of it is left once ``on_gone`` has been called."""
 
     def __init__(
         self, request: LaunchRequest, server: ForkServer | ContainerHost, reactor: Reactor, observer: Observer
@@ -55,19 +55,19 @@ class InstanceProcess:
         self.exit: ProcessExit | None = None
         self.memory = MemoryUse()
         self.gone = threading.Event()
-        # Short, whatever the function is called: the path of a socket below it may have 107 bytes.
+        # Without the function's name: the path of a Unix socket below it may have 107 bytes at most.
         self.directory = server.base_dir / f"instance-{next(_numbers)}"
         self._server = server
         self._reactor = reactor
         self._observer = observer
         self._request = request
         self._lock = threading.Lock()
-        #: when the init and the user's process started, which tells them from others that have their numbers later
+        #: start times of the init and the user's process: with the PID they identify a process, as PIDs are reused
         self._init_started = 0
         self._user_started = 0
         self._kill_wanted = False
         self._resume: Timer | None = None
-        #: what ended the instance, if that was nothing of its own
+        #: what ended the instance, if not its own processes
         self._failure = ""
         self._runtime: RuntimeChannel | None = None
         self._init: InitChannel | None = None
@@ -78,7 +78,7 @@ class InstanceProcess:
         self._signalled = threading.Semaphore(0)
         self._signal_answer = False
         self._out_of_memory = False
-        #: held by whoever waits for an answer, of which there is one for each question
+        #: held from a question to the init until its answer: answers carry no number
         self._asking = threading.Lock()
         self._user_known = threading.Event()
         #: called in the reactor's thread with {file: lines or arcs} as the runtime counts them
@@ -88,8 +88,8 @@ class InstanceProcess:
     def launch(self) -> None:
         """Ask for the processes. Does not wait.
 
-        Raises ForkServerError where there is nobody to be asked, InstanceError where this process has no descriptors
-        left for it. Nothing of the instance is left then.
+        Raises ForkServerError where the fork server has ended, InstanceError where this process has no descriptors
+        left. Nothing of the instance is left then.
         """
         theirs: list[int] = []
         try:
@@ -101,7 +101,7 @@ class InstanceProcess:
                     raise
                 self._open(theirs)
             for fd in theirs:
-                os.set_blocking(fd, True)  # a test process that is patched by gevent or eventlet makes others
+                os.set_blocking(fd, True)  # gevent and eventlet patch the test process to make non-blocking ones
             spec = launch_spec(self._request, self.level, self.directory, self._server.path, len(theirs))
             if spec.command is not None:
                 assert self._runtime is not None
@@ -165,9 +165,9 @@ class InstanceProcess:
         self.kill()
 
     def send_event(self, request_id: str, payload: bytes, fds: Sequence[int] = ()) -> None:
-        """Hand an event to the runtime, which takes it when it is ready for one. Does not block.
+        """Send an event to the runtime, which reads it when it is ready for one. Does not block.
 
-        ``fds`` go along, and are closed here.
+        ``fds`` are sent with it, and closed here.
         """
         if self._runtime is not None:
             self._runtime.send_event(request_id, payload, fds)
@@ -184,7 +184,7 @@ class InstanceProcess:
         return b"" if self._output is None else self._output.drain()
 
     def pause_output(self) -> None:
-        """Leave what is written in the pipe until it is drained, and say nothing of it."""
+        """Leave output in the pipe until it is drained, without reporting it."""
         if self._output is not None:
             self._output.pause()
 
@@ -209,7 +209,7 @@ class InstanceProcess:
         return self.user_pid is not None
 
     def disposition(self, signum: int) -> str:
-        """What the user's process would do with the signal now; see ``procstatus.DISPOSITIONS``."""
+        """How the user's process would react to the signal now; see ``procstatus.DISPOSITIONS``."""
         if self.exit is not None or self.gone.is_set():
             return "gone"
         if self.user_pid is None:
@@ -217,7 +217,7 @@ class InstanceProcess:
         return procstatus.disposition(self.user_pid, signum)
 
     def signal_now(self, signum: int) -> bool | None:
-        """Send a signal to the user's process alone: whether there was one. None where it takes the init to do so."""
+        """Send a signal to the user's process alone; whether there was one. None where only the init can do it."""
         with self._lock:
             if self.exit is not None or self.gone.is_set() or not self._user_known.is_set():
                 return False
@@ -226,7 +226,7 @@ class InstanceProcess:
             return procstatus.send_signal(self.user_pid, self._user_started, signum)
 
     def signal_through_init(self, signum: int) -> bool:
-        """The same through the init, which is the parent of the user's process. Waits for its answer."""
+        """The same through the init, the parent of the user's process. Waits for the init's answer."""
         with self._asking:
             with self._lock:
                 if self.exit is not None or self.gone.is_set() or self._init is None:
@@ -263,7 +263,7 @@ class InstanceProcess:
             self._server.signal_init(self.id, signum)
 
     def _resume_server(self) -> None:
-        """The processes that are to report the end may have been stopped with SIGSTOP."""
+        """Resume the processes that report the end: they may have been stopped with SIGSTOP."""
         with self._lock:
             if self.gone.is_set():
                 return
@@ -282,11 +282,11 @@ class InstanceProcess:
                     self._kill_now()
             self._know_user()
             if self.level.by_launcher:
-                self._user_known.set()  # even where its processes are out of sight
+                self._user_known.set()  # its PID may be unknown: a container of another machine
                 self._observer.on_message(wire.INIT_STARTED, b"")
         elif kind == wire.USER_EXIT:
             status, peak_kib = wire.EXIT.unpack(payload)
-            if not self._failure:  # or how it ended is a consequence
+            if not self._failure:  # otherwise the exit is a consequence of the failure
                 self.exit = ProcessExit(status, peak_kib * 1024, self._out_of_memory)
             self._signalled.release()
         elif kind == wire.OUT_OF_MEMORY:
@@ -300,7 +300,7 @@ class InstanceProcess:
             self._failure = self._failure or payload.decode("utf-8", "replace")
 
     def _identity(self, sender: int | None, payload: bytes) -> tuple[int | None, int]:
-        """PID and start time. What stands for a container's init is a thread here, and 0 is said of no process."""
+        """PID and start time. For a container the sender is a thread of this process, and 0 stands for no PID."""
         pid, started = map(int, payload.split())
         return (None if self.level.by_launcher else sender) or pid or None, started
 
@@ -321,7 +321,7 @@ class InstanceProcess:
             self._coverage.save(timeout)
 
     def reaped(self, error: str) -> None:
-        """The init and all below it are gone. What they sent before is handled before the end is reported."""
+        """The init and all below it are gone: handle the frames that are buffered, then report the end."""
         self._failure = self._failure or error
         self._guarded(self._drain)()
         if self._forwarder is None:
@@ -338,7 +338,7 @@ class InstanceProcess:
             self._coverage.drain()
 
     def _finish(self) -> None:
-        # Whoever is told that the instance is gone finds nothing of it open here either.
+        # Before the end is reported, so that no descriptor of the instance is open then.
         with self._lock:
             self.gone.set()
             if self._resume is not None:
@@ -373,7 +373,7 @@ class InstanceProcess:
 
     @property
     def forwarded_ports(self) -> tuple[int, ...]:
-        """Ports of the test's that are reached inside, where the instance has a network of its own."""
+        """Ports of the test's services that are forwarded into the network of the instance."""
         return () if self._request.server is None else self._request.server.host_ports
 
     @property

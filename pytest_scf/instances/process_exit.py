@@ -13,7 +13,7 @@ class ProcessExit:
 
     wait_status: int
     peak_bytes: int
-    #: its memory limit ended it, where that is not the platform's to keep
+    #: a memory limit ended it that a launcher enforces
     out_of_memory: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""What a process does with a signal, as the kernel sees it, and signals that can reach no other process."""
+"""How a process reacts to a signal, read from the kernel, and signals that cannot reach another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_scf.instances.sockets import poller
 DISPOSITIONS = ("caught", "ignored", "blocked", "default", "unknown", "gone")
 
 
-#: seconds between two looks for a process where the system has no pidfds
+#: seconds between two checks for a process where the system has no pidfds
 _LOOK_INTERVAL = 0.01
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -74,7 +74,7 @@ def open_pidfd(pid: int, started: int) -> int:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     fd = os.pidfd_open(pid)
     try:
-        # The number may be another's by now. Once the descriptor is open it leads to one process, whichever that is.
+        # The PID may have been reused before the descriptor was opened, but not after: check the start time now.
         if start_time(pid) != started:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
     except FileNotFoundError:

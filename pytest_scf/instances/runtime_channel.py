@@ -11,7 +11,7 @@ from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import socketpair
 from pytest_scf.runtimes import wire
 
-#: make a callback of the reactor's whose error ends the instance
+#: wraps a callback of the reactor so that an exception in it ends the instance
 Guard = Callable[[Callable[[], object]], Callable[[], None]]
 
 
@@ -64,7 +64,7 @@ class RuntimeChannel:
         try:
             return self._outbox.flush()
         except OSError:
-            return True  # the process is gone, which is reported where its end is seen
+            return True  # the process is gone, which its init reports
 
     def _flush(self) -> None:
         with self._lock:
@@ -94,7 +94,7 @@ class RuntimeChannel:
         return True
 
     def _check_turn(self, kind: int) -> None:
-        """Refuse what would be taken for what another event, or another start, has come to."""
+        """Refuse frames that no event or start waits for: they would be taken for those of the next one."""
         if kind == wire.READY:
             if self._ready:
                 raise wire.FrameError("it is ready a second time")

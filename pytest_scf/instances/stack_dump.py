@@ -11,9 +11,9 @@ from pytest_scf.instances import procstatus
 from pytest_scf.instances.reactor import Reactor, Timer
 from pytest_scf.runtimes import fault_dump
 
-#: seconds until a process that does not answer is killed without its stack
+#: seconds after which a process that does not answer is killed without a stack
 DEADLINE = 0.25
-#: the same for one that would answer, but has not been let run by then: the machine is busy
+#: the same for one that has had no processor time to answer: the machine is busy
 BUSY_DEADLINE = 10.0
 
 

@@ -1,6 +1,6 @@
-"""The fork server of one isolation level: its client in the test process, and the processes that it consists of.
+"""The fork server of one isolation level: its client in the test process, and its own processes.
 
-client       in the test process: starts the fork server, asks it for instances, hears of their end
+client       in the test process: starts the fork server, requests instances, is told of their end
 supervisor   started once, above everything; removes the base directory when all the others are gone
 zygote   made by the supervisor; enters the namespaces that all instances share, forks one init per instance
 init     one per instance; prepares its mounts, forks the user's process, reaps, reports, leaves

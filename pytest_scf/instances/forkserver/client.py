@@ -47,10 +47,10 @@ class Launched(Protocol):
     """An instance as the fork server knows it."""
 
     def wait_for_end(self) -> None:
-        """Return when no process of it is left, where the fork server cannot tell. In a thread that may wait."""
+        """Wait until no process of it is left, where the fork server has died. Called in a thread of its own."""
 
     def reaped(self, error: str) -> None:
-        """No process of it is left; ``error`` says why it never came to be, or what else ended it. Called once."""
+        """No process of it is left; ``error`` says why it could not be started, or what ended it. Called once."""
 
 
 def own_python() -> str:
@@ -83,7 +83,7 @@ class ForkServer:
 
     def _start(self, lifeline: Lifeline) -> None:
         sites = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
-        # Where the test measures coverage so do the instances; to import it once for all of them saves each the time.
+        # Imported once here, not in each instance, where the test and thus the instances measure coverage.
         preload = "coverage" if "coverage" in sys.modules else ""
         ours, theirs = socketpair()
         arguments = [self.level.name, str(theirs.fileno()), str(lifeline.reading), str(self.base_dir), preload, *sites]
@@ -171,7 +171,7 @@ class ForkServer:
     def send_waiting(self, timeout: float) -> bool:
         """Send what waits to be sent, for at most ``timeout`` seconds; whether there was anything.
 
-        The descriptors of instances that are still to be asked for are open here until then.
+        Descriptors of queued launches are open in this process until then.
         """
         with self._lock:
             if self._dead is not None or not self._outbox:
@@ -206,7 +206,7 @@ class ForkServer:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked for instances; an end that was not heard of yet is seen, too."""
+        """Whether it can start instances; checks the socket for an end that was not read yet."""
         if self._dead is not None:
             return False
         poll = poller()
@@ -218,7 +218,7 @@ class ForkServer:
         return self._process.pid
 
     def resume(self) -> None:
-        """Let its processes go on, should somebody have stopped them with SIGSTOP."""
+        """Resume its processes, in case they were stopped with SIGSTOP."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGCONT)
@@ -237,9 +237,9 @@ class ForkServer:
         self._stop()
 
     def _stop(self) -> None:
-        """Let go of the socket and wait: the fork server leaves when that closes."""
+        """Close the socket, at which the fork server ends, and wait for that."""
         with contextlib.suppress(OSError):
-            self._control.shutdown(socket.SHUT_RDWR)  # in forks of this process, too
+            self._control.shutdown(socket.SHUT_RDWR)  # forks of this process may still have it open
         self._control.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGCONT)
@@ -248,7 +248,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        # What the supervisor did not live to remove, and what was put there after its end.
+        # If the supervisor was killed, or something was written there after its end.
         remove_tree(str(self.base_dir))
 
     def _readable(self) -> None:
@@ -282,8 +282,8 @@ class ForkServer:
         threading.Thread(target=self._bury, args=(instances,), name="pytest-scf-lost-server", daemon=True).start()
 
     def _bury(self, instances: list[Launched]) -> None:
-        """Wait for the end of what a lost fork server took along, and report it."""
-        # The supervisor ends what the zygote left before it leaves itself.
+        """Wait for the end of all instances of a fork server that has died, and report it."""
+        # If only the zygote died, the supervisor ends the instances before it ends itself.
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_DEADLINE)
         for instance in instances:
@@ -301,11 +301,11 @@ class ForkServer:
         return f"ended by signal {-status}" if status < 0 else f"exit status {status}"
 
     def forget_in_forked_child(self) -> None:
-        """The lifeline is cut already; nothing else of the parent's may be used here either."""
+        """Close what the child has inherited; the lifeline is cut already."""
         self._control.close()
         self._dead = "this process is a fork of the one that started it"
 
 
 def _start_environment() -> dict[str, str]:
-    """What an interpreter may need to start at all; nothing of it reaches an instance but the library path."""
+    """Variables that an interpreter may need to start; of these, instances get the library path only."""
     return {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "HOME") if name in os.environ}

@@ -3,9 +3,9 @@
 Its place: fork server (zygote) -> init -> user's process. In a PID namespace it is PID 1, so that its death takes every
 descendant with it, and the user's process is an ordinary one, which SIGTERM ends by default as in the cloud.
 It begins as a spare: what is the same for all instances is done, the user's process is forked, and both wait to be told
-which instance they are. Then it mounts the code, passes the word on to the user's process, reaps orphans, tells the
-platform how the user's process ended (the raw wait status: exit 143 and death by SIGTERM are different facts), and
-leaves.
+which instance they are. Then it mounts the code, hands the specification to the user's process, reaps orphans, reports
+to the platform how the user's process ended (the raw wait status: exit 143 and death by SIGTERM are different facts),
+and ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pytest_scf.instances.forkserver.isolation import Isolation
 from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
 from pytest_scf.runtimes import python, wire
 
-# The user's code may replace it, and must not get back into what follows here.
+# The user's code may replace os._exit, and must not return into the code of this module.
 _exit = os._exit
 
 
@@ -97,13 +97,13 @@ def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], nam
             order = spec.to_json()
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
         sockets.init.sendall(wire.frame(wire.INIT_STARTED, linux.own_identity()))
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # somebody killed it: seen when it is reaped
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it was killed: seen when it is reaped
             if not fdpassing.send(to_user, wire.frame(wire.LAUNCH, order), fds, lifelines):
                 return
         to_user.close()
         _watch(spec, sockets, lifelines, user, listener)
     except BaseException as error:
-        # Without its init an instance cannot be: say why and take along what there is.
+        # Report the error, then end the instance.
         if sockets is not None:
             with contextlib.suppress(OSError):
                 sockets.init.sendall(wire.frame(wire.START_FAILED, f"{type(error).__name__}: {error}".encode()))
@@ -115,7 +115,7 @@ def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], nam
 
 
 def _fork_user_process(isolation: Isolation, name: str, not_its_own: list[int]) -> tuple[int, socket.socket]:
-    """The process that waits to be told what it is: its PID, and the socket to tell it."""
+    """Fork the process that waits for its specification: its PID, and the socket for it."""
     to_user, from_init = socket.socketpair()
     try:
         user = os.fork()
@@ -133,13 +133,13 @@ def _fork_user_process(isolation: Isolation, name: str, not_its_own: list[int]) 
 
 
 def _is_cut_off(spec: LaunchSpec) -> bool:
-    """A fault that the test has asked for: the network of the instance leads nowhere."""
+    """Whether a fault of the test cuts the instance off the network."""
     fault = (spec.probe or {}).get("fault")
     return fault is not None and bool(fault["no_network"])
 
 
 def _enter_network(channel: socket.socket, host_ports: tuple[int, ...], lifelines: list[int]) -> None:
-    """Enter a network of the instance's own; what listens in it for services of the test's is handed out."""
+    """Enter a new network; sockets that listen in it for services of the test are sent to the platform."""
     linux.unshare(linux.CLONE_NEWNET)
     linux.bring_up_loopback()
     if not host_ports:
@@ -151,7 +151,7 @@ def _enter_network(channel: socket.socket, host_ports: tuple[int, ...], lifeline
 
 
 def _wait_for_spec(channel: socket.socket, lifelines: list[int]) -> tuple[bytes, list[int]] | None:
-    """None when there will be no orders any more."""
+    """The launch specification (JSON) and its descriptors; None when none will come."""
     poll = select.poll()
     for fd in (channel.fileno(), *lifelines):
         poll.register(fd, select.POLLIN)
@@ -203,7 +203,7 @@ def _become_user_process(isolation: Isolation, channel: socket.socket, name: str
 
 
 def _forget_ourselves() -> None:
-    """Leave the user's code a table of modules without ours; what runs already does not need it any more."""
+    """Remove our modules from ``sys.modules``; code that runs already does not need them there."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_scf"]:
         del sys.modules[name]
     main = vars(sys.modules["__main__"])
@@ -223,14 +223,14 @@ def _execute(command: tuple[str, ...], environ: dict[str, str], sockets: Sockets
 
 
 def _restore_signals() -> None:
-    """A program inherits what is ignored, by Python or by the init."""
+    """Undo SIG_IGN of Python and of the init, which a new program would inherit."""
     for signum in signal.valid_signals():
         if signal.getsignal(signum) == signal.SIG_IGN:
             signal.signal(signum, signal.SIG_DFL)
 
 
 def _become_server(isolation: Isolation, spec: LaunchSpec, server: ServerSpec, sockets: Sockets) -> None:
-    """Execute the program that a function is, a web server or a bootstrap, or say why that cannot be done."""
+    """Execute the program of a server function, or report why it cannot be started. Never returns."""
     reason = "container"
     cwd = server.cwd or spec.code_root
     try:
@@ -254,7 +254,7 @@ def _become_server(isolation: Isolation, spec: LaunchSpec, server: ServerSpec, s
 
 
 def _with_probe(spec: LaunchSpec, cwd: str, fd: int) -> dict[str, str]:
-    """The environment of a server in Python that is to load the probe at its start."""
+    """The environment that has a server in Python load the probe at its start."""
     site = os.path.join(os.path.dirname(os.path.abspath(python.__file__)), "probe", "site")
     return {
         **spec.environ,
@@ -268,7 +268,7 @@ def _with_probe(spec: LaunchSpec, cwd: str, fd: int) -> dict[str, str]:
 def _serve_beside(
     spec: LaunchSpec, server: ServerSpec, runtime: socket.socket, user: int, listener: socket.socket | None
 ) -> None:
-    """Have events passed on to the user's process in its own way, by threads of this one."""
+    """Start the thread that passes events on to the server."""
     from pytest_scf.runtimes.main_process import MainProcess
 
     process = MainProcess(user)
@@ -319,7 +319,7 @@ def _watch(spec: LaunchSpec, sockets: Sockets, lifelines: list[int], user: int, 
                 if kind == wire.KILL:
                     return
                 if kind == wire.SIGNAL:
-                    # Not yet reaped, so the number cannot be another process's.
+                    # Not yet reaped, so the PID cannot have been reused.
                     os.kill(user, payload[0])
                     fdpassing.send(channel, wire.frame(wire.SIGNALLED, b"1"), [], lifelines)
 

@@ -1,4 +1,4 @@
-"""A pipe to which nobody writes: its reading end tells when a process has ended, however that happened."""
+"""A pipe that is never written to: its reading end shows when a process has ended, however that happened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Lifeline:
             _held.add(self._writing)
 
     def cut(self) -> None:
-        """Let those who hold the reading end believe that this process has ended."""
+        """Close the writing end, as the end of this process would."""
         with _lock:
             if self._writing in _held:
                 _held.remove(self._writing)

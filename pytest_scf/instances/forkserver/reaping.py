@@ -20,12 +20,12 @@ def children() -> list[int]:
         return [child.pid for child in psutil.Process().children()]
 
 
-#: seconds that inits have to end what is below them; they need milliseconds
+#: seconds in which inits have to end what is below them; they need milliseconds
 PATIENCE = 5.0
 
 
 def wait_for_children() -> None:
-    """Wait for the children, which know that they have to leave, and return when none is left or patience is at an end.
+    """Wait for the children, which have been told to leave, until none is left or PATIENCE seconds have passed.
 
     An init that is killed instead cannot end what is below it, which might then escape if this process were killed too.
     """
@@ -117,7 +117,10 @@ _watching: list[int] = []
 
 
 def watch_children() -> int:
-    """Make SIGCHLD readable on the descriptor returned; one byte may stand for several deaths."""
+    """Have SIGCHLD write to a pipe, whose reading end is returned; one byte may stand for several deaths.
+
+    A flag that a Python signal handler sets would not do: a signal just before ``poll`` blocks would go unnoticed.
+    """
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
     _watching[:] = reading, writing
     os.set_blocking(reading, False)
@@ -136,10 +139,10 @@ def stop_watching_children() -> None:
 
 
 def ignore_termination_signals() -> None:
-    """Ignore what asks a process to leave: this one leaves when its work is done, and has to do it."""
+    """Ignore the signals that ask a process to end: this one ends when its instances have."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
 
 
 def _nothing(signum: int, frame: object) -> None:
-    """The wake-up descriptor does the work; a handler must exist for the signal to be seen at all."""
+    """The signal handler without which the wake-up descriptor is not written to."""

@@ -41,12 +41,12 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         importlib.import_module(preload)
     if sys.platform == "linux":
         linux.become_subreaper()
-        linux.continue_at_parents_end()  # with the zygote stopped, too, nobody is left then who would do it
-    # Not by the test process: it may be killed before it has anybody who would remove what it makes.
+        linux.continue_at_parents_end()  # the zygote, which resumes it otherwise, may be stopped as well
+    # Made here, not by the test process: that may be killed before there is a process that would remove it.
     with contextlib.suppress(FileExistsError):
         os.mkdir(os.path.dirname(base_dir), mode=0o700)
     os.mkdir(base_dir, mode=0o700)
-    # The zygote learns of our end as we learn of its own; a parent-death signal would leave it no time to clean up.
+    # A pipe shows the zygote that this process has ended; a parent-death signal would leave it no time to clean up.
     supervisor_alive, _held_to_the_end = os.pipe()
     status = 1
     isolation = ISOLATIONS[level]

@@ -47,7 +47,7 @@ def main(control: socket.socket, lifelines: list[int], isolation: Isolation) -> 
             zygote = Zygote(control, lifelines, isolation)
             zygote.serve()
     except (BrokenPipeError, ConnectionResetError):
-        pass  # the platform is gone; so must we be
+        pass  # the platform is gone
     except BaseException:
         traceback.print_exc()
         status = 1
@@ -66,21 +66,21 @@ SPARE_NAME = "scf-spare"
 
 
 class Spare(NamedTuple):
-    """An instance that is all there but for what tells it from others; see ``init``."""
+    """An instance that is prepared, and waits for its launch specification; see ``init``."""
 
     pid: int
     channel: socket.socket
 
 
 class Instance(NamedTuple):
-    """An instance that runs: what has to be known when it has ended."""
+    """An instance that runs: what is needed when it has ended."""
 
     id: str
     tmp: str
 
 
 class Launch(NamedTuple):
-    """An instance that is asked for, with the descriptors that go with it."""
+    """An instance that is requested, with its descriptors."""
 
     id: str
     tmp: str
@@ -97,14 +97,14 @@ class Zygote:
         self.inits: dict[int, Instance] = {}
         self.pids: dict[str, int] = {}
         self.poll = select.poll()
-        #: what the platform has not yet taken: it may be busy asking for more instances
+        #: messages that the platform has not read yet: it may be busy writing requests
         self.outbox = fdpassing.Outbox(control)
-        #: descriptors whose message has not come yet; None: some were lost there
+        #: descriptors whose message has not been read yet; None: some were lost there
         self.received_fds: deque[int | None] = deque()
         self.launches: deque[Launch] = deque()
-        #: inits that have not yet taken all of their spec, by the descriptor of the channel
+        #: channels of inits that have not read all of their specification yet, by descriptor
         self.unsent: dict[int, tuple[socket.socket, fdpassing.Outbox]] = {}
-        #: kept ready, so that most of an instance's start is over when it is asked for
+        #: prepared in advance, so that a launch is short
         self.spare: Spare | None = None
         self.spare_wanted = True
         self.probe_wanted = False
@@ -223,7 +223,7 @@ class Zygote:
             except OSError:
                 spare.channel.close()
                 if was_ready:
-                    continue  # somebody killed it
+                    continue  # it was killed: make another
                 raise
             if rest:
                 outbox = fdpassing.Outbox(spare.channel)
@@ -238,7 +238,7 @@ class Zygote:
         channel, outbox = self.unsent[fd]
         try:
             finished = outbox.flush()
-        except OSError:  # somebody killed it, which is seen when it is reaped
+        except OSError:  # it was killed, which is seen when it is reaped
             finished = True
         if finished:
             del self.unsent[fd]
@@ -247,7 +247,7 @@ class Zygote:
 
     def _make_spare(self) -> Spare:
         ours, theirs = socket.socketpair()
-        # Called so from its first moment on.
+        # Before the fork, so that the child has the name from its start.
         init.set_process_name(SPARE_NAME)
         try:
             pid = self.isolation.fork_init()
