@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event, Function, Instance, InvokeResult
     from pytest_scf.facade.log_handle import Logs
     from pytest_scf.facade.runtime import ScfRuntime
-    from pytest_scf.facade.values import LogLine, Transition
+    from pytest_scf.facade.values import LogLine, Provisioned, Transition
     from pytest_scf.facade.web import Response
     from pytest_scf.facade.websocket import WebSocket
     from pytest_scf.platform.clock import Clock
@@ -57,6 +57,7 @@ __all__ = [
     "LeftRunningWarning",
     "LogLine",
     "Logs",
+    "Provisioned",
     "Response",
     "ScfError",
     "ScfRuntime",
@@ -91,6 +92,7 @@ if not TYPE_CHECKING:  # a type checker is to refuse a name that is not above
         "LeftRunningWarning": "pytest_scf.errors",
         "LogLine": "pytest_scf.facade.values",
         "Logs": "pytest_scf.facade.log_handle",
+        "Provisioned": "pytest_scf.facade.values",
         "Response": "pytest_scf.facade.web",
         "ScfError": "pytest_scf.errors",
         "ScfRuntime": "pytest_scf.facade.runtime",

@@ -194,6 +194,11 @@ class InvalidParameterValueTriggerCronConfig(InvalidParameterValue):
     description = "The schedule of the timer is not valid."
 
 
+class InvalidParameterValueProtocolType(InvalidParameterValue):
+    code = "InvalidParameterValue.ProtocolType"
+    description = "ProtocolType is not valid."
+
+
 class InvalidParameterValueProvisionTriggerCronConfigDuplicate(InvalidParameterValue):
     code = "InvalidParameterValue.ProvisionTriggerCronConfigDuplicate"
     description = "Two actions have the same schedule."

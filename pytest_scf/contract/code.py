@@ -18,6 +18,7 @@ from pytest_scf.api_errors import (
     InvalidParameterValueCosBucketRegion,
     InvalidParameterValueCosObjectName,
     InvalidParameterValueImageUri,
+    InvalidParameterValueProtocolType,
     InvalidParameterValueZipFile,
     InvalidParameterValueZipFileBase64BinasciiError,
     MissingParameter,
@@ -26,7 +27,7 @@ from pytest_scf.api_errors import (
     UnsupportedOperation,
 )
 from pytest_scf.contract.archives import unpack
-from pytest_scf.contract.models.function_parts import Code, ImageConfig
+from pytest_scf.contract.models.function_parts import Code, ImageConfig, ProtocolParams
 from pytest_scf.errors import UsageError
 from pytest_scf.instances.server_kind import WEB
 from pytest_scf.platform.images import AskedImage
@@ -132,6 +133,20 @@ def image_server(images: Images, function: str, asked: ImageConfig, *, is_web: b
             "images), or have a launcher run images (--scf-launcher=docker).",
         )
     return replace(server, kind=WEB) if is_web else server
+
+
+def idle_seconds(protocol: str, params: ProtocolParams | None, *, is_web: bool) -> int | None:
+    """After how many seconds a WebSocket connection to a function is idle; None where it takes none."""
+    if protocol != "WS":
+        if params is not None and params.WSParams is not None:
+            raise InvalidParameterValueProtocolType(
+                "`ProtocolParams.WSParams` is for functions with `ProtocolType` WS."
+            )
+        return None
+    if not is_web:
+        raise InvalidParameterValueProtocolType("The `ProtocolType` WS is for web functions (`Type` HTTP).")
+    given = None if params is None else params.WSParams
+    return facts.WEBSOCKET_IDLE_DEFAULT if given is None else given.IdleTimeOut
 
 
 def told_image(asked: ImageConfig) -> ImageConfig:

@@ -24,7 +24,7 @@ _WITHOUT_EFFECT = (
     "VpcConfig, Role, Tags, ClsLogsetId, ClsTopicId, DeadLetterConfig, PublicNetConfig, DnsCache, IntranetConfig and "
     "L5Enable are remembered, and have no effect"
 )
-_UNSEEN = "InstallDependency, ProtocolType and InstanceConcurrencyConfig are refused"
+_UNSEEN = "InstallDependency and InstanceConcurrencyConfig are refused"
 #: what is left out of those that are emulated in part
 PARTLY = {
     "CreateTrigger": "timer, cos, ckafka and cmq fire; http, apigw and cls are remembered; the other types are bound "

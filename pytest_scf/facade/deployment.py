@@ -21,6 +21,7 @@ from pytest_scf.facade.sources import NODE, PYTHON, code_directory, prepare
 
 if TYPE_CHECKING:
     from pytest_scf.facade.projects.project import Project
+    from pytest_scf.platform.functions import FunctionRecord
 
 
 class Deployment(ServerDeployment):
@@ -48,6 +49,7 @@ class Deployment(ServerDeployment):
         setup: Callable[[], object] | str | os.PathLike[str] | None = None,
         layers: Sequence[Layer] = (),
         cfs: Directories | None = None,
+        provisioned: int = 0,
     ) -> Function:
         """Make a function of a directory, a .py file, a .zip file, source text or a Python function.
 
@@ -76,12 +78,16 @@ class Deployment(ServerDeployment):
         ``cfs`` has directories of this machine by where the function sees them, and writes to them, as it does to a
         file system of CFS: ``{"/mnt/data": tmp_path}``. It needs the ``namespaces`` level of isolation.
 
+        ``provisioned`` instances are kept warm from the start: of a version that is published for it, to which $DEFAULT
+        leads, and so calls without a qualifier.
+
         A project file (serverless.yml) with one function is deployed as it says; see ``deploy_project``.
 
         Raises UsageError, before anything is made, where something of this cannot be.
         """
         if isinstance(source, (str, os.PathLike)) and str(source).endswith((".yml", ".yaml")):
             return self._deploy_project(source, single=True).function
+        self._check_provisioned(provisioned, max_instances)
         limits.check({"retry_num": retry_num}, asynchronous=False)
         limits.check_msg_ttl(msg_ttl, self._platform.settings.msg_ttl_smallest)
         config = checked(
@@ -99,7 +105,9 @@ class Deployment(ServerDeployment):
             if setup is not None:
                 raise UsageError("setup= is for functions whose handler is Python, and not for a custom runtime")
             retries = {"retry_num": retry_num, "msg_ttl": msg_ttl}
-            return self._deploy_bootstrap(source, handler, python, name, layers, cfs, {**config, **retries})
+            record = self._deploy_bootstrap(source, handler, python, name, layers, cfs, {**config, **retries})
+            self._keep_warm(record, provisioned)
+            return Function._of(self._session, record)
         named, interpreter = languages.choose(runtime, python)
         probe = None
         if setup is not None:
@@ -134,6 +142,7 @@ class Deployment(ServerDeployment):
         self._session.origins[record] = prepared.origins
         if probe is not None:
             self._session.probes.append(probe)
+        self._keep_warm(record, provisioned)
         return Function._of(self._session, record)
 
     def _deploy_bootstrap(
@@ -145,14 +154,14 @@ class Deployment(ServerDeployment):
         layers: Sequence[Layer],
         cfs: Directories | None,
         config: dict[str, Any],
-    ) -> Function:
+    ) -> FunctionRecord:
         from pytest_scf.platform import bootstraps
 
         if python is not None:
             raise UsageError("a custom runtime chooses its interpreter in its bootstrap: leave python= out")
         staging = self._platform.new_staging_dir
         code_root, default_name = code_directory(source, base_dirs=self.base_dirs, staging=staging)
-        record = self._added(
+        return self._added(
             [name] if name is not None else names(default_name),
             code_root=code_root,
             handler=handler or facts.DEFAULT_HANDLER,
@@ -162,7 +171,6 @@ class Deployment(ServerDeployment):
             file_systems=self._mounted(cfs),
             **config,
         )
-        return Function._of(self._session, record)
 
     def deploy_project(
         self,

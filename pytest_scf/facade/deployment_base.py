@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -21,6 +22,8 @@ from pytest_scf.platform.platform import Platform
 if TYPE_CHECKING:
     from pytest_scf.facade.session import Session
 
+#: seconds that instances have to start, beside the time that their code may take
+_PATIENCE = 60.0
 P = ParamSpec("P")
 R = TypeVar("R")
 DeploymentT = TypeVar("DeploymentT", bound="DeploymentBase")
@@ -56,6 +59,20 @@ class DeploymentBase:
     def _mounted(self, cfs: Directories | None, *, in_container: bool = False) -> tuple[FileSystem, ...]:
         can_mount = in_container or self._platform.isolation.own_tree
         return () if cfs is None else mounted(cfs, self.base_dirs, can_mount=can_mount)
+
+    def _check_provisioned(self, number: object, max_instances: int | None) -> None:
+        most = max_instances or self._platform.settings.max_instances
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
+            raise UsageError(f"provisioned must be a whole number from 0 to {most} (max_instances); got {number!r}")
+
+    def _keep_warm(self, record: FunctionRecord, number: int) -> None:
+        """Publish a version, wait until so many instances of it are warm, or cannot be, and lead $DEFAULT to it."""
+        if number:
+            version = self._platform.publish_version(record).version
+            self._platform.provisioning.put(record, version, number)
+            self._platform.provisioning.wait(record, version, record.config.init_timeout + _PATIENCE)
+            alias = replace(record.aliases[facts.DEFAULT_ALIAS], version=version)
+            self._platform.functions.update_alias(record, alias)
 
     def _added(
         self,

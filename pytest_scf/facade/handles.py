@@ -24,7 +24,7 @@ from pytest_scf.facade.asynchronous import EMPTY, AsyncEvent, AsyncFunction
 from pytest_scf.facade.description import describe, headline, one_line
 from pytest_scf.facade.log_handle import Handle, Logs
 from pytest_scf.facade.payload import encode
-from pytest_scf.facade.values import LogLine, Transition
+from pytest_scf.facade.values import LogLine, Provisioned, Transition
 from pytest_scf.facts import FINISHED, RUNNING
 from pytest_scf.platform.records import Attempt, Invocation
 
@@ -70,6 +70,12 @@ class Function(Handle):
     def instances(self) -> list[Instance]:
         """The instances that are alive, oldest first."""
         return [Instance._of(self._session, record) for record in self._session.platform.instances_of(self._record)]
+
+    @property
+    def provisioned(self) -> list[Provisioned]:
+        """The versions of which instances are kept warm, by ``deploy(provisioned=2)`` or the API."""
+        states = self._session.platform.provisioning.states(self._record)
+        return [Provisioned(each.version, each.allocated, each.available, each.status, each.reason) for each in states]
 
     def invoke(self, event: Any = EMPTY) -> InvokeResult:
         """Call the function and wait for its answer; the function's own timeout ends it. ``event`` is {} by default."""

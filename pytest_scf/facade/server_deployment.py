@@ -35,6 +35,8 @@ class ServerDeployment(DeploymentBase):
         port: int = facts.SERVER_PORT,
         host_ports: Sequence[int] = (),
         web: bool = False,
+        websocket: bool = False,
+        websocket_idle: int = facts.WEBSOCKET_IDLE_DEFAULT,
         python: str | os.PathLike[str] | None = None,
         name: str | None = None,
         timeout: int | None = None,
@@ -47,6 +49,7 @@ class ServerDeployment(DeploymentBase):
         max_instances: int | None = None,
         layers: Sequence[Layer] = (),
         cfs: Directories | None = None,
+        provisioned: int = 0,
     ) -> Function:
         """Make an image function: a web server that takes each event as POST /event-invoke on port 9000.
 
@@ -57,7 +60,8 @@ class ServerDeployment(DeploymentBase):
         With a ``launcher`` it is a container: of ``image``, by name, or of the one that is built of ``dockerfile``;
         ``command`` and ``cwd`` then replace those of the image.
 
-        With ``web`` it is a web function: ``Function.request`` sends it HTTP requests, whatever their path.
+        With ``web`` it is a web function: ``Function.request`` sends it HTTP requests, whatever their path. With
+        ``websocket``, too, it takes WebSocket connections, as with ``deploy_web``.
 
         ``python`` is the interpreter of its container: a version ("3.9"), found on PATH, or a path.
 
@@ -69,6 +73,7 @@ class ServerDeployment(DeploymentBase):
         """
         from pytest_scf.facade import servers
 
+        self._check_provisioned(provisioned, max_instances)
         config = checked(
             name=name,
             timeout=timeout,
@@ -129,7 +134,9 @@ class ServerDeployment(DeploymentBase):
         if web:
             if async_run:
                 raise UsageError("a web function has no asynchronous execution: leave async_run= or web= out")
-            server = replace(server, kind=WEB)
+            server = replace(server, kind=WEB, websocket_idle=servers.websocket_idle(websocket, websocket_idle))
+        elif websocket:
+            raise UsageError("only a web function takes WebSocket connections: give web=True, too")
         record = self._added(
             [name] if name is not None else names(default_name),
             code_root=server.root,
@@ -139,6 +146,7 @@ class ServerDeployment(DeploymentBase):
             file_systems=self._mounted(cfs, in_container=server.image is not None),
             **config,
         )
+        self._keep_warm(record, provisioned)
         return Function._of(self._session, record)
 
     @staged
@@ -160,6 +168,7 @@ class ServerDeployment(DeploymentBase):
         websocket_idle: int = facts.WEBSOCKET_IDLE_DEFAULT,
         layers: Sequence[Layer] = (),
         cfs: Directories | None = None,
+        provisioned: int = 0,
     ) -> Function:
         """Make a web function of a directory or a .zip file with an executable ``scf_bootstrap``.
 
@@ -177,6 +186,7 @@ class ServerDeployment(DeploymentBase):
         from pytest_scf.facade import servers
         from pytest_scf.platform import bootstraps
 
+        self._check_provisioned(provisioned, max_instances)
         config = checked(
             name=name,
             timeout=timeout,
@@ -212,4 +222,5 @@ class ServerDeployment(DeploymentBase):
             file_systems=self._mounted(cfs),
             **config,
         )
+        self._keep_warm(record, provisioned)
         return Function._of(self._session, record)

@@ -16,6 +16,17 @@ class Transition(NamedTuple):
     cause: str
 
 
+class Provisioned(NamedTuple):
+    """How many instances of a version are to be kept warm, how many are there, and "InProgress", "Done" or "Failed"."""
+
+    version: str
+    allocated: int
+    available: int
+    status: str
+    #: why instances could not be started; "" unless they could not
+    reason: str
+
+
 class LogLine(NamedTuple):
     """A line of a log; ``source`` is "Platform" or "Custom" (the user's code)."""
 

@@ -15,7 +15,7 @@ import websockets
 from websockets.sync.client import connect
 
 from pytest_scf import Function, ScfRuntime, UsageError, WaitTimeout, WebSocketClosed
-from pytest_scf.api_errors import LimitExceededFunctionReservedConcurrencyMemory
+from pytest_scf.api_errors import InvalidParameterValueProtocolType, LimitExceededFunctionReservedConcurrencyMemory
 
 #: as functions in public have it: the package ``websockets``, one coroutine for each connection
 SERVER = """\
@@ -322,3 +322,98 @@ def test_what_cannot_be_is_refused(isolated: ScfRuntime, chat: Callable[..., Fun
     for wrong in (0, 1801, 1.5, True):
         with pytest.raises(UsageError, match="websocket_idle"):
             isolated.deploy_web(tmp_path, command=["true"], websocket=True, websocket_idle=wrong)  # type: ignore[arg-type]
+
+
+BOOTSTRAP = "#!/bin/bash\nexec /var/lang/python3/bin/python3 -u app.py\n"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A web function that echoes."""
+    (tmp_path / "app.py").write_text(f"{SERVER}\n{ECHO}\nasyncio.run(main())\n")
+    (tmp_path / "scf_bootstrap").write_text(BOOTSTRAP)
+    (tmp_path / "scf_bootstrap").chmod(0o755)
+    return tmp_path
+
+
+def echoes(fn: Function) -> bool:
+    with fn.websocket("/room") as connection:
+        connection.send("hello")
+        return bool(connection.receive(timeout=10) == "hello")
+
+
+def test_an_image_takes_connections(isolated: ScfRuntime, directory: Path) -> None:
+    command = ["python", "-u", "app.py"]
+    fn = isolated.deploy_image(command, cwd=directory, web=True, websocket=True, websocket_idle=7, memory=256)
+    assert echoes(fn)
+    told = isolated.api.call("GetFunction", {"FunctionName": fn.name})
+    assert (told["ProtocolType"], told["ProtocolParams"]) == ("WS", {"WSParams": {"IdleTimeOut": 7}})
+    with pytest.raises(UsageError, match="web=True"):
+        isolated.deploy_image(command, cwd=directory, websocket=True)
+    with pytest.raises(UsageError, match="from 1 to 1800"):
+        isolated.deploy_image(command, cwd=directory, web=True, websocket=True, websocket_idle=0)
+
+
+def test_a_function_of_the_api_takes_connections(isolated: ScfRuntime, directory: Path) -> None:
+    def call(action: str, **fields: object) -> dict[str, Any]:
+        return isolated.api.call(action, {"FunctionName": "chat", **fields})
+
+    def idle() -> object:
+        told = call("GetFunction")
+        assert told["ProtocolType"] == "WS"
+        return told["ProtocolParams"]["WSParams"]["IdleTimeOut"]
+
+    web = {"Type": "HTTP", "Code": {"LocalPath": str(directory)}, "MemorySize": 256}
+    call("CreateFunction", **web, ProtocolType="WS")
+    assert idle() == 15
+    call("UpdateFunctionConfiguration", ProtocolParams={"WSParams": {"IdleTimeOut": 30}})
+    call("UpdateFunctionCode", Code=web["Code"])
+    assert idle() == 30
+    call("PublishVersion")
+    call("DeleteFunction")
+    call("CreateFunction", **web)
+    told = call("GetFunction")
+    assert (told["ProtocolType"], told["ProtocolParams"]) == ("", None)
+    with pytest.raises(InvalidParameterValueProtocolType, match="ProtocolType"):
+        call("UpdateFunctionConfiguration", ProtocolParams={"WSParams": {"IdleTimeOut": 30}})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Type": "HTTP", "ProtocolType": "MQTT"},
+        {"Type": "Event", "ProtocolType": "WS"},
+        {"Type": "HTTP", "ProtocolParams": {"WSParams": {"IdleTimeOut": 30}}},
+    ],
+)
+def test_a_protocol_that_cannot_be_is_refused(isolated: ScfRuntime, directory: Path, fields: dict[str, Any]) -> None:
+    asked = {"FunctionName": "chat", "Code": {"LocalPath": str(directory)}, **fields}
+    with pytest.raises(InvalidParameterValueProtocolType):
+        isolated.api.call("CreateFunction", asked)
+
+
+PROJECT = """
+component: scf
+name: chat
+inputs:
+  type: web
+  src: .
+  runtime: Python3.9
+  memorySize: 256
+  protocolType: WS
+  protocolParams:
+    wsParams:
+      idleTimeOut: 600
+"""
+
+
+def test_a_project_file_has_connections(isolated: ScfRuntime, directory: Path) -> None:
+    pytest.importorskip("yaml")
+    (directory / "serverless.yml").write_text(PROJECT)
+    fn = isolated.deploy(directory / "serverless.yml")
+    assert echoes(fn)
+    told = isolated.api.call("GetFunction", {"FunctionName": fn.name})
+    assert told["ProtocolParams"] == {"WSParams": {"IdleTimeOut": 600}}
+    (directory / "serverless.yml").write_text(PROJECT.replace("WS", "MQTT").replace("name: chat", "name: other"))
+    with pytest.raises(UsageError, match=r"line 9: inputs\.protocolType: must be WS"):
+        isolated.deploy(directory / "serverless.yml")

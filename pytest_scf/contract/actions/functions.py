@@ -25,7 +25,7 @@ from pytest_scf.api_errors import (
 from pytest_scf.contract import file_systems, languages, limits
 from pytest_scf.contract.actions import layers
 from pytest_scf.contract.call import Call
-from pytest_scf.contract.code import code_root, image_server, told_image
+from pytest_scf.contract.code import code_root, idle_seconds, image_server, told_image
 from pytest_scf.contract.layers import check_size
 from pytest_scf.contract.models.function_parts import (
     Code,
@@ -122,11 +122,15 @@ def _program(call: Call, staging: Staging, request: CreateFunctionRequest, runti
         raise InvalidParameterValueCode(f"`Code.ImageConfig` is for functions with Runtime {languages.IMAGE} only.")
     if image is None and runtime == languages.IMAGE:
         raise MissingParameterCode(f"The parameter `Code` of Runtime {languages.IMAGE} needs an `ImageConfig`.")
+    is_web = request.Type == "HTTP"
+    idle = idle_seconds(request.ProtocolType, request.ProtocolParams, is_web=is_web)
     if image is None:
         root = code_root(staging, request.Code, call.operations.buckets)
-        return root, _server(call, staging, request.Type, runtime, root)
-    server = image_server(call.operations.images, request.FunctionName, image, is_web=request.Type == "HTTP")
-    return server.root, server
+        server = _server(call, staging, request.Type, runtime, root)
+    else:
+        server = image_server(call.operations.images, request.FunctionName, image, is_web=is_web)
+        root = server.root
+    return root, server if server is None else replace(server, websocket_idle=idle)
 
 
 def _file_systems(
@@ -231,15 +235,17 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
                 f"The code of function {function.name}, whose Runtime is {config.runtime}, cannot be changed "
                 f"{'to' if image is not None else 'from'} an image: create another function."
             )
+        idle = None if config.server is None else config.server.websocket_idle
         if image is not None:
             server = image_server(call.operations.images, function.name, image, is_web=config.type == "HTTP")
-            changes["code_root"], changes["server"] = server.root, server
+            changes["code_root"], changes["server"] = server.root, replace(server, websocket_idle=idle)
             changes["remembered"] = {**config.remembered, "ImageConfig": told_image(image)}
         else:
             root = changes["code_root"] = code_root(staging, code, call.operations.buckets)
             check_size(config.layers.versions, root)
-            if config.server is not None:
-                changes["server"] = _server(call, staging, config.type, config.runtime, root)
+            program = _server(call, staging, config.type, config.runtime, root)
+            if program is not None:
+                changes["server"] = replace(program, websocket_idle=idle)
         call.operations.update_function(function, lambda before: replace(before, **changes))
     if request.Publish == "TRUE":
         call.operations.publish_version(function)
@@ -266,6 +272,10 @@ def update_function_configuration(call: Call, request: UpdateFunctionConfigurati
                 field="Runtime",
             )
         changes["runtime"], changes["interpreter"] = _runtime(request.Runtime)
+    if request.ProtocolParams is not None:
+        takes = config.server is not None and config.server.websocket_idle is not None
+        idle = idle_seconds("WS" if takes else "", request.ProtocolParams, is_web=config.type == "HTTP")
+        changes["server"] = None if config.server is None else replace(config.server, websocket_idle=idle)
     remembered = _remembered(request)
     with call.operations.staging.writing() as staging:
         if request.Layers is not None:

@@ -19,10 +19,12 @@ from pytest_scf.contract.models.function_parts import (
     Environment,
     IntranetConfigIn,
     IntranetConfigOut,
+    ProtocolParams,
     PublicNetConfigIn,
     PublicNetConfigOut,
     Variable,
     VpcConfig,
+    WSParams,
 )
 from pytest_scf.contract.models.functions import (
     Function,
@@ -41,6 +43,7 @@ def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse
     version = function.versions.get(config.version)
     variables = tuple(Variable(Key=key, Value=value) for key, value in config.environment.items())
     remembered: Any = config.remembered
+    idle = None if config.server is None else config.server.websocket_idle
     return GetFunctionResponse(
         FunctionName=function.name,
         FunctionId=function.id,
@@ -72,6 +75,8 @@ def get_function(call: Call, request: GetFunctionRequest) -> GetFunctionResponse
         IntranetConfig=IntranetConfigOut(IpFixed=remembered.get("IntranetConfig", IntranetConfigIn()).IpFixed),
         L5Enable=remembered.get("L5Enable", "FALSE"),
         ImageConfig=remembered.get("ImageConfig"),
+        ProtocolType="" if idle is None else "WS",
+        ProtocolParams=None if idle is None else ProtocolParams(WSParams=WSParams(IdleTimeOut=idle)),
         CfsConfig=file_systems.told(config.file_systems),
         Layers=layers.told(call, config.layers),
         Triggers=_triggers(call, function) if request.ShowTriggers == "TRUE" else [],

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pytest_scf import api_errors
+from pytest_scf import api_errors, facts
 from pytest_scf.contract.models.fields import (
     OptionalText_,
     Refused_,
@@ -102,6 +102,23 @@ class IntranetConfigIn:
 
 PublicNetConfig_ = Annotated[PublicNetConfigIn | None, RequestReader(PublicNetConfigIn)]
 IntranetConfig_ = Annotated[IntranetConfigIn | None, RequestReader(IntranetConfigIn)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WSParams:
+    IdleTimeOut: Annotated[int, Integer(*facts.WEBSOCKET_IDLE)] = facts.WEBSOCKET_IDLE_DEFAULT
+
+
+WSParams_ = Annotated[WSParams | None, RequestReader(WSParams)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolParams:
+    WSParams: WSParams_ = None
+
+
+ProtocolType_ = Annotated[str, OneOf("", "WS", error=api_errors.InvalidParameterValueProtocolType)]
+ProtocolParams_ = Annotated[ProtocolParams | None, RequestReader(ProtocolParams)]
 
 
 def image_uri(name: str, value: Any) -> str:

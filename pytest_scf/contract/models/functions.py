@@ -38,6 +38,8 @@ from pytest_scf.contract.models.function_parts import (
     IntranetConfigOut,
     Layers_,
     LayerVersionInfo,
+    ProtocolParams_,
+    ProtocolType_,
     PublicNetConfig_,
     PublicNetConfigOut,
     Tag,
@@ -75,8 +77,8 @@ class CreateFunctionRequest:
     Layers: Layers_ = None
     CfsConfig: CfsConfigIn_ = None
     InstallDependency: Refused_ = None
-    ProtocolType: Refused_ = None
-    ProtocolParams: Refused_ = None
+    ProtocolType: ProtocolType_ = ""
+    ProtocolParams: ProtocolParams_ = None
     InstanceConcurrencyConfig: Refused_ = None
     CodeSource: Anything_ = None
     VpcConfig: VpcConfig_ = None
@@ -162,7 +164,7 @@ class GetFunctionResponse:
     OnsEnable: str = "FALSE"
     ImageConfig: ImageConfig_ = None
     ProtocolType: str = ""
-    ProtocolParams: None = None
+    ProtocolParams: ProtocolParams_ = None
     InstanceConcurrencyConfig: None = None
 
 
@@ -257,7 +259,7 @@ class UpdateFunctionConfigurationRequest:
     Layers: Layers_ = None
     CfsConfig: CfsConfigIn_ = None
     InstallDependency: Refused_ = None
-    ProtocolParams: Refused_ = None
+    ProtocolParams: ProtocolParams_ = None
     InstanceConcurrencyConfig: Refused_ = None
     VpcConfig: VpcConfig_ = None
     Role: OptionalText_ = None

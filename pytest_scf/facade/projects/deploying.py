@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pytest_scf import facts
 from pytest_scf.contract.archives import unpack
 from pytest_scf.errors import ApiError, ScfWarning, UsageError
 from pytest_scf.facade.projects.plans import BOOTSTRAP, AskedLayer, FunctionPlan, LayerPlan, TriggerPlan
@@ -62,6 +63,7 @@ def deploy(
         "VpcConfig": plan.vpc or None,
         "CfsConfig": {"CfsInsList": plan.file_systems} if plan.file_systems else None,
         "Layers": [{"LayerName": layer.name, "LayerVersion": layer.number} for layer in bound],
+        **plan.websocket,
     }
     call("CreateFunction", asked)
     if plan.retry_num is not None or plan.msg_ttl is not None:
@@ -69,6 +71,8 @@ def deploy(
         ttl = {"MsgTTL": plan.msg_ttl} if plan.msg_ttl is not None else {}
         name = {"FunctionName": plan.name, "Namespace": plan.namespace}
         call("UpdateFunctionEventInvokeConfig", {**name, "AsyncTriggerConfig": {**retry, **ttl}})
+    if plan.provisioned:
+        _keep_warm(call, plan)
     for trigger in plan.triggers:
         _create(call, plan, trigger, domain)
     if plan.without_effect:
@@ -78,11 +82,25 @@ def deploy(
         )
 
 
+def _keep_warm(call: _Caller, plan: FunctionPlan) -> None:
+    """Keep instances warm of a version that is published for it, to which the alias $DEFAULT leads."""
+    name = {"FunctionName": plan.name, "Namespace": plan.namespace}
+    version = call("PublishVersion", name)["FunctionVersion"]
+    number = {"VersionProvisionedConcurrencyNum": plan.provisioned}
+    call("PutProvisionedConcurrencyConfig", {**name, "Qualifier": version, **number})
+    call("UpdateAlias", {**name, "Name": facts.DEFAULT_ALIAS, "FunctionVersion": version})
+
+
 def update_code(api: Api, plan: FunctionPlan, staging: Callable[[], Path]) -> None:
     """Give the function of a plan its code as that is now. Raises UsageError."""
     code = {"LocalPath": str(_code(plan, staging).resolve())}
-    asked = {"FunctionName": plan.name, "Namespace": plan.namespace, "Code": code}
-    _Caller(api, plan)("UpdateFunctionCode", asked)
+    call = _Caller(api, plan)
+    name = {"FunctionName": plan.name, "Namespace": plan.namespace}
+    call("UpdateFunctionCode", {**name, "Code": code})
+    if plan.provisioned:
+        before = call("GetAlias", {**name, "Name": facts.DEFAULT_ALIAS})["FunctionVersion"]
+        call("DeleteProvisionedConcurrencyConfig", {**name, "Qualifier": before})
+        _keep_warm(call, plan)
 
 
 def publish(api: Api, plan: LayerPlan, staging: Callable[[], Path]) -> int:

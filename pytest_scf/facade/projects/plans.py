@@ -38,7 +38,8 @@ _RUNNERS = {
 _READ = {
     *("src", "type", "name", "namespace", "handler", "runtime", "description", "memorySize", "timeout", "initTimeout"),
     *("environment", "environments", "asyncRunEnable", "traceEnable", "msgTTL", "retryNum", "events", "triggers"),
-    *("functions", "image", "entryFile", "ignoreTriggers", "layers", "cfs"),
+    *("functions", "image", "entryFile", "ignoreTriggers", "layers", "cfs", "protocolType"),
+    *("protocolParams", "provisionedNum"),
     # where it is deployed, and how it is found there, which is no part of what it does
     *("region", "tags"),
 }
@@ -122,6 +123,10 @@ class FunctionPlan:
     triggers: list[TriggerPlan] = field(default_factory=list)
     #: paths of the API gateway that lead to it
     routes: list[Route] = field(default_factory=list)
+    #: ProtocolType and ProtocolParams of the API
+    websocket: dict[str, object] = field(default_factory=dict)
+    #: instances that are kept warm
+    provisioned: int = 0
     #: keys that are there, and have no effect here
     without_effect: set[str] = field(default_factory=set)
 
@@ -276,11 +281,26 @@ def _function(
         file_systems=[_named(each, _CFS) for each in node.get("cfs").list()],
         vpc=_named(node.get("vpcConfig") if "vpcConfig" in node else node.get("vpc"), _VPC),
         layers=[_layer(each) for each in node.get("layers").list()],
+        websocket=_websocket(node),
+        provisioned=node.get("provisionedNum").number() or 0,
         without_effect={each for each in node.names() if each not in _READ and each in node},
     )
     if plan.is_web:
         _start(plan)
     return plan
+
+
+def _websocket(node: Node) -> dict[str, object]:
+    """What ``protocolType`` and ``protocolParams`` say, by the API's names."""
+    kind, idle = node.get("protocolType").text(), node.get("protocolParams").get("wsParams").get("idleTimeOut")
+    if kind not in ("", "WS"):
+        node.get("protocolType").fail(f"must be WS, not {kind!r}")
+    if not kind:
+        return {}
+    return {
+        "ProtocolType": kind,
+        "ProtocolParams": {"WSParams": {"IdleTimeOut": idle.number()}} if idle.value else None,
+    }
 
 
 def _source(src: Node, below: Node | None) -> tuple[Path, list[str]]:
