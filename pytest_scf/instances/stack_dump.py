@@ -48,9 +48,10 @@ class StackDump:
         except OSError:
             data = b""
         self._data += data
-        # The outermost frame of ours, or the mark of a stack that is too deep, is the last.
-        last = self._data.decode("utf-8", "replace").splitlines()[-1:] if self._data.endswith(b"\n") else []
-        if not data or any(line == "  ..." or _is_outermost(line) for line in last):
+        # Behind the outermost frame, or the mark of a stack that is too deep, nothing of the user's comes: in a fork
+        # the frames of the fork server do.
+        lines = self._data.decode("utf-8", "replace").split("\n")[:-1]
+        if not data or any(line == "  ..." or _is_outermost(line) for line in lines):
             self._finish()
 
     def _time_is_up(self) -> None:

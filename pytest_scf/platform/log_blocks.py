@@ -24,7 +24,7 @@ class LogBlocks:
         self._kept: dict[int, bytes] | None = None
 
     def put(self, data: bytes) -> int:
-        """Store a block of ``BLOCK`` bytes; the number to ask for it."""
+        """Store a block of ``BLOCK`` bytes; the number to ask for it. Raises OSError where it cannot be kept."""
         with self._lock:
             try:
                 block = self._free.pop()
@@ -34,14 +34,21 @@ class LogBlocks:
             if self._kept is not None:
                 self._kept[block] = data
                 return block
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the logs
-                weakref.finalize(self, self._file.close)
-            self._file.seek(block * BLOCK)
-            written = 0
-            while written < BLOCK:
-                written += self._file.write(data[written:])
+            try:
+                self._write(block, data)
+            except OSError:
+                self._free.append(block)
+                raise
             return block
+
+    def _write(self, block: int, data: bytes) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - lives as long as the logs
+            weakref.finalize(self, self._file.close)
+        self._file.seek(block * BLOCK)
+        written = 0
+        while written < BLOCK:
+            written += self._file.write(data[written:])
 
     def get(self, block: int) -> bytes:
         with self._lock:

@@ -14,7 +14,7 @@ import sys
 FD = 255
 #: the highest real-time signal; 0 where there are none
 SIGNAL = int(getattr(signal, "SIGRTMAX", 0))
-#: frames of this file, of this function, are the last of the main thread's stack
+#: a frame of this file, of this function, is the outermost that tells of the user's code
 OUTERMOST = ('runtimes/python.py"', " in run")
 
 

@@ -301,9 +301,12 @@ def test_a_test_process_that_ends_slowly_leaves_no_directory() -> None:
 
 @pytest.mark.parametrize("whom", ["supervisor", "zygote", "init"])
 @pytest.mark.parametrize("level", LEVELS)
-def test_a_process_of_ours_that_was_stopped_holds_up_no_end(need: Callable[[str], None], level: str, whom: str) -> None:
+def test_a_process_of_ours_that_was_stopped_holds_up_no_end(
+    need: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, level: str, whom: str
+) -> None:
     """Of an event, of what comes after it, and of the runtime."""
     need(level)
+    monkeypatch.setattr("pytest_scf.instances.process.RESUME_INTERVAL", 0.1)
     with contextlib.closing(ScfRuntime(isolation=level)) as rt:
         fn = rt.deploy(DESCENDANTS_AND_ALL, async_run=True)
         event = fn.invoke_async({})

@@ -287,3 +287,12 @@ def test_environment_signals_and_session_are_the_instances_own(hostile: None, ca
     # Neither what this process ignores nor what it blocks. What else an interpreter ignores or catches is its affair.
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM):
         assert [mask >> number - 1 & 1 for mask in masks] == [0, 0, 0], number
+
+
+@only(start_method="fork", pidfd=True)
+def test_the_kernel_takes_an_instance_first_where_the_machine_runs_out_of_memory(call: Callable[..., Any]) -> None:
+    def handler(event, context):
+        with open("/proc/self/oom_score_adj") as file:
+            return int(file.read())
+
+    assert call(handler) == 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import re
 import textwrap
@@ -204,6 +205,9 @@ def test_big_logs_share_one_descriptor_and_stay_readable_after_the_runtime_is_cl
     rt = scf_runtime_of("auto")
     fn = rt.deploy(handler("print(event * 300000)"))
     fn.invoke("0")
+    deadline = time.monotonic() + 60
+    while rt._platform._log_blocks._file is None:  # it is opened in the background
+        assert time.monotonic() < deadline
     before = len(os.listdir("/proc/self/fd"))
     results = [fn.invoke(str(digit)) for digit in range(10)]
     assert len(os.listdir("/proc/self/fd")) <= before
@@ -471,6 +475,22 @@ def test_a_log_that_cannot_be_kept_is_cut_with_a_note_and_takes_the_platforms_li
     assert text.index("cut here") < text.index("Signal received") < text.index("[PLATFORM] later")
     assert text.endswith("END\n")
     assert "lost\n" not in log.user_text()
+
+
+def test_what_was_kept_before_the_disk_was_full_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data):
+            if self.tell() + len(data) > log_blocks.BLOCK:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: Full())
+    store, data = log_blocks.LogBlocks(), b"x" * log_blocks.BLOCK
+    number = store.put(data)
+    with pytest.raises(OSError, match="No space"):
+        store.put(data)
+    store.close()
+    assert store.get(number) == data
 
 
 def test_an_event_ends_where_the_disk_is_full(scf_runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch) -> None:

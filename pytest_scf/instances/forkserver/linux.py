@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -138,6 +139,12 @@ def die_with_parent() -> None:
 def continue_at_parents_end() -> None:
     """Have this process go on then, should it be stopped; the end of the thread that started it counts as well."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
+def be_taken_first() -> None:
+    """Where the machine runs out of memory, have the kernel end this process, and what it starts, before the test's."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")
 
 
 def set_name(name: str) -> None:

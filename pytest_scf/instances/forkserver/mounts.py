@@ -132,9 +132,13 @@ def _enter_new_root(missing: list[str]) -> None:
 def mount_common() -> None:
     """In new namespaces, what is the same for all instances: /proc, /dev/shm, and /dev/pts where it can be had.
 
-    /proc is read-only: root in the instance is root outside, and /proc/sys asks for no capability.
+    /proc is read-only, but for a moment before there is code of the user's: root in the instance is root outside, and
+    /proc/sys asks for no capability.
     """
-    linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC | linux.MS_RDONLY)
+    flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+    linux.mount("proc", "/proc", "proc", flags)
+    linux.be_taken_first()
+    linux.mount(None, "/proc", None, flags | linux.MS_RDONLY | linux.MS_REMOUNT | linux.MS_BIND)
     with contextlib.suppress(OSError):
         linux.mount("devpts", "/dev/pts", "devpts", linux.MS_NOSUID | linux.MS_NOEXEC, "newinstance,ptmxmode=0666")
     linux.mount("tmpfs", "/dev/shm", "tmpfs", _TMPFS, "mode=1777,size=4k")
