@@ -89,11 +89,11 @@ CHECKPOINTS = textwrap.dedent(
 STORE = "def load():\n    pass\n\ndef save(text):\n    pass\n\ndef process(n):\n    pass\n"
 
 
-def test_by_force_what_is_invoked_again_is_compared(each_way: ScfRuntime, tmp_path: Path) -> None:
+def test_by_force_what_is_invoked_again_is_compared(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     """Each item is processed once, wherever the first run was killed: which it is not, between two of its lines."""
     (tmp_path / "index.py").write_text(CHECKPOINTS)
     (tmp_path / "store.py").write_text(STORE)
-    fn = each_way.deploy(tmp_path, async_run=True)
+    fn = scf_runtime_of("namespaces").deploy(tmp_path, async_run=True)
     saved: list[str] = []
     processed: list[int] = []
     fn.stub("store.load").side_effect = lambda: saved[-1] if saved else None
@@ -138,30 +138,38 @@ SLEEPER = textwrap.dedent(
 
     def main_handler(event, context):
         global stop_asked
-        stop_asked = False
+        if event.get("forget"):
+            stop_asked = False
         while not stop_asked:
-            time.sleep(0.2)
+            time.sleep(0.05)
+        stop_asked = False
         return "END"
     """
 )
 
 
-def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(each_way: ScfRuntime) -> None:
-    fn = each_way.deploy(SLEEPER, async_run=True)
-    found = fn.termination_map({}, record_for=0.7, occurrences="ends", timeout=3)
+def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(
+    scf_runtime_of: Callable[..., ScfRuntime],
+) -> None:
+    fn = scf_runtime_of("namespaces").deploy(SLEEPER, async_run=True)
+    found = fn.termination_map({}, record_for=0.3, occurrences="ends")
     blocked = [moment for moment in found.moments if moment.blocked]
-    assert {moment.source for moment in blocked} == {"time.sleep(0.2)"}
+    assert {moment.source for moment in blocked} == {"time.sleep(0.05)"}
     assert {moment.outcome for moment in blocked} == {"FINISHED 200"}
     assert all(moment.name.endswith(" blocked") for moment in blocked)
+    assert any("does not end within 0.3 s" in note for note in found.notes)
     # The signal that comes before the flag is cleared is forgotten: it runs on.
-    ran_on = {moment.source for moment in found.moments if moment.outcome == "RUNNING"}
-    assert "stop_asked = False" in ran_on
-    assert any("does not end within 0.7 s" in note for note in found.notes)
+    clears = f"index.py:{line_of(SLEEPER, '        stop_asked = False')}"
+    (ran_on,) = fn.termination_map({"forget": True}, only=clears, timeout=0.3, record_for=30).moments
+    assert ran_on.outcome == "RUNNING"
+    assert "it went on after the signal" in ran_on.unfinished
     again = fn.termination_map({}, only=blocked[0].name)
     assert [moment.outcome for moment in again.moments] == ["FINISHED 200"]
 
 
-def test_instances_that_served_one_moment_change_nothing_for_the_next(each_way: ScfRuntime) -> None:
+def test_instances_that_served_one_moment_change_nothing_for_the_next(
+    scf_runtime_of: Callable[..., ScfRuntime],
+) -> None:
     """What an earlier event left behind, a registration and a flag, must not make a moment pass."""
     source = textwrap.dedent(
         """\
@@ -179,7 +187,7 @@ def test_instances_that_served_one_moment_change_nothing_for_the_next(each_way: 
             return [first, second]
         """
     )
-    fn = each_way.deploy(source, async_run=True)
+    fn = scf_runtime_of("directory").deploy(source, async_run=True)
     outcomes = []
     for fresh in (False, True):
         found = fn.termination_map({}, fresh=fresh, parallel=1)
@@ -243,7 +251,6 @@ def test_it_can_be_by_log_lines(each_way: ScfRuntime) -> None:
 
 SERVER = """
 import signal
-import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Stopped(Exception):
@@ -256,7 +263,7 @@ class App(BaseHTTPRequestHandler):
     def do_POST(self):
         done = 0
         try:
-            for n in range(3):
+            for n in range(2):
                 print("step", n)
                 done += 1
         except Stopped:
@@ -279,22 +286,22 @@ def test_a_server_in_python_by_its_lines(scf_runtime_of: Callable[..., ScfRuntim
     fn = rt.deploy_image([sys.executable, "app.py"], cwd=tmp_path, async_run=True, environment={"PYTHONPATH": "/opt"})
     found = fn.termination_map({})
     steps = [moment for moment in found.moments if moment.source == "done += 1"]
-    assert [(moment.occurrence, moment.outcome) for moment in steps] == [(n, "FINISHED 200") for n in (1, 2, 3)]
+    assert [(moment.occurrence, moment.outcome) for moment in steps] == [(n, "FINISHED 200") for n in (1, 2)]
     assert [present(moment.event).logs.user.splitlines()[-1] for moment in steps] == [
-        f"stopped after {n}" for n in range(3)
+        f"stopped after {n}" for n in range(2)
     ]
     assert {moment.phase for moment in steps} == {"handler"}
     # Out of the try it ends the answer.
     assert not next(moment for moment in found.moments if moment.source == "done = 0").ok
-    forced = fn.termination_map({}, graceful=False, occurrences="ends")
+    forced = fn.termination_map({}, graceful=False, only=[steps[0].name, steps[1].name])
     assert {moment.outcome for moment in forced.moments} == {"ABORTED 499"}
     # It sees nothing of the probe.
-    shown = "repr((sorted(__import__('os').environ), sys.path)).encode()"
+    shown = "repr((sorted(__import__('os').environ), __import__('sys').path)).encode()"
     (tmp_path / "app.py").write_text(SERVER.replace('b"done"', shown))
     other = rt.deploy_image(
         [sys.executable, "app.py"], cwd=tmp_path, async_run=True, environment={"PYTHONPATH": "/opt"}
     )
-    other.termination_map({}, only="app.py:14", graceful=False)
+    other.termination_map({}, only=steps[0].name, graceful=False)
     told = other.invoke({}).return_value
     assert "_SCF_PROBE" not in told
     assert "PYTHONPATH" in told
@@ -310,7 +317,7 @@ def test_other_functions_by_their_log(scf_runtime_of: Callable[..., ScfRuntime],
     with pytest.raises(UsageError, match="ask for moments='log'"):
         fn.termination_map({})
     found = fn.termination_map({}, moments="log", graceful=False)
-    assert [moment.source for moment in found.moments] == ["step 0", "step 1", "step 2"]
+    assert [moment.source for moment in found.moments] == ["step 0", "step 1"]
     assert {moment.outcome for moment in found.moments} <= {"ABORTED 499", "not reached"}
     assert found.moments[0].outcome == "ABORTED 499"
 
@@ -363,14 +370,14 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         fn.termination_map({1, 2})
 
 
-@pytest.mark.parametrize("version", ["3.6", "3.8", "3.12", "3.13"])
+@pytest.mark.parametrize("version", ["3.6", "3.12", "3.13"])
 def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], version: str) -> None:
     rt = scf_runtime_of("namespaces")
     try:
         fn = rt.deploy(FAULTY, python=version, async_run=True)
     except UsageError as error:
         pytest.skip(str(error))
-    found = fn.termination_map({"count": 2})
+    found = fn.termination_map({"count": 1})
     after = line_of(FAULTY, "return len(done)")
     assert f"index.py:{after}" in {moment.name for moment in found.failures}
     assert all(moment.reached for moment in found.moments)

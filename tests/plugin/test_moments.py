@@ -58,43 +58,41 @@ def test_options_and_refusals(pytester: pytest.Pytester, worker: Any) -> None:
         test_forced="""
         import pytest
 
-        @pytest.mark.scf_moments("worker", event={"count": 5}, graceful=False, resume=True, occurrences="ends")
+        @pytest.mark.scf_moments("worker", event={"count": 3}, graceful=False, resume=True, occurrences="ends")
         def test_each(scf_moment):
             scf_moment.assert_finished()
-            assert scf_moment.resumed.return_value == 5
+            assert scf_moment.resumed.return_value == 3
         """
     )
     outcomes = run(pytester, "test_forced.py").parseoutcomes()
     assert set(outcomes) == {"passed"}
-    for marker, said in [
+    refused = [
         ("", "takes the function's source"),
         ("'worker', colour=1", "takes the options of termination_map"),
         ("'worker', occurrences=1", "occurrences is one of"),
         ("'worker', deploy=1", "takes deploy= as a dict"),
         ("'nowhere'", "there is no file or directory"),
-    ]:
-        pytester.makepyfile(
-            test_refused=f"""
-            import pytest
-
-            @pytest.mark.scf_moments({marker})
-            def test_each(scf_moment):
-                pass
-            """
+    ]
+    directory = pytester.mkdir("refused")
+    for number, (marker, _said) in enumerate(refused):
+        (directory / f"test_{number}.py").write_text(
+            f"import pytest\n\n@pytest.mark.scf_moments({marker})\ndef test_each(scf_moment):\n    pass\n"
         )
-        result = run(pytester, "test_refused.py")
-        result.assert_outcomes(errors=1)
+    result = run(pytester, "refused")
+    result.assert_outcomes(errors=len(refused))
+    for _marker, said in refused:
         assert said in result.stdout.str()
 
 
 def test_progress_is_shown_on_a_terminal_only(pytester: pytest.Pytester, worker: Any) -> None:
-    source = FAULTY.replace("done.append(n)", "done.append(n)\n            time.sleep(0.1)")
-    (worker / "index.py").write_text("import time\n" + source)
     pytester.makepyfile(
         """
-        def test_map(scf_runtime):
+        from pytest_scf.facade.termination_map import runner
+
+        def test_map(scf_runtime, monkeypatch):
+            monkeypatch.setattr(runner, "_PROGRESS_INTERVAL", 0.001)  # else a map takes too long for a test
             fn = scf_runtime.deploy("worker", async_run=True)
-            fn.termination_map({"count": 6}, fresh=True)
+            fn.termination_map({"count": 2}, fresh=True)
         """
     )
     reading, writing = pty.openpty()

@@ -167,7 +167,8 @@ class MapRunner(Generic[E]):
 
         found = of_recording(plan.recorded, len(plan.recorded) if end is None else end, source)
         if self._is_server and end is None:
-            self._late = {id(each) for each in found if each.index >= answered}
+            # After its last line it waits for the next event, which is no moment of this one.
+            self._late = {id(each) for each in found if each.index + each.blocked >= answered}
         return found
 
     def _record_log(self) -> list[Moment[E]]:
