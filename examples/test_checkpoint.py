@@ -24,6 +24,13 @@ def test_an_interrupted_count_is_taken_up_where_it_was(counter):
     second.assert_finished({"finished": True, "resume": reached + 10})
 
 
+def test_at_every_moment_it_ends_well_and_says_where_it_was(counter):
+    found = counter.termination_map({"until": 2})
+    found.assert_finished()
+    stopped = [moment for moment in found.moments if not moment.unregistered]
+    assert {moment.event.return_value["resume"] for moment in stopped} == {0, 1, 2}
+
+
 def test_progress_in_tmp_can_be_read_while_the_instance_lives_and_not_after(counter):
     event = counter.invoke_async({"until": 1_000_000, "pause": 0.001})
     event.wait_for_log("count 5")
