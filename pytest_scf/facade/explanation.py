@@ -24,7 +24,8 @@ def diagnosis(session: Session, attempt: Attempt, *, given_as_text: bool) -> str
 
     ``given_as_text``: the event was a str that holds JSON.
     """
-    clauses = [diagnose(attempt), _unregistered(session, attempt), *_hints(session, attempt, given_as_text)]
+    origins = session.origins.get(attempt.function, {})
+    clauses = [diagnose(attempt, origins), _unregistered(session, attempt), *_hints(session, attempt, given_as_text)]
     text = "; ".join(clause.removesuffix(".") for clause in clauses if clause)
     return session.files(attempt).renamed(text)
 

@@ -657,7 +657,9 @@ def _reason(invocation: InvokeResult | Event) -> str:
         return ""
     # Without advice, as pytest may show it several times over; the failure begins with the whole diagnosis.
     attempt = invocation._attempt
-    return f", {one_line(invocation._session.files(attempt).renamed(diagnose(attempt)))}"
+    session = invocation._session
+    text = diagnose(attempt, session.origins.get(attempt.function))
+    return f", {one_line(session.files(attempt).renamed(text))}"
 
 
 def _check_timeout(timeout: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
+from pathlib import Path
 
 from pytest_scf import facts
 from pytest_scf.platform.notes import SignalNote
@@ -10,24 +12,28 @@ from pytest_scf.platform.records import Attempt
 from pytest_scf.platform.status import ABORTED, FINISHED
 
 
-def diagnose(attempt: Attempt) -> str:
-    """What was so when the signal was sent (caught, ignored, blocked, default), and how the attempt ended and why."""
-    parts = [_signal(attempt, attempt.signals[-1])] if attempt.signals else []
+def diagnose(attempt: Attempt, origins: Mapping[str, Path] | None = None) -> str:
+    """What was so when the signal was sent (caught, ignored, blocked, default), and how the attempt ended and why.
+
+    ``origins``: the files of the code root that were copied from others, which are called by the names of those.
+    """
+    parts = [_signal(attempt, attempt.signals[-1], origins or {})] if attempt.signals else []
     parts.append(_end(attempt))
     server = attempt.config.server
     notes = server.notes if server is not None and attempt.outcome is not None and attempt.outcome.failed else ()
     return "; ".join(parts) + "".join(f" ({notice})" for notice in (*attempt.notices, *notes))
 
 
-def _signal(attempt: Attempt, note: SignalNote) -> str:
+def _signal(attempt: Attempt, note: SignalNote, origins: Mapping[str, Path]) -> str:
     number = "" if len(attempt.signals) == 1 else f" (number {len(attempt.signals)})"
     if not note.delivered:
         return f"the termination signal{number} could not be delivered: the process was gone"
     text = f"SIGTERM{number} was {note.disposition} when it was sent"
     registered = note.registration
     if note.disposition == "caught" and registered is not None and registered.disposition == "caught":
-        where = f"{_short(registered.file, attempt)}:{registered.line}"
-        text += f": the signal handler was {registered.name}, registered at {where}"
+        file = _short(registered.file, attempt)
+        file = origins[file].name if file in origins else file
+        text += f": the signal handler was {registered.name}, registered at {file}:{registered.line}"
     elif note.disposition == "default":
         text += ": no signal handler was registered"
         if attempt.exit is not None and attempt.exit.signal == signal.SIGTERM:

@@ -139,6 +139,24 @@ def test_a_registration_in_a_test_module_is_named_there(each_level: ScfRuntime) 
     assert f"`print` is registered at test_handles.py:{line}, which had not run yet" in event.diagnosis
 
 
+def test_a_registration_in_a_function_of_the_test_is_named_there(scf_runtime: ScfRuntime) -> None:
+    def stopping(event, context):
+        import signal
+        import sys
+
+        signal.signal(signal.SIGTERM, lambda *args: sys.exit(3))
+        print("started", flush=True)
+        signal.pause()
+
+    event = scf_runtime.deploy(stopping, async_run=True).invoke_async()
+    event.wait_for_log("started")
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+    place = f"registered at test_handles.py:{stopping.__code__.co_firstlineno + 4}"
+    assert place in event.diagnosis
+    assert place in repr(event)
+
+
 def test_a_registration_that_python_refused(each_level: ScfRuntime) -> None:
     event = each_level.deploy(
         """

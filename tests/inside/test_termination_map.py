@@ -210,6 +210,14 @@ def test_a_moment_that_is_not_reached_again_is_no_success(each_way: ScfRuntime) 
         found.assert_all()
 
 
+def test_a_recording_writes_nothing_into_the_functions_log(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy("def main_handler(event, context):\n    print('hello')\n", async_run=True)
+    fn.termination_map({}, graceful=False, only="index.py:2")
+    fn.termination_map({}, graceful=False)
+    assert [event.logs.user for event in rt.events() if event.status == "FINISHED"] == ["hello\n"]
+
+
 def test_occurrences_and_limit_bound_the_moments(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     fn = scf_runtime_of("namespaces").deploy(MENDED, async_run=True)
     ends = fn.termination_map({"count": 20}, occurrences="ends")

@@ -65,7 +65,9 @@ class Recording(object):
 
         os._exit = leave  # type: ignore[assignment]
         thread = threading.Thread(target=self._watch, name="scf-recording", daemon=True)
-        previous = signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        # Two that the C library keeps to itself would be warned of, in the function's log.
+        signals = [number for number in range(1, signal.NSIG) if number not in (32, 33)]
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         try:
             thread.start()
         finally:
