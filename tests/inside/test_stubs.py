@@ -497,6 +497,8 @@ def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(each_way: S
         ("index.cliemt.put_object", r"index has no attribute 'cliemt'; did you mean 'client'"),
         ("index.client.put_objekt", r"index\.client has no attribute 'put_objekt'; did you mean 'put_object'"),
         ("idnex.client", r"there is no module 'idnex'; did you mean 'index'"),
+        ("hypothesi.given", r"there is no module 'hypothesi'; did you mean 'hypothesis'"),
+        ("qqqqqq.client", r"there is no module 'qqqqqq'; there is 'cos', 'index'"),
         ("cos.Clint.put_object", r"cos has no attribute 'Clint'; did you mean 'Client'"),
         ("shutil.wich", r"shutil has no attribute 'wich'; did you mean 'which'"),
         ("index.client.name", r"is a value \('id'\): a stand-in takes the place of a function"),
@@ -507,11 +509,13 @@ def test_a_target_that_cannot_be_had_says_what_there_is(
     scf_runtime_of: Callable[..., ScfRuntime], uploader: Path, target: str, said: str
 ) -> None:
     fn = scf_runtime_of("directory").deploy(uploader)
+    line = sys._getframe().f_lineno + 1
     fn.stub(target)
     result = fn.invoke({"key": "k"})
     assert result.status_code == 443
     assert re.search(said, result.error_message), result.error_message
-    assert f"the stand-in for {target!r} cannot be put in place" in result.error_message
+    assert f"the stand-in for {target!r}, of test_stubs.py:{line}, cannot be put in place" in result.error_message
+    assert "During handling" not in result.traceback
 
 
 @pytest.mark.parametrize("target", ["index", "", "index..x", "index.put-object", ".x", 7, None, b"a.b"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -98,6 +100,14 @@ class Stub(mock.MagicMock):
                 held.remove(call)
 
 
+def _place() -> str:
+    """Where the test calls ``stub``: "test_it.py:31"."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("pytest_scf."):
+        frame = frame.f_back
+    return "stub()" if frame is None else f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
 class StubTable:
     """The stand-ins of one function by number, and the Mocks that its code has got from them."""
 
@@ -128,7 +138,7 @@ class StubTable:
             stub = Stub(name=target)
             number = self._number(stub)
             self._stubs[number] = stub
-            self._config.append({"id": number, "target": target, "autospec": autospec})
+            self._config.append({"id": number, "target": target, "autospec": autospec, "place": _place()})
         return stub
 
     def let_go(self) -> None:

@@ -176,7 +176,9 @@ class Probe(object):
     def _refuse(self, each, error):
         # type: (dict[str, Any], Exception) -> None
         self._tell({"id": each["id"], "problem": str(error)})
-        raise SetUpError("the stand-in for %r cannot be put in place: %s" % (each["target"], error))
+        raise SetUpError(
+            "the stand-in for %r, of %s, cannot be put in place: %s" % (each["target"], each["place"], error)
+        ) from None
 
     def _tell(self, facts):
         # type: (dict[str, object]) -> None

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import importlib.util
 import os
+import pkgutil
 import sys
 
 MYPY = False
@@ -31,7 +32,7 @@ def is_users(root, code_root):
     except (ImportError, ValueError, AttributeError):
         spec = None
     if spec is None:
-        raise TargetError("there is no module %r%s" % (root, _near(root, _modules(code_root))))
+        raise TargetError("there is no module %r%s" % (root, _near(root, _modules(code_root), _own_modules(code_root))))
     return False
 
 
@@ -58,7 +59,7 @@ def resolve(target, may_import):
             if found is None:
                 raise TargetError(
                     "there is no %r: %s has no attribute %r%s"
-                    % (target, ".".join(parts[:at]), part, _near(part, _names(parent)))
+                    % (target, ".".join(parts[:at]), part, _near(part, _names(parent), _names(parent)))
                 ) from None
         except Exception as error:
             raise TargetError("%r cannot be looked up: %s: %s" % (target, type(error).__name__, error)) from None
@@ -100,18 +101,21 @@ def _names(parent):
 
 def _modules(code_root):
     # type: (str) -> list[str]
-    names = set(sys.modules)
-    try:
-        names.update(name[:-3] if name.endswith(".py") else name for name in os.listdir(code_root))
-    except OSError:
-        pass
-    return sorted(name for name in names if "." not in name and not name.startswith("_"))
+    """All that can be imported."""
+    names = set(sys.modules) | {found.name for found in pkgutil.iter_modules()} | set(_own_modules(code_root))
+    return sorted(name for name in names if "." not in name)
 
 
-def _near(name, known):
-    # type: (str, list[str]) -> str
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+def _own_modules(code_root):
+    # type: (str) -> list[str]
+    return sorted(found.name for found in pkgutil.iter_modules([code_root]))
+
+
+def _near(name, known, listed):
+    # type: (str, list[str], list[str]) -> str
+    """The nearest of what is known; where none is near, some of what is to be listed."""
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
         return "; did you mean %s?" % " or ".join(map(repr, near))
-    known = [each for each in known if not each.startswith("_")][:_LISTED]
-    return "; there is %s" % ", ".join(map(repr, known)) if known else ""
+    listed = [each for each in listed if not each.startswith("_")][:_LISTED]
+    return "; there is %s" % ", ".join(map(repr, listed)) if listed else ""
