@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -461,6 +462,48 @@ def test_several_components(each_level: ScfRuntime, project: Any) -> None:
         pytest.warns(ScfWarning, match="vpc"),
     ):
         each_level.deploy_project(root)
+
+
+def test_a_framework_starts_as_its_component_has_it(scf_runtime_of: Any, project: Any) -> None:
+    """Its node_modules are a layer, which a component in a directory beside it publishes."""
+    text = """
+    component: http
+    app: shop
+    name: site
+    inputs:
+      src: {hook: npm install, dist: ./src}
+      faas:
+        framework: koa
+        runtime: Nodejs12.16
+        layers:
+          - {name: '${output:${stage}:${app}:site-layer.name}', version: '${output:${stage}:${app}:site-layer.version}'}
+      apigw: {protocols: [http]}
+    """
+    server = """
+    require("http").createServer((request, response) => {
+      response.end(`${require("helper")} ${process.env.SERVERLESS}`);
+    }).listen(9000);
+    """
+    file = project(text, src__app__js=server)
+    (file.parent / "modules" / "helper").mkdir(parents=True)
+    (file.parent / "modules" / "helper" / "index.js").write_text("module.exports = 'help';\n")
+    (file.parent / "layer").mkdir()
+    layer = (
+        "component: layer\nname: site-layer\ninputs: {name: own, src: {src: ../modules, targetDir: /node_modules}}\n"
+    )
+    (file.parent / "layer" / "serverless.yml").write_text(layer.replace("own,", "own, runtimes: [Nodejs12.16],"))
+    runtime = scf_runtime_of("namespaces")
+    if shutil.which("node") is None:
+        pytest.skip("there is no node on this machine")
+    with pytest.warns(ScfWarning, match=r"without effect here: src\.hook$"):
+        deployed = runtime.deploy_project(file)
+    assert deployed.layers == {"own": 1}
+    fn = deployed["site"]
+    assert (fn.config.timeout, fn.config.memory) == (10, 512)
+    assert fn.request("GET", "/").text == "help 1"
+    (file.parent / "layer" / "serverless.yml").unlink()
+    with pytest.raises(UsageError, match=r"line 11: .*layers\[0\]: There is no layer site-layer: publish it before"):
+        runtime.deploy_project(file)
 
 
 def test_a_custom_runtime(scf_runtime: ScfRuntime, project: Any) -> None:

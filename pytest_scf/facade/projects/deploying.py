@@ -162,9 +162,11 @@ def _code(plan: FunctionPlan | LayerPlan, staging: Callable[[], Path]) -> Path:
         except UsageError as error:
             plan.node.get("src").fail(str(error))
     added = plan.bootstrap if isinstance(plan, FunctionPlan) else ""
-    if not plan.exclude and not added:
+    below = plan.target.strip("/") if isinstance(plan, LayerPlan) else ""
+    if not plan.exclude and not added and not below:
         return plan.source
-    target = staging() / "code"
+    root = staging() / "code"
+    target = root / below
 
     def ignore(directory: str, names: list[str]) -> list[str]:
         below = os.path.relpath(directory, plan.source)
@@ -176,7 +178,7 @@ def _code(plan: FunctionPlan | LayerPlan, staging: Callable[[], Path]) -> Path:
         bootstrap = target / BOOTSTRAP
         bootstrap.write_text(added, encoding="utf-8")
         bootstrap.chmod(0o777)
-    return target
+    return root
 
 
 def _is_excluded(path: str, patterns: list[str]) -> bool:

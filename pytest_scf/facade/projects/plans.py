@@ -34,6 +34,18 @@ _RUNNERS = {
     "nodejs": "/var/lang/node12/bin/node",
     "php": "/var/lang/php7/bin/php -S 0.0.0.0:9000",
 }
+#: what starts the server of a framework's project without a bootstrap, as the vendor's component does
+_FRAMEWORKS = {
+    "express": "/var/lang/node12/bin/node app.js",
+    "koa": "/var/lang/node12/bin/node app.js",
+    "nestjs": "/var/lang/node12/bin/node ./dist/main.js",
+    "nextjs": "/var/lang/node12/bin/node node_modules/next/dist/bin/next start --port 9000 --hostname 0.0.0.0",
+    "nuxtjs": "/var/lang/node12/bin/node node_modules/nuxt/bin/nuxt.js start --port 9000 --hostname 0.0.0.0",
+    "flask": "/var/lang/python3/bin/python3 -u app.py",
+    "django": "/var/lang/python3/bin/python3 -u manage.py runserver 0.0.0.0:9000",
+}
+#: those of the components of frameworks
+_HTTP_TIMEOUT, _HTTP_MEMORY, _HTTP_ENVIRONMENT = 10, 512, {"SERVERLESS": "1"}
 #: keys of a function that are read; what else there is has no effect here
 _READ = {
     *("src", "type", "name", "namespace", "handler", "runtime", "description", "memorySize", "timeout", "initTimeout"),
@@ -87,6 +99,8 @@ class LayerPlan:
     exclude: list[str]
     runtimes: list[str]
     description: str
+    #: the directory of the layer that the source becomes
+    target: str = ""
 
 
 @dataclass
@@ -169,22 +183,34 @@ def of_http(document: Node, inputs: Node, names: Mapping[str, str]) -> FunctionP
     """The framework's component: its settings of the function stand under ``faas``, or beside the rest."""
     faas = inputs.get("faas")
     both = Node(merged(inputs.value or {}, faas.value or {}), inputs.file, inputs.line, inputs.key)
-    plan = _function(names["name"] or "function", both, both.get("name"), names, is_web=True)
-    plan.without_effect -= {"faas"}
+    framework = both.get("framework").text(document.get("component").text().partition("@")[0])
+    plan = _function(
+        names["name"] or "function", both, both.get("name"), names, start=_FRAMEWORKS.get(framework, ""), is_web=True
+    )
+    # Requests reach it at its address, whatever declares that.
+    plan.without_effect -= {"faas", "framework", "apigw"}
+    plan.timeout = _HTTP_TIMEOUT if plan.timeout is None else plan.timeout
+    plan.memory = _HTTP_MEMORY if plan.memory is None else plan.memory
+    plan.environment = {**_HTTP_ENVIRONMENT, **plan.environment}
     return plan
 
 
-def _start(plan: FunctionPlan) -> None:
-    """Have a web function start its server: by its scf_bootstrap, or by one of ours, as the deployment makes it."""
+def _start(plan: FunctionPlan, command: str) -> None:
+    """Have a web function start its server: by its scf_bootstrap, or by one of ours, as the deployment makes it.
+
+    ``command`` does where no entry file is named.
+    """
     entry = plan.node.get("entryFile")
     if plan.image is not None or not plan.source.is_dir() or (plan.source / BOOTSTRAP).is_file():
         return
     runner = next((found for name, found in _RUNNERS.items() if plan.runtime.lower().startswith(name)), None)
-    if not entry.text() or runner is None:
+    if entry.text() and runner is not None:
+        command = f"{runner} {entry.text()}"
+    if not command:
         plan.node.fail(
             f"{plan.source} has no {BOOTSTRAP}, which starts the server: put one there, or name an entryFile to run"
         )
-    plan.bootstrap = f"#!/usr/bin/env bash\n{runner} {entry.text()}\n"
+    plan.bootstrap = f"#!/usr/bin/env bash\n{command}\n"
 
 
 def of_layer(inputs: Node, names: Mapping[str, str]) -> LayerPlan:
@@ -197,6 +223,7 @@ def of_layer(inputs: Node, names: Mapping[str, str]) -> LayerPlan:
         exclude=exclude,
         runtimes=[each.text() for each in inputs.get("runtimes").list()],
         description=inputs.get("description").text(),
+        target=inputs.get("src").get("targetDir").text() if isinstance(inputs.get("src").value, dict) else "",
     )
 
 
@@ -250,6 +277,7 @@ def _function(
     below: Node | None = None,
     default_runtime: str = "Nodejs10.15",
     is_web: bool = False,
+    start: str = "",
 ) -> FunctionPlan:
     default = f"{names['name']}-{names['stage']}-{names['app']}"
     image = _image(node.get("image"))
@@ -285,8 +313,10 @@ def _function(
         provisioned=node.get("provisionedNum").number() or 0,
         without_effect={each for each in node.names() if each not in _READ and each in node},
     )
+    if isinstance(node.get("src").value, dict) and "hook" in node.get("src"):
+        plan.without_effect.add("src.hook")
     if plan.is_web:
-        _start(plan)
+        _start(plan, start)
     return plan
 
 
@@ -310,7 +340,7 @@ def _source(src: Node, below: Node | None) -> tuple[Path, list[str]]:
     if isinstance(src.value, dict):
         if "object" in src or "bucket" in src:
             src.fail("code that lies in COS cannot be had here: give src a directory")
-        place = src.get("src")
+        place = src.get("src") if "src" in src else src.get("dist")  # what a hook has built
         exclude = [each.text() for each in src.get("exclude").list()]
     path = src.file.parent / place.text(".")
     if below is not None and below.value is not None:

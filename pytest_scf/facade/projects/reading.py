@@ -60,7 +60,8 @@ def read(path: Path, stage: str | None = None) -> ProjectPlan:
         if _kind(part) in COMPONENTS:
             more = _of_document(part, stage)
             found.functions.extend(more.functions)
-            found.layers.extend(more.layers)
+            known = {layer.name for layer in found.layers}
+            found.layers.extend(layer for layer in more.layers if layer.name not in known)
         else:
             said = f"{file}: {_kind(part) or 'what it says'} is not deployed here"
             warnings.warn(ScfWarning(said), stacklevel=2)
@@ -101,13 +102,28 @@ def _of_document(document: Node, stage: str | None) -> ProjectPlan:
     document = resolve(document, names, environ)
     kind, inputs = _kind(document), document.get("inputs")
     if kind == "scf":
-        return ProjectPlan([of_scf(document, inputs, names)], [])
+        return _with_layers([of_scf(document, inputs, names)], stage)
     if kind in HTTP_COMPONENTS:
-        return ProjectPlan([of_http(document, inputs, names)], [])
+        return _with_layers([of_http(document, inputs, names)], stage)
     if kind == "multi-scf":
-        return ProjectPlan(list(of_multi(inputs, names)), [])
+        return _with_layers(list(of_multi(inputs, names)), stage)
     if kind == "layer":
         return ProjectPlan([], [of_layer(inputs, names)])
     if not kind:
         document.fail('has no "component" (and no "Resources", as a template.yaml has)')
     return document.get("component").fail(f"{kind!r} is not supported here: {', '.join(COMPONENTS)}")
+
+
+def _with_layers(functions: list[FunctionPlan], stage: str) -> ProjectPlan:
+    """Functions, and the layers of theirs that components in directories below their file publish."""
+    wanted = {layer.component: layer.node.file.parent for plan in functions for layer in plan.layers if layer.component}
+    layers = [_layer_below(directory, name, stage) for name, directory in wanted.items()]
+    return ProjectPlan(functions, [layer for layer in layers if layer is not None])
+
+
+def _layer_below(directory: Path, name: str, stage: str) -> LayerPlan | None:
+    for file in _below(directory):
+        document = load(file)
+        if _kind(document) == "layer" and document.get("name").text() == name:
+            return _of_document(document, stage).layers[0]
+    return None
