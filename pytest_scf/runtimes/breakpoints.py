@@ -1,4 +1,4 @@
-"""``breakpoint()`` where no terminal can be had: standard input is empty, so a debugger could only quit."""
+"""``breakpoint()`` where there is no terminal: standard input is empty, so a debugger would quit at once."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ ADVICE = (
 
 def explain():
     # type: () -> None
-    """Have ``breakpoint()`` say so, unless the function's environment says what it is to do (PYTHONBREAKPOINT)."""
+    """Have ``breakpoint()`` explain that, unless PYTHONBREAKPOINT in the function's environment says what it does."""
     if hasattr(sys, "breakpointhook") and "PYTHONBREAKPOINT" not in os.environ:
         sys.breakpointhook = _refuse
 

@@ -23,7 +23,7 @@ class Channel:
 
     def send(self, kind, payload):
         # type: (int, bytes) -> None
-        # A signal handler may run in the middle of a frame; what it has to say goes behind that frame.
+        # A signal handler may run in the middle of a frame; what it sends is appended, and sent after that frame.
         outgoing = self._outgoing
         outgoing.append(wire.frame(kind, payload))
         while outgoing and not self._sending:

@@ -1,7 +1,7 @@
 """The runtime API that a custom runtime's ``bootstrap`` talks to over HTTP (docs/cloud-contract.md#custom-runtimes).
 
-Served by the instance's init, on a port of 127.0.0.1 that is the instance's own: nothing that the user's process does
-can reach what answers it. The bootstrap says that it is ready, asks for events, and gives what came of them.
+Served by the instance's init, on a port of 127.0.0.1 that is the instance's own: the user's process
+cannot tamper with it. The bootstrap reports that it is ready, fetches events, and posts their results.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CustomRuntime:
         self._ready = False
         #: the request id and the payload of the event that has no result yet
         self._event: tuple[str, bytes] | None = None
-        #: the bootstrap has asked for it: a result that comes before is a second one for the event before
+        #: the bootstrap has fetched it: a result before that is a second one for the previous event
         self._fetched = False
 
     def serve(self) -> None:
@@ -55,10 +55,10 @@ class CustomRuntime:
                     self._event = event
                     self._changed.notify_all()
 
-    # What the bootstrap asks, each in a thread of its own.
+    # Called by requests of the bootstrap, each in a thread of its own.
 
     def become_ready(self) -> None:
-        """A second time changes nothing."""
+        """Calls after the first change nothing."""
         with self._changed:
             if not self._ready:
                 self._ready = True
@@ -69,7 +69,7 @@ class CustomRuntime:
         return self._ready
 
     def next_event(self) -> tuple[dict[str, str], bytes]:
-        """Headers and body of the event that has no result yet; waits for one without end."""
+        """Headers and body of the event that has no result yet. Waits for one without a time limit."""
         with self._changed:
             self._changed.wait_for(lambda: self._event is not None)
             assert self._event is not None
@@ -78,7 +78,7 @@ class CustomRuntime:
         return {"Request_Id": request_id, **self._headers}, payload
 
     def take_result(self, body: bytes, *, failed: bool) -> bool:
-        """Whether there was an event to take it for: the first result stands."""
+        """Send the result of the event that was fetched; False where there is none, as its result has been posted."""
         with self._changed:
             if not self._fetched:
                 return False
@@ -158,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _failure(body: bytes) -> bytes:
-    """What a bootstrap says of an error: JSON with errorMessage, errorType and stackTrace, or any text."""
+    """An error as a bootstrap posts it: JSON with errorMessage, errorType and stackTrace, or any text."""
     text = body.decode("utf-8", "replace")
     facts = {"type": "Error", "message": text.strip(), "stack": ""}
     with contextlib.suppress(ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What the platform is told of an error of the user's code. The standard library only, Python 3.6 and later."""
+"""How an error of the user's code is reported to the platform. The standard library only, Python 3.6 and later."""
 
 import json
 import os
@@ -8,7 +8,7 @@ MYPY = False
 if MYPY:  # for the type comments only
     from typing import Callable  # noqa: F401
 
-# The attributes themselves: the user's class may have others of their names.
+# The descriptors of BaseException: the user's class may define attributes of these names.
 _name_of = vars(type)["__name__"].__get__
 _traceback_of = vars(BaseException)["__traceback__"].__get__
 _OUR_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
@@ -49,7 +49,7 @@ def compiler_message(error):
 
 def is_a(error, kind):
     # type: (BaseException, type) -> bool
-    """``isinstance``, which would ask the object for its ``__class__``: the user's may raise an error."""
+    """As ``isinstance``, but without reading the object's ``__class__``, where the user's code may raise an error."""
     return kind in type.mro(type(error))
 
 

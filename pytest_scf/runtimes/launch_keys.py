@@ -5,15 +5,15 @@ reads the same. ``instances.launch_spec.LaunchSpec`` has a field for each key, w
 """
 
 ID = "id"  # of the instance
-SOCKETS = "sockets"  # how many descriptors go with the message
+SOCKETS = "sockets"  # the number of descriptors that are sent with it
 ENVIRON = "environ"  # the variables of the user's process
 CONTEXT = "context"  # the handler's ``context``, but for the request id
 TMP_BYTES = "tmp_bytes"  # the size of /tmp, where it has one
 SHM_BYTES = "shm_bytes"  # the size of /dev/shm, where it has one
 HANDLER = "handler"  # "file.function", as the API has it
-CODE_SOURCE = "code_source"  # the directory of the machine that is mounted at the code root; "": none is
+CODE_SOURCE = "code_source"  # the directory of the machine that is mounted at the code root; "": none
 CODE_ROOT = "code_root"  # the directory of the code, as the user's process sees it
-LAYERS_SOURCE = "layers_source"  # the directory of the machine that is mounted at /opt; "": none is
+LAYERS_SOURCE = "layers_source"  # the directory of the machine that is mounted at /opt; "": none
 LAYERS_ROOT = "layers_root"  # the directory of the layers, as the user's process sees it
 TMP = "tmp"  # the directory for temporary files, as the user's process sees it
 KEEP_VISIBLE = "keep_visible"  # directories that stay where they are: an interpreter, packages
@@ -25,7 +25,7 @@ COMMAND = "command"  # the program that the user's process executes, with argume
 COVERAGE = "coverage"  # what lines are counted; null: none. See below
 API_PORT = "api_port"  # the port of 127.0.0.1 on which the cloud's API is reached; 0: none
 OPTIONS = "options"  # choices of the runtime. See below
-PROBE = "probe"  # what works inside on the test's behalf, as ``runtimes.probe.inside`` reads it; null: nothing
+PROBE = "probe"  # the configuration of ``runtimes.probe.inside``; null: no probe is loaded
 SERVER = "server"  # the server or bootstrap that the user's process is; null: it calls a handler. See below
 
 SPEC = (

@@ -22,7 +22,7 @@ _getpid = os.getpid  # the user's code may replace it
 class LineCounter:
     """Counts the lines that run here, and hands them out when asked.
 
-    Nothing is ever hung on SIGTERM: a signal handler of coverage's would look like the user's.
+    It registers no signal handler for SIGTERM, as coverage can: that would look like the user's.
     """
 
     def __init__(self, sock, code_root, settings):
@@ -34,7 +34,7 @@ class LineCounter:
         counter = _Tracer if settings[launch_keys.OWN_TRACER] else _Library
         self._counter = counter(include, settings[launch_keys.BRANCH], settings[launch_keys.CONTEXTS])  # type: _Library | _Tracer
         thread = threading.Thread(target=self._answer, name="scf-coverage", daemon=True)
-        # 32 and 33 are the C library's own: Python warns of them, which would go into the function's log.
+        # Without 32 and 33, which the C library reserves: Python would warn of them in the function's log.
         signals = [number for number in range(1, signal.NSIG) if number not in (32, 33)]
         previous = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         try:
@@ -45,7 +45,7 @@ class LineCounter:
     def save(self):
         # type: () -> None
         if _getpid() != self._pid:
-            return  # a fork has copies of the lock and of the socket, and may speak through neither
+            return  # a fork must not use its copies of the lock and the socket
         with self._lock:
             self._sock.sendall(wire.frame(wire.COVERAGE, json.dumps(self._counter.found()).encode()))
 
@@ -56,9 +56,9 @@ class LineCounter:
 
 
 class _Library:
-    """Counts with coverage itself, where the interpreter is the test's, and so has the test's coverage.
+    """Counts with the package coverage, where the interpreter is the test's.
 
-    With ``contexts`` the lines are those since they were last handed out, so that each belongs to the test of then.
+    With ``contexts`` lines are counted anew each time that they are handed out, as they belong to the running test.
     """
 
     def __init__(self, include, branch, contexts):
@@ -67,7 +67,7 @@ class _Library:
 
         self._coverage = coverage.Coverage(data_file=None, config_file=False, branch=branch, include=include)
         if contexts:
-            # Another core, of newer Pythons, tells of each line once in a process.
+            # The core sys.monitoring, of newer Pythons, reports each line only once in a process.
             self._coverage.set_option("run:core", "ctrace")
         self._coverage.start()
         self._branch = branch
@@ -85,7 +85,7 @@ class _Library:
 
 
 class _Tracer:
-    """Counts with what every interpreter has, where coverage need not be installed."""
+    """Counts with ``sys.settrace``, where coverage need not be installed."""
 
     def __init__(self, include, branch, contexts):
         # type: (list[str], bool, bool) -> None
@@ -126,7 +126,7 @@ class _Tracer:
         if counted is None:
             return None
         if frame.f_trace is not None:
-            return frame.f_trace  # a generator that goes on
+            return frame.f_trace  # a generator that is resumed
         follow = self._follow_arcs if self._branch else self._follow_lines
         return follow(frame, counted)  # type: ignore[no-untyped-call]
 

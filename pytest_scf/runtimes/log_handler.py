@@ -55,5 +55,5 @@ def _leads_to_the_log(stream):
     try:
         status = os.fstat(stream.fileno())  # type: ignore[union-attr]
         return any(os.path.samestat(status, os.fstat(fd)) for fd in (1, 2))
-    except Exception:  # no file, or none any more
+    except Exception:  # not a file, or closed
         return False

@@ -1,4 +1,4 @@
-"""The user's process as its init sees it, where that is a program that does not speak with the platform itself."""
+"""The user's process as its init sees it, where it is a server or a bootstrap."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 
 from pytest_scf.runtimes import wire
 
-#: seconds between two looks at what nothing tells of: a socket that begins to listen, a signal that is taken
+#: seconds between two checks for what has no event: a socket that begins to listen, a signal that is taken
 INTERVAL = 0.002
 
 
 class MainProcess:
-    """The user's process, as far as it has to be known here. Its number is that of the init's numbering."""
+    """The state of the user's process; ``pid`` is that of the init's PID namespace."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -35,7 +35,7 @@ class MainProcess:
         return bool(poll.poll(timeout * 1000))
 
     def _ended_without_pidfd(self, deadline: float) -> bool:
-        """Look again and again, without reaping it, which the init does."""
+        """Poll, without reaping it, which the init does."""
         while True:
             with contextlib.suppress(AttributeError):  # macOS
                 try:
@@ -49,12 +49,12 @@ class MainProcess:
             time.sleep(min(INTERVAL, left))
 
     def outlives_signals(self) -> bool:
-        """Whether it goes on after each SIGTERM that was sent to it before has been taken: waits for that."""
+        """Wait until each SIGTERM that was sent has been taken; whether the process goes on after that."""
         bit = 1 << (signal.SIGTERM - 1)
         while any(int(self._status(name) or "0", 16) & bit for name in ("SigPnd", "ShdPnd")):
             if self.ended(INTERVAL):
                 return False
-        # A process that the signal ends is on its way out by now.
+        # If the signal ends the process, it has ended by now.
         return not self.ended(0)
 
     def peak_kib(self) -> int:
@@ -73,8 +73,7 @@ def invocations(
 ) -> Iterator[tuple[str, bytes]]:
     """Request id and payload of each event that the platform sends, until it closes the socket.
 
-    What it asks besides, whether the process is still alive, is answered here. ``receive`` takes what has come, where
-    more than bytes may come.
+    A PING is answered here. ``receive`` reads the socket in place of ``recv``, where descriptors may come along.
     """
     reader = wire.Reader()
     while data := sock.recv(1 << 18) if receive is None else receive():
@@ -87,7 +86,7 @@ def invocations(
 
 
 def is_json(body: bytes) -> bool:
-    """Whether it can be read as JSON: what is nested too deeply for that is text, as what is none."""
+    """Whether it can be parsed as JSON; what is nested too deeply cannot."""
     try:
         json.loads(body)
     except (ValueError, RecursionError):

@@ -42,7 +42,7 @@ function send(kind, ...parts) {
   const header = Buffer.alloc(HEADER_LENGTH);
   header.writeUInt32LE(parts.reduce((total, part) => total + part.length, 0), 0);
   header.writeUInt8(kind, 4);
-  // In one piece, and at once where the socket has room: the code that runs next may never come back.
+  // In one piece, and at once where the socket has room: the code that runs next may block for ever.
   socket.write(Buffer.concat([header, ...parts]));
 }
 
@@ -66,13 +66,13 @@ function writeThrough(fd) {
         } catch (error) {
           if (error.code === "EPIPE") break;
           if (error.code !== "EAGAIN") return done(error);
-          Atomics.wait(sleeper, 0, 0, 1); // a child of ours has made the pipe one that nobody can wait for
+          Atomics.wait(sleeper, 0, 0, 1); // a child process has made the pipe non-blocking
         }
       }
       return done();
     },
     destroy(error, done) {
-      done(error); // the descriptor stays: the console writes on
+      done(error); // the descriptor stays open: the console goes on writing
     },
   });
   stream.fd = fd;
@@ -106,7 +106,7 @@ function tellSignalHandler(disposition, listener) {
   send(SIGNAL_HANDLER, Buffer.from(encode({ disposition, name, file, line })));
 }
 
-// Where in the user's code the call came from that led here.
+// The place in the user's code from which the current function was called.
 function userFrame() {
   const { prepareStackTrace, stackTraceLimit } = Error;
   let frames;
@@ -146,7 +146,7 @@ function facts(error, more) {
   return Buffer.from(encode({ type, message, stack, ...more }));
 }
 
-// Said before Node.js ends the process, where the user's code does not keep it from that.
+// Sent before Node.js ends the process, unless the user's code prevents that.
 process.on("uncaughtExceptionMonitor", (error, origin) => {
   if (process.listenerCount("uncaughtException") || process.hasUncaughtExceptionCaptureCallback()) return;
   if (!socket.writableLength) send(UNCAUGHT, facts(error, { origin }));
@@ -224,7 +224,7 @@ function newContext(given, requestId, began, callback) {
   return context;
 }
 
-// What is to be done when the event loop has run empty, which it does only while the socket does not hold it.
+// Called when the event loop is empty, which happens only while the socket is unreferenced.
 let whenEmpty = null;
 
 process.on("beforeExit", () => {
@@ -319,7 +319,7 @@ function take(kind, payload) {
 
 let pieces = [];
 let length = 0;
-let needed = HEADER_LENGTH; // before a look at what has come is worth it: a large event comes in many pieces
+let needed = HEADER_LENGTH; // bytes to wait for before parsing: a large event comes in many pieces
 
 socket.on("data", (data) => {
   pieces.push(data);

@@ -1,4 +1,4 @@
-"""What the platform is told of the user's code while it runs: signal handlers, use of the shared /tmp.
+"""What is reported to the platform while the user's code runs: signal handlers, use of the shared /tmp.
 
 The standard library only, Python 3.6 and later.
 """
@@ -27,7 +27,7 @@ def watch_signal_handlers(channel):
         previous = original(signalnum, handler)
         if signalnum == signal.SIGTERM and _getpid() == channel.pid:
             caller = sys._getframe(1)
-            # loop.add_signal_handler registers a stand-in; what is told is what it stands for, and who asked for it
+            # loop.add_signal_handler registers a function of asyncio's; reported are the user's callback and the caller
             while caller.f_back is not None and str(caller.f_globals.get("__name__")).startswith("asyncio."):
                 if caller.f_code.co_name == "add_signal_handler":
                     handler = caller.f_locals.get("callback", handler)
@@ -53,7 +53,7 @@ def watch_shared_tmp(channel, own, allowed):
     # type: (Channel, str, list[str]) -> None
     """Report each file of the shared temporary directory that the user's code opens or changes.
 
-    Where there are no namespaces nothing keeps a handler out of it, so at least it is said.
+    Without namespaces a handler cannot be kept out of it, so its use is reported.
     """
     if not hasattr(sys, "addaudithook"):  # Python 3.8
         return

@@ -44,7 +44,7 @@ __all__ = ["connect_standard_streams", "make_standard_streams", "prepare_interpr
 #: ``pytest_scf.runtimes.probe.inside`` where the fork server has loaded it for the instances that follow
 probe_module = None  # type: Any
 
-# The user's code may replace any of these; what follows must not depend on that.
+# Kept here because the user's code may replace them.
 _exit = os._exit
 _getpid = os.getpid
 _open = open
@@ -53,7 +53,7 @@ _dumps = json.dumps
 _loads = json.loads
 
 
-#: the memory of the function
+#: the memory limit of the function
 _limit_kib = 0
 
 
@@ -65,7 +65,7 @@ def _peak_kib():
     if sys.platform == "darwin":
         return peak // 1024
     if peak > _limit_kib and "mmap" in sys.modules:
-        # The peak may have been files that are not mapped any more, which do not count, and the kernel cannot tell.
+        # The peak may include mapped files, which do not count, and the kernel keeps no peak without them.
         try:
             with _open("/proc/self/statm", "rb") as file:
                 return int(file.read().split()[1]) * resource.getpagesize() // 1024
@@ -88,7 +88,7 @@ def _call(channel, handler, request_id, payload, context):
     began = _now()
     try:
         value = handler(_loads(payload), dict(context, request_id=request_id))  # type: ignore[operator]
-        # All that follows belongs in here: a signal handler may still raise.
+        # Inside of the try: a signal handler may still raise.
         body = _dumps(value, ensure_ascii=False, default=_encode).encode("utf-8", "backslashreplace")
         kind = wire.RETURNED
         if len(body) > facts.RESPONSE_BYTES:
@@ -108,7 +108,7 @@ def _make_probe(sock, config, code_root):
     if module is None:
         import importlib.util
 
-        # Under a name of its own, since an interpreter that is not the test's does not have this package.
+        # Under another name, since an interpreter that is not the test's does not have this package.
         name = "_scf_probe"
         directory = os.path.join(os.path.dirname(os.path.abspath(__file__)), "probe")
         file = os.path.join(directory, "__init__.py")
@@ -183,14 +183,14 @@ def _own_places(spec):
 
 def _leave_to_the_original(channel):
     # type: (Channel) -> None
-    """A process that the user's code forked came back out of it: only the original answers."""
+    """End a process that the user's code has forked and that returned from it: only the original process answers."""
     if _getpid() != channel.pid:
         _exit(0)
 
 
 def run(sock, spec, coverage_socket=None, probe_socket=None):
     # type: (socket.socket, dict[str, Any], socket.socket | None, socket.socket | None) -> int
-    """Serve, and end as an interpreter would: exit status out, exit functions run, threads waited for."""
+    """Serve, then end as an interpreter does: wait for threads, run exit functions; returns the exit status."""
     status = 0
     try:
         serve(sock, spec, coverage_socket, probe_socket)
@@ -218,7 +218,7 @@ def _complain(describe, what):
     # type: (Callable[[Any], str], object) -> None
     try:
         sys.stderr.write("%s\n" % describe(what).rstrip("\n"))
-    except Exception:  # the error's text is broken, or the stream is; the exit status is what matters
+    except Exception:  # the error's text or the stream is broken, which must not change the exit status
         pass
 
 
@@ -229,12 +229,12 @@ def main():
     reader = wire.Reader()
     frames = []  # type: list[tuple[int, bytes]]
     while not frames:
-        # exactly one frame is taken, so that nothing which follows is swallowed here
+        # read exactly one frame: what follows is for the channel
         head = sock.recv(wire.HEADER.size, socket.MSG_WAITALL)
         body = sock.recv(wire.HEADER.unpack(head)[0], socket.MSG_WAITALL)
         frames = reader.feed(head + body)
     spec = json.loads(frames[0][1])
-    # In the order in which they were handed over: those that the spec asks for.
+    # In this order, as far as the specification asks for them.
     handed = [socket.socket(fileno=int(fd)) for fd in sys.argv[2:]]
     coverage_socket = handed.pop(0) if spec[launch_keys.COVERAGE] is not None else None
     probe_socket = handed.pop(0) if spec[launch_keys.PROBE] is not None else None
@@ -243,7 +243,7 @@ def main():
             each.set_inheritable(False)
     connect_standard_streams(os.dup(1))
     make_standard_streams()
-    # What the fork server's interpreter finds: packages of the user, and what is installed in editable form.
+    # The fork server's module search path: packages of the user, and those installed in editable form.
     sys.path += [place for place in spec[launch_keys.PATH] if place not in sys.path]
     prepare_interpreter(spec)
     _exit(run(sock, spec, coverage_socket, probe_socket))
@@ -257,7 +257,7 @@ def prepare_interpreter(spec):
     sys.argv = [""]
     sys.dont_write_bytecode = True
     if hasattr(time, "tzset"):
-        time.tzset()  # a fork has the zone of this machine
+        time.tzset()  # a fork has inherited the zone of this machine
     first = [code_root, spec[launch_keys.LAYERS_ROOT]]
     sys.path[:] = first + [place for place in sys.path if place and place not in first]
     sys.path_importer_cache.clear()

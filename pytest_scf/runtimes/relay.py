@@ -1,4 +1,4 @@
-"""Passing bytes on between two stream sockets, both ways at once, where neither side waits for the other."""
+"""Copying bytes between two stream sockets in both directions, where neither side waits for the other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import select
 import socket
 from collections.abc import Callable
 
-#: bytes that wait for a side that does not read; more is not taken from the other one until it does
+#: bytes that are buffered for a side that does not read; no more is read from the other side until it does
 WAITING_BYTES = 1 << 18
 _PIECE = 1 << 16
 
@@ -19,9 +19,9 @@ class _Way:
         self._look = look
         self._waiting = bytearray()
         self._broken = False
-        #: the source has said its last
+        #: the source has ended its side
         self.ended = False
-        #: ... and the target has got all of it
+        #: ... and the target has received all of it
         self.done = False
 
     @property
@@ -54,7 +54,7 @@ class _Way:
                 del self._waiting[: self.target.send(self._waiting)]
         except BlockingIOError:
             pass
-        except OSError:  # nobody takes it any more
+        except OSError:  # the target is gone
             self._broken = True
             self._waiting.clear()
 

@@ -1,4 +1,4 @@
-"""The official SDK inside of a function: what it sends to the cloud's API for SCF is taken to the platform instead.
+"""The official SDK inside of a function: its requests to the cloud's API for SCF are sent to the platform instead.
 
 The handler stays as it is, with the hosts of the cloud (docs/cloud-contract.md#requests-on-the-wire) and https: when
 it imports the SDK, the SDK's way of sending is changed. The platform listens on a port of 127.0.0.1 and checks
@@ -44,7 +44,7 @@ def is_ours(url):
 
 
 class _Finder(object):
-    """Finds nothing by itself; of the modules in ``changes`` it has a say when they have been executed."""
+    """An import hook that calls ``changes[name](module, place)`` once the module ``name`` has been executed."""
 
     def __init__(self, place, changes):
         # type: (str, Dict[str, Callable[[Any, str], Any]]) -> None
@@ -59,11 +59,11 @@ class _Finder(object):
         for finder in sys.meta_path:
             found = None if finder is self else finder.find_spec(name, path, target)
             if found is not None:
-                self._say_after(found.loader, name, change)
+                self._call_after(found.loader, name, change)
                 return found
         return None
 
-    def _say_after(self, loader, name, change):
+    def _call_after(self, loader, name, change):
         # type: (Any, str, Callable[[Any, str], Any]) -> None
         execute = loader.exec_module
         place = self._place
@@ -105,7 +105,7 @@ def _change_requests(module, place):
         headers.setdefault("Host", self.request_host)
         url = urlsplit(url)._replace(scheme="http", netloc=place).geturl()
         with Session() as session:
-            session.trust_env = False  # no proxy leads to this port
+            session.trust_env = False  # a proxy of the environment could not reach this port
             return session.request(method, url, data=body, headers=headers, timeout=self.timeout, stream=True)
 
     module.ProxyConnection.request = request

@@ -2,8 +2,7 @@
 
 See docs/cloud-contract.md#image-functions.
 
-Runs beside the user's process, in the instance's init, where nothing that the user's process does can reach it. One
-request at a time.
+Runs in the instance's init, where the user's process cannot tamper with it. One request at a time.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ from pytest_scf import facts
 from pytest_scf.runtimes import launch_keys, websocket, wire
 from pytest_scf.runtimes.main_process import INTERVAL, MainProcess, invocations, is_json
 
-#: A loopback address which a server that is bound to 127.0.0.1 alone does not hear, as nobody outside would reach it.
+#: A loopback address on which a server that is bound to 127.0.0.1 alone is not reached, as it is not from outside.
 #: Other systems than Linux have 127.0.0.1 only.
 ADDRESS = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 EVENT_PATH = "/event-invoke"
-#: seconds that a process which has dropped a connection is given to end: its end is then what is reported
+#: seconds that a process has to end after it has dropped a connection, so that its end is reported instead
 END_DEADLINE = 2.0
 
 _NAMES = {
@@ -65,7 +64,7 @@ class ServerRuntime:
         self._host = f"127.0.0.1:{port}"
         self._headers = {header: str(context[name]) for name, header in _NAMES.items()}
         self._first: socket.socket | None = None
-        #: what the request under way goes over
+        #: the connection of the current request
         self._current: socket.socket | None = None
         self._stopped = False
         #: the client's side of the WebSocket connection that is asked for
@@ -79,7 +78,7 @@ class ServerRuntime:
                     for request_id, payload in invocations(self._sock, self._process, self._receive):
                         self._answer(request_id, payload)
         finally:
-            if self._first is not None:  # the end came before an event that it would have served
+            if self._first is not None:  # the end came before the first event
                 self._first.close()
 
     def _receive(self) -> bytes:
@@ -90,7 +89,7 @@ class ServerRuntime:
         return data
 
     def stop(self) -> None:
-        """Give up the request under way, whose server is gone even if the connection is not. For another thread."""
+        """Give up the current request: the server is gone, the connection may not be. Called in another thread."""
         self._stopped = True
         if self._current is not None:
             with contextlib.suppress(OSError):
@@ -206,7 +205,7 @@ class ServerRuntime:
         self._send(wire.RESPONDED, time.perf_counter() - began, wire.pack_message(head, body))
 
     def _report(self, began: float, ending: websocket.Ending) -> None:
-        # A server that has gone without a word may be a process that has: then that is reported.
+        # If the process has ended as well, that is reported.
         unsaid = ending.by == websocket.SERVER and ending.code == websocket.NO_CLOSE_FRAME
         if not (unsaid and self._process.ended(END_DEADLINE)):
             self._send(wire.CLOSED, time.perf_counter() - began, json.dumps(ending._asdict()).encode())
@@ -219,7 +218,7 @@ class ServerRuntime:
 
 
 class _Unbuffered(http.client.HTTPResponse):
-    """Reads no byte behind the head of the response: those are frames."""
+    """Reads no byte beyond the head of the response: WebSocket frames follow it."""
 
     def __init__(self, sock: socket.socket, *args: Any, **keywords: Any) -> None:
         super().__init__(sock, *args, **keywords)

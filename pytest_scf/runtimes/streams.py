@@ -68,7 +68,7 @@ def _print_in_one_piece(streams):
     # type: (list[io.TextIOBase]) -> None
     """Have ``print`` write a line and its end at once, as nothing is buffered that would join them.
 
-    Whoever waits for the line in the log, or writes to it at the same time, finds it whole.
+    So a line in the log is never split by what others write, nor seen without its end.
     """
     original = builtins.print
 

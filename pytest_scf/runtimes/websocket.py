@@ -1,7 +1,7 @@
 """One WebSocket connection between a client and the server of a web function, and how it ended.
 
-See docs/cloud-contract.md#websocket. The two sides negotiate and speak with each other; here bytes are passed on, and
-frames are looked at as far as the contract asks: how long they are, and who closed the connection with which code.
+See docs/cloud-contract.md#websocket. The two sides negotiate with each other. Here bytes are copied, and frames parsed
+as far as the contract asks: for their length, and for who closed the connection with which code.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ IDLE = "idle"
 NO_CODE = 1005
 NO_CLOSE_FRAME = 1006
 TOO_BIG = 1009
-#: seconds that the server is given to end its side after the client's has ended, or after both have said goodbye
+#: seconds that the server has to end its side after the client's has ended, or after both have sent a close frame
 CLOSING_SECONDS = 2.0
 _CLOSE = 8
 
 
 class Frames:
-    """Follows the frames of one direction (RFC 6455, 5.2), of which it keeps nothing."""
+    """Parses the frames of one direction (RFC 6455, 5.2), without keeping them."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()
@@ -71,7 +71,7 @@ class Frames:
 
 
 class Ending(NamedTuple):
-    """Who ended a connection (CLIENT, SERVER, or IDLE: nobody said anything), with which close code, and a remark."""
+    """Who ended a connection (CLIENT, SERVER, or IDLE: neither sent anything), with which close code, and a remark."""
 
     by: str
     code: int
@@ -85,7 +85,7 @@ class Conversation:
         self._ending: Ending | None = None
 
     def run(self, idle: float) -> Ending:
-        """Pass on what both say until the connection has ended, or nothing has come for ``idle`` seconds."""
+        """Copy what both send until the connection has ended, or nothing has come for ``idle`` seconds."""
         relay = self._relay
         heard = time.monotonic()
         closing: float | None = None
@@ -105,7 +105,7 @@ class Conversation:
         return self._ending
 
     def _look(self) -> Ending | None:
-        """How it ends, by what has come so far."""
+        """How the connection has ended, judged by the frames so far."""
         for by, frames in self._frames.items():
             if frames.too_long:
                 return Ending(by, TOO_BIG, f"a frame of {frames.too_long} bytes")

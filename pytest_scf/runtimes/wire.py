@@ -9,7 +9,7 @@ import struct
 
 _LENGTH = struct.Struct("<I")
 HEADER = struct.Struct("<IB")
-#: seconds the handler ran, peak resident memory in KiB; in front of the payload of RETURNED and RAISED
+#: seconds that the handler or the init phase took, peak resident memory in KiB: the head of several payloads
 MEASURE = struct.Struct("<dI")
 REQUEST_ID_LENGTH = 36
 
@@ -30,8 +30,8 @@ PONG = 23  # answer to PING
 RETURNED_TEXT = 24  # MEASURE, then the body of a server's answer that is not JSON
 ERROR_ANSWER = 25  # MEASURE, then JSON {message}: a server answered with an error, or not at all
 RESPONDED = 26  # MEASURE, then what ``pack_message`` makes of a web function's response
-CLOSED = 28  # MEASURE, then JSON {by: "client", "server" or "idle", code, remark}: a WebSocket connection has ended
 UNCAUGHT = 27  # JSON {type, message, stack}: an error that nothing caught is about to end the process
+CLOSED = 28  # MEASURE, then JSON {by: "client", "server" or "idle", code, remark}: a WebSocket connection has ended
 
 # init -> platform
 USER_PID = 32  # PID of the user's process in its own numbering (credentials carry it in the platform's), start time
@@ -44,14 +44,14 @@ OUT_OF_MEMORY = 38  # the user's process is ended by its memory limit
 
 # platform -> init
 SIGNAL = 48  # signal number as one byte
-KILL = 49  # end every process of the instance, then leave
+KILL = 49  # end every process of the instance, then the init itself
 
 # platform -> fork server
 LAUNCH = 64  # the launch specification as JSON; carries the instance's sockets
 SIGNAL_INIT = 68  # JSON {id, signal}
 
 # fork server -> platform
-HELLO = 65  # JSON {level, error, path, pid, started}
+HELLO = 65  # JSON {error, path, pid, started}
 REAPED = 66  # JSON {id}: the init and all below it are gone
 LAUNCH_FAILED = 67  # JSON {id, error}
 
@@ -81,15 +81,15 @@ def unpack_message(data):
 
 
 class FrameError(ValueError):
-    """What was received is no frame that may be sent here."""
+    """Data was received that is not a frame which may be sent here."""
 
 
 class Reader:
-    """Cuts a stream of bytes into frames."""
+    """Splits a stream of bytes into frames."""
 
     def __init__(self, limits=None):
         # type: (dict[int, int] | None) -> None
-        """``limits``: the greatest length of a payload by kind, where the sender is not to be trusted.
+        """``limits``: the greatest length of a payload by kind, where the sender is not trusted.
 
         ``feed`` raises FrameError for a longer one, and for another kind, as soon as the header has come.
         """

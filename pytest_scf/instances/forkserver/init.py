@@ -72,8 +72,8 @@ def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], nam
         message = _wait_for_spec(channel, lifelines)
         if message is None:
             return
-        order, fds = message
-        spec = LaunchSpec.from_json(order)
+        text, fds = message
+        spec = LaunchSpec.from_json(text)
         channel.close()
         sockets = Sockets(fds, spec)
         if failure is not None:
@@ -94,11 +94,11 @@ def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], nam
             listener = socket.create_server(("127.0.0.1", 0))
             address, port = listener.getsockname()
             spec.environ.update(SCF_RUNTIME_API=address, SCF_RUNTIME_API_PORT=str(port))
-            order = spec.to_json()
+            text = spec.to_json()
         # Before any of the user's code runs, which may stop this process: it has to be known by then, to be continued.
         sockets.init.sendall(wire.frame(wire.INIT_STARTED, linux.own_identity()))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it was killed: seen when it is reaped
-            if not fdpassing.send(to_user, wire.frame(wire.LAUNCH, order), fds, lifelines):
+            if not fdpassing.send(to_user, wire.frame(wire.LAUNCH, text), fds, lifelines):
                 return
         to_user.close()
         _watch(spec, sockets, lifelines, user, listener)
