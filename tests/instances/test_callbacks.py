@@ -66,7 +66,7 @@ def test_a_callback_that_raises_ends_its_instance_and_no_other(
         launch(process)
 
     monkeypatch.setattr(InstanceProcess, "launch", launch_broken)
-    event = rt.deploy(HANDLER, async_run=True, timeout=60).invoke_async().wait(30)
+    event = rt.deploy(HANDLER, async_run=True, timeout=60).invoke_async().wait(120)
     assert (event.status, event.status_code) == ("FAILED", 500)
     assert "an error of pytest-scf itself: LookupError: broken on purpose" in event.diagnosis
     assert other.status == "RUNNING"
@@ -94,7 +94,7 @@ def test_a_callback_is_not_called_for_a_descriptor_that_another_has_unregistered
             os.write(writing, b"x")
             reactor.watch(reading, partial(take, reading, other))
         reactor.start()
-        assert done.wait(30)
+        assert done.wait(120)
     finally:
         reactor.close()
         for pipe in pipes:
