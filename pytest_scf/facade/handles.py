@@ -158,7 +158,7 @@ class Function(Handle):
         line, ``limit`` bounds the number of moments, ``only="index.py:31#5"`` runs one. ``moments="log"`` terminates
         after each log line instead, in functions of all kinds.
 
-        ``parallel`` moments are run at a time: as many as there are processors, one with ``prepare`` or stand-ins. A
+        ``parallel`` moments are run at a time: one more than there are processors, one with ``prepare`` or stand-ins. A
         moment of the handler is run in an instance that has served another one well, unless ``fresh``; what fails there
         is run again in a fresh one, and that counts. See docs/inside.md. Raises UsageError.
         """

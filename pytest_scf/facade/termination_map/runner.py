@@ -231,7 +231,7 @@ class MapRunner(Generic[E]):
         elif self._options.prepare is not None or (self._probe is not None and self._probe.has_stubs):
             wanted = 1  # what the test has is shared by all moments
         else:
-            wanted = os.cpu_count() or 1
+            wanted = (os.cpu_count() or 1) + 1  # as one waits for its instance to come or to go
         most = self._record.config.max_instances or self._platform.settings.max_instances
         # One instance that is idle or on its way out for each that works.
         return max(1, min(wanted, most))

@@ -1,6 +1,5 @@
 """Stand-ins as the user's code meets them: each use is a question to the ``unittest.mock.Mock`` in the test."""
 
-import asyncio
 import functools
 import importlib
 import inspect
@@ -57,7 +56,9 @@ class Questions(object):
     async def ask_async(self, use):
         # type: (Use) -> Any
         """The same in an event loop of asyncio's, which goes on meanwhile."""
-        loop = asyncio._get_running_loop()
+        # Not imported here: it is most of what the probe would take to start, and without it there is no loop.
+        asyncio = sys.modules.get("asyncio")  # type: Any
+        loop = None if asyncio is None else asyncio._get_running_loop()
         if loop is None:
             return self.ask(use)
         kept = []  # type: list[object]
