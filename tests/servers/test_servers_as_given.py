@@ -176,8 +176,8 @@ while True:
 HALF = "connection.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 100\\r\\n\\r\\nhalf of it')"
 CHUNKED = "connection.sendall(b'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n64\\r\\nhalf of it')"
 DEEP = (
-    "body = b'[' * 2000 + b']' * 2000; connection.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Type: application/json"
-    "\\r\\nContent-Length: 4000\\r\\n\\r\\n' + body)"
+    "body = b'[' * 200_000 + b']' * 200_000; connection.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Type: application/json"
+    "\\r\\nContent-Length: 400000\\r\\n\\r\\n' + body)"
 )
 
 
@@ -196,7 +196,7 @@ def test_an_answer_that_is_broken_off_is_a_failure(
 def test_an_answer_that_is_nested_too_deeply_ends_the_event_as_text(isolated: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(RAW.format(answer=DEEP))
     event = isolated.deploy_image(["python", "app.py"], cwd=tmp_path, async_run=True, timeout=60).invoke_async()
-    event.assert_finished("[" * 2000 + "]" * 2000)
+    event.assert_finished("[" * 200_000 + "]" * 200_000)
 
 
 def test_a_result_of_a_bootstrap_that_is_nested_too_deeply(isolated: ScfRuntime, tmp_path: Path) -> None:
@@ -212,10 +212,10 @@ def test_a_result_of_a_bootstrap_that_is_nested_too_deeply(isolated: ScfRuntime,
     call("POST", "/runtime/init/ready")
     while True:
         failed = call("GET", "/runtime/invocation/next") == b"true"
-        call("POST", "/runtime/invocation/" + ("error" if failed else "response"), b"[" * 2000 + b"]" * 2000)
+        call("POST", "/runtime/invocation/" + ("error" if failed else "response"), b"[" * 200_000 + b"]" * 200_000)
     """
     (tmp_path / "bootstrap").write_text(textwrap.dedent(code))
     (tmp_path / "bootstrap").chmod(0o755)
     fn = isolated.deploy(tmp_path, runtime="CustomRuntime", async_run=True, timeout=60)
-    fn.invoke_async(False).assert_finished("[" * 2000 + "]" * 2000)
+    fn.invoke_async(False).assert_finished("[" * 200_000 + "]" * 200_000)
     fn.invoke_async(True).assert_failed(430)
