@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +19,29 @@ import time
 
 def main_handler(event, context):
     value = event["n"] + 1
+    print("value", value)
     breakpoint()
     value = value * 2
     return value
 """
 TEST = """
+import os
+import threading
+
+SLEEPER = "import time\\n\\ndef main_handler(event, context):\\n    time.sleep(3600)\\n"
+
 def test_debugged(scf_runtime):
     fn = scf_runtime.deploy("worker", timeout=1, async_run=True)
+    other = scf_runtime.deploy(SLEEPER, timeout=1, async_run=True)
     event = fn.invoke_async({"n": 20})
+
+    def outlast():
+        event.wait_for_log("value 21")
+        other.invoke_async().assert_failed(433)
+        open("over", "w").close()
+
+    if os.path.exists("over"):
+        threading.Thread(target=outlast).start()
     event.wait(timeout=1)
     event.assert_finished(84)
 """
@@ -76,13 +92,15 @@ class Terminal:
 
 @pytest.mark.parametrize("capturing", [(), ("-s",)], ids=["captured", "not captured"])
 def test_pdb_is_opened_on_the_terminal(worker: Any, capturing: Any) -> None:
+    os.mkfifo("over")
     terminal = Terminal(*capturing)
     terminal.expect("pdb in function worker, event")
     terminal.expect("(Pdb) ")
     terminal.type("p value + 1000")
     terminal.expect("1021")
     terminal.expect("(Pdb) ")
-    time.sleep(1.5)  # neither the function's time limit nor the wait of the test counts this
+    # Neither the function's time limit nor the wait of the test counts this: another, invoked later, runs out of time.
+    Path("over").read_text()
     terminal.type("value = 42")
     terminal.expect("(Pdb) ")
     terminal.type("next")
@@ -118,7 +136,10 @@ def test_a_failing_test_is_looked_at_while_its_instance_lives(pytester: pytest.P
         """
         import time
 
+        from pytest_scf import ScfRuntime
+
         SOURCE = "import time\\n\\ndef main_handler(event, context):\\n    print('working')\\n    time.sleep(3600)\\n"
+        OTHER = ScfRuntime()  # no fixture's, so its limits go on
 
         def test_failing(scf_runtime):
             event = scf_runtime.deploy(SOURCE, timeout=1, async_run=True).invoke_async()
@@ -128,7 +149,10 @@ def test_a_failing_test_is_looked_at_while_its_instance_lives(pytester: pytest.P
     )
     terminal = Terminal("--pdb")
     terminal.expect("(Pdb) ")
-    time.sleep(1.5)  # longer than its time limit
+    # What is invoked later, with the same time limit, runs out of it.
+    terminal.type("p 'code', OTHER.deploy(SOURCE, timeout=1).invoke().status_code")
+    terminal.expect("('code', 433)")
+    terminal.expect("(Pdb) ")
     terminal.type("p event.status + ' ' + str(event.instance.tmp.exists())")
     terminal.expect("'RUNNING True'")
     terminal.expect("(Pdb) ")
