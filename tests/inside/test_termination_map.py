@@ -368,6 +368,9 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         ({"graceful": 1}, "graceful must be True or False"),
         ({"only": "index.py:2"}, "the nearest that can is"),
         ({"only": "index.py:1", "moments": "log"}, "only= names lines"),
+        ({"only": 3}, "only takes moments such as"),
+        ({"only": []}, "only takes moments such as"),
+        ({"only": [3]}, "only takes lines such as"),
     ]
     for arguments, said in refused:
         with pytest.raises(UsageError, match=said):

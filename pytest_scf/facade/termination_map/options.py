@@ -48,5 +48,7 @@ class Options:
             isinstance(self.parallel, bool) or not isinstance(self.parallel, int) or self.parallel < 1
         ):
             raise UsageError(f"parallel is a number of moments at a time, 1 or more; got {self.parallel!r}")
+        if self.only is not None and not (self.only and isinstance(self.only, (str, list, tuple))):
+            raise UsageError(f"only takes moments such as 'index.py:31#5', one or a list of them; got {self.only!r}")
         if self.only is not None and self.moments == "log":
             raise UsageError("only= names lines of the code, and moments='log' has none")
