@@ -93,16 +93,16 @@ class _ContainerSupervisor:
         self._ended = threading.Event()
 
     def run(self) -> None:
-        listener = self._begin(self._handle_message)
+        listener = self._start_thread(self._handle_message)
         try:
             container = self._launcher.start(_container_spec(self._spec, self._server))
         except Exception as error:
-            self._refuse(error)
+            self._report_start_failure(error)
         else:
             try:
-                self._keep(container)
+                self._run_container(container)
             except Exception as error:  # a bug of the launcher, which only the platform can report
-                self._say(wire.START_FAILED, f"{type(error).__name__}: {error}".encode())
+                self._send(wire.START_FAILED, f"{type(error).__name__}: {error}".encode())
                 self._ended.set()
         with contextlib.suppress(OSError):
             self._init.shutdown(socket.SHUT_RD)
@@ -112,7 +112,7 @@ class _ContainerSupervisor:
         os.close(self._out)
         self._finished()
 
-    def _keep(self, container: Container) -> None:
+    def _run_container(self, container: Container) -> None:
         with self._lock:
             self._container = container
             kill = self._kill_wanted
@@ -120,17 +120,17 @@ class _ContainerSupervisor:
             container.kill()
         pid = container.pid
         for kind in (wire.USER_PID, wire.INIT_STARTED):
-            self._say(kind, b"%d 0" % (pid or 0))
+            self._send(kind, b"%d 0" % (pid or 0))
         process = _MainProcess(pid, self._ended)
         server, context = self._server, self._spec.context
         runtime = ServerRuntime(
             self._runtime, context, process, server.port, container.connect, is_web=server.kind.takes_requests
         )
-        threads = [self._begin(runtime.serve), self._begin(lambda: self._pass_output_on(container))]
+        threads = [self._start_thread(runtime.serve), self._start_thread(lambda: self._copy_output(container))]
         try:
             ended = container.wait()
             if ended.out_of_memory:
-                self._say(wire.OUT_OF_MEMORY)
+                self._send(wire.OUT_OF_MEMORY)
         finally:
             self._ended.set()
             runtime.stop()
@@ -139,19 +139,19 @@ class _ContainerSupervisor:
             for thread in threads:
                 thread.join()
             container.remove()
-        self._say(wire.USER_EXIT, wire.EXIT.pack(_wait_status(ended), process.peak))
+        self._send(wire.USER_EXIT, wire.EXIT.pack(_wait_status(ended), process.peak))
 
-    def _refuse(self, error: Exception) -> None:
+    def _report_start_failure(self, error: Exception) -> None:
         facts = {"type": type(error).__name__, "message": str(error), "stack": "", "reason": "container"}
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._runtime.sendall(wire.frame(wire.LOAD_FAILED, wire.MEASURE.pack(0, 0) + json.dumps(facts).encode()))
 
-    def _begin(self, work: Callable[[], None]) -> threading.Thread:
+    def _start_thread(self, work: Callable[[], None]) -> threading.Thread:
         thread = threading.Thread(target=work, name="pytest-scf-container", daemon=True)
         thread.start()
         return thread
 
-    def _say(self, kind: int, payload: bytes = b"") -> None:
+    def _send(self, kind: int, payload: bytes = b"") -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the platform has closed its end
             self._init.sendall(wire.frame(kind, payload))
 
@@ -162,9 +162,9 @@ class _ContainerSupervisor:
                 if kind == wire.KILL:
                     self._kill()
                 elif kind == wire.SIGNAL and self._container is not None and self._container.signal(payload[0]):
-                    self._say(wire.SIGNALLED, b"1")
+                    self._send(wire.SIGNALLED, b"1")
                 elif kind == wire.SIGNAL:
-                    self._say(wire.SIGNALLED, b"0")
+                    self._send(wire.SIGNALLED, b"0")
 
     def _kill(self) -> None:
         with self._lock:
@@ -173,7 +173,7 @@ class _ContainerSupervisor:
         if container is not None:
             container.kill()
 
-    def _pass_output_on(self, container: Container) -> None:
+    def _copy_output(self, container: Container) -> None:
         os.set_blocking(self._out, False)
         with contextlib.suppress(BrokenPipeError):
             for data in container.output():

@@ -49,7 +49,7 @@ class DockerLauncher:
         except (errors.DockerException, OSError) as error:
             raise UsageError(f"no engine answers the launcher docker at {url}: {error}") from None
         try:
-            self._remove_what_others_left()
+            self._remove_leftovers()
         except (errors.DockerException, OSError) as error:
             self._client.close()
             raise UsageError(f"the engine at {url} refuses the launcher docker: {error}") from None
@@ -113,7 +113,7 @@ class DockerLauncher:
         """See ``Launcher.close``."""
         self._client.close()
 
-    def _remove_what_others_left(self) -> None:
+    def _remove_leftovers(self) -> None:
         """Remove containers of test processes of this machine that were killed before they could do so."""
         host = socket.gethostname()
         for container in self._client.containers.list(all=True, filters={"label": OWNER}, ignore_removed=True):

@@ -39,7 +39,7 @@ class Interpreter:
     executable: str
     version: tuple[int, int, int]
     #: the directories that it is installed in
-    places: tuple[str, ...]
+    directories: tuple[str, ...]
     #: its command line, but for the descriptors of the sockets
     command: tuple[str, ...]
 
@@ -119,7 +119,7 @@ def _ask_python(program: str) -> Interpreter:
         language="python",
         executable=executable,
         version=(version[0], version[1], version[2]),
-        places=tuple(places),
+        directories=tuple(places),
         command=(executable, "-B", os.path.join(_RUNTIMES, "python.py")),
     )
 
@@ -150,7 +150,7 @@ def _find_node(path: str) -> Interpreter:
         language="node",
         executable=executable,
         version=version,
-        places=(directory, os.path.dirname(directory)) if os.path.basename(directory) == "bin" else (directory,),
+        directories=(directory, os.path.dirname(directory)) if os.path.basename(directory) == "bin" else (directory,),
         command=(executable, os.path.join(_RUNTIMES, "node.js")),
     )
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 #: links to follow: more than the system does
 _LINKS = 50
-_OUR_PLACE = str(Path(__file__).resolve().parents[2])
-_PYTHON_RUNTIME = os.path.join(_OUR_PLACE, "pytest_scf", "runtimes", "python.py")
-_INTERPRETER_PLACES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
+_PACKAGE_PARENT = str(Path(__file__).resolve().parents[2])
+_PYTHON_RUNTIME = os.path.join(_PACKAGE_PARENT, "pytest_scf", "runtimes", "python.py")
+_PREFIXES = ("prefix", "exec_prefix", "base_prefix", "base_exec_prefix")
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class LaunchRequest:
 
 
 def launch_spec(
-    request: LaunchRequest, level: Level, directory: Path, server_path: tuple[str, ...], sockets: int
+    request: LaunchRequest, level: Level, directory: Path, server_path: tuple[str, ...], fd_count: int
 ) -> LaunchSpec:
     """What an instance is told at a level: ``directory`` is its own on this machine, ``server_path`` where the fork
-    server's interpreter looks for modules, ``sockets`` the number of descriptors that go with it.
+    server's interpreter looks for modules, ``fd_count`` the number of descriptors that go with it.
     """
     interpreter, coverage, server = request.interpreter, request.coverage, request.server
     command = (own_python(), "-B", _PYTHON_RUNTIME) if interpreter is None else interpreter.command
     spec = LaunchSpec(
         id=request.id,
-        sockets=sockets,
+        fd_count=fd_count,
         environ=request.environ,
         context=request.context,
         tmp_bytes=request.tmp_bytes,
@@ -76,7 +76,7 @@ def launch_spec(
         handler=request.handler,
         code_source=str(request.code_source),
         layers_source=str(request.layers or ""),
-        keep_visible=(*_interpreter_places(), *server_path, *(() if interpreter is None else interpreter.places)),
+        keep_visible=(*_own_directories(), *server_path, *(() if interpreter is None else interpreter.directories)),
         bind_mounts=request.bind_mounts,
         shared_mounts=request.shared_mounts,
         path=server_path if interpreter is None else (),
@@ -89,16 +89,16 @@ def launch_spec(
     return level.settle(spec, str(directory / "tmp"))
 
 
-def _interpreter_places() -> list[str]:
+def _own_directories() -> list[str]:
     """Directories that every instance reads: the interpreter's, and those of the packages that the test has."""
-    places = [getattr(sys, name) for name in _INTERPRETER_PLACES]
-    places += [_OUR_PLACE, *_places_on_the_way_to(own_python())]
+    places = [getattr(sys, name) for name in _PREFIXES]
+    places += [_PACKAGE_PARENT, *_directories_of(own_python())]
     places += [place for place in sys.path if place.rstrip("/").endswith(("site-packages", "dist-packages"))]
     return places
 
 
 @functools.cache
-def _places_on_the_way_to(program: str) -> list[str]:
+def _directories_of(program: str) -> list[str]:
     """The directories of a program and of each link on the way: one virtual environment may be made from another."""
     places = [os.path.dirname(program)]
     while os.path.islink(program) and len(places) < _LINKS:

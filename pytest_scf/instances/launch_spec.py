@@ -45,7 +45,7 @@ class LaunchSpec(NamedTuple):
     """What an instance is made of, in full: ``runtimes.launch_keys`` says what each field is."""
 
     id: str
-    sockets: int
+    fd_count: int
     environ: dict[str, str]
     context: dict[str, Any]
     tmp_bytes: int

@@ -5,7 +5,7 @@ reads the same. ``instances.launch_spec.LaunchSpec`` has a field for each key, w
 """
 
 ID = "id"  # of the instance
-SOCKETS = "sockets"  # the number of descriptors that are sent with it
+FD_COUNT = "fd_count"  # the number of descriptors that are sent with it
 ENVIRON = "environ"  # the variables of the user's process
 CONTEXT = "context"  # the handler's ``context``, but for the request id
 TMP_BYTES = "tmp_bytes"  # the size of /tmp, where it has one
@@ -29,7 +29,7 @@ PROBE = "probe"  # the configuration of ``runtimes.probe.inside``; null: no prob
 SERVER = "server"  # the server or bootstrap that the user's process is; null: it calls a handler. See below
 
 SPEC = (
-    *(ID, SOCKETS, ENVIRON, CONTEXT, TMP_BYTES, SHM_BYTES, HANDLER, CODE_SOURCE, CODE_ROOT, LAYERS_SOURCE),
+    *(ID, FD_COUNT, ENVIRON, CONTEXT, TMP_BYTES, SHM_BYTES, HANDLER, CODE_SOURCE, CODE_ROOT, LAYERS_SOURCE),
     *(LAYERS_ROOT, TMP, KEEP_VISIBLE, BIND_MOUNTS, SHARED_MOUNTS, PATH, WATCH_TMP, COMMAND, COVERAGE, API_PORT),
     *(OPTIONS, PROBE, SERVER),
 )

@@ -154,7 +154,7 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
         failure = describe_failure(error, describe_stack, reason="handler" if missing else "code")
         channel.send(wire.LOAD_FAILED, wire.MEASURE.pack(_now() - began, _peak_kib()) + failure)
         return
-    _leave_to_the_original(channel)
+    _end_fork(channel)
     channel.send(wire.READY, wire.MEASURE.pack(_now() - began, _peak_kib()))
     context = spec[launch_keys.CONTEXT]
     length = wire.REQUEST_ID_LENGTH
@@ -171,7 +171,7 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
         finally:
             if recorder:
                 recorder.save()
-        _leave_to_the_original(channel)
+        _end_fork(channel)
         channel.send(kind, answer)
 
 
@@ -181,7 +181,7 @@ def _own_places(spec):
     return [spec[launch_keys.CODE_ROOT], spec[launch_keys.LAYERS_ROOT], *spec[launch_keys.KEEP_VISIBLE]]
 
 
-def _leave_to_the_original(channel):
+def _end_fork(channel):
     # type: (Channel) -> None
     """End a process that the user's code has forked and that returned from it: only the original process answers."""
     if _getpid() != channel.pid:
@@ -202,19 +202,19 @@ def run(sock, spec, coverage_socket=None, probe_socket=None):
             status = code & 0xFF
         else:
             status = 1
-            _complain(str, code)
+            _write_to_stderr(str, code)
     except BaseException as error:
         status = 1
-        _complain(user_traceback, error)
+        _write_to_stderr(user_traceback, error)
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
     except BaseException as error:
-        _complain(user_traceback, error)
+        _write_to_stderr(user_traceback, error)
     return status
 
 
-def _complain(describe, what):
+def _write_to_stderr(describe, what):
     # type: (Callable[[Any], str], object) -> None
     try:
         sys.stderr.write("%s\n" % describe(what).rstrip("\n"))

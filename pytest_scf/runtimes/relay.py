@@ -12,7 +12,7 @@ WAITING_BYTES = 1 << 18
 _PIECE = 1 << 16
 
 
-class _Way:
+class _Direction:
     def __init__(self, source: socket.socket, target: socket.socket, look: Callable[[bytes], object]) -> None:
         self.source = source
         self.target = target
@@ -81,8 +81,8 @@ class Relay:
     ) -> None:
         client.setblocking(False)
         server.setblocking(False)
-        self.to_server = _Way(client, server, from_client)
-        self.to_client = _Way(server, client, from_server)
+        self.to_server = _Direction(client, server, from_client)
+        self.to_client = _Direction(server, client, from_server)
 
     def step(self, seconds: float | None = None) -> bool:
         """Pass on what can be passed on, once there is something, or after ``seconds``; whether anything came."""

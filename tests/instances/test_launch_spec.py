@@ -15,7 +15,7 @@ from pytest_scf.runtimes import launch_keys
 RUNTIMES = Path(pytest_scf.__file__).parent / "runtimes"
 SPEC = LaunchSpec(
     id="1-a",
-    sockets=3,
+    fd_count=3,
     environ={"NAME": "value"},
     context={"memory_limit_in_mb": 128},
     tmp_bytes=4096,

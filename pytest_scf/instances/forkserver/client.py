@@ -261,7 +261,7 @@ class ForkServer:
         except OSError:
             data = b""
         if not data:
-            self._lost()
+            self._handle_death()
             return
         for kind, payload in self._reader.feed(data):
             message = json.loads(payload)
@@ -270,7 +270,7 @@ class ForkServer:
             if instance is not None:
                 instance.reaped(message.get("error", "") if kind == wire.LAUNCH_FAILED else "")
 
-    def _lost(self) -> None:
+    def _handle_death(self) -> None:
         with self._lock:
             if self._dead is not None:
                 return
@@ -279,9 +279,10 @@ class ForkServer:
             self._outbox.clear()
             instances = list(self._instances.values())
             self._instances.clear()
-        threading.Thread(target=self._bury, args=(instances,), name="pytest-scf-lost-server", daemon=True).start()
+        report = functools.partial(self._report_ends, instances)
+        threading.Thread(target=report, name="pytest-scf-lost-server", daemon=True).start()
 
-    def _bury(self, instances: list[Launched]) -> None:
+    def _report_ends(self, instances: list[Launched]) -> None:
         """Wait for the end of all instances of a fork server that has died, and report it."""
         # If only the zygote died, the supervisor ends the instances before it ends itself.
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -174,7 +174,7 @@ def _become_user_process(isolation: Isolation, channel: socket.socket, name: str
             isolation.limit_capabilities()
             linux.forbid_new_privileges()
             linux.die_with_parent()
-        _forget_ourselves()
+        _unload_own_modules()
         python.make_standard_streams()
         os.environ.clear()
         identity = linux.own_identity()
@@ -202,7 +202,7 @@ def _become_user_process(isolation: Isolation, channel: socket.socket, name: str
         _exit(status)
 
 
-def _forget_ourselves() -> None:
+def _unload_own_modules() -> None:
     """Remove our modules from ``sys.modules``; code that runs already does not need them there."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_scf"]:
         del sys.modules[name]

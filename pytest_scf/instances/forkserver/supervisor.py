@@ -32,7 +32,7 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
     ``alive_fd`` is the reading end of a pipe whose writing end the test process alone holds: whatever ends that
     process closes it.
     """
-    _become_fresh()
+    _reset_signals_and_umask()
     # Python 3.13 keeps the text of ``python -c`` as the lines of "<string>", which is what the user's exec() names too.
     linecache.clearcache()
     for place in sites:
@@ -47,7 +47,7 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         os.mkdir(os.path.dirname(base_dir), mode=0o700)
     os.mkdir(base_dir, mode=0o700)
     # A pipe shows the zygote that this process has ended; a parent-death signal would leave it no time to clean up.
-    supervisor_alive, _held_to_the_end = os.pipe()
+    supervisor_alive, alive_writer = os.pipe()
     status = 1
     isolation = ISOLATIONS[level]
     try:
@@ -55,7 +55,7 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         gc.freeze()
         pid = os.fork()
         if pid == 0:
-            os.close(_held_to_the_end)
+            os.close(alive_writer)
             zygote.main(socket.socket(fileno=control_fd), [alive_fd, supervisor_alive], isolation)
         reaping.ignore_termination_signals()
         os.close(control_fd)
@@ -101,7 +101,7 @@ def _has_closed(lifeline: int, timeout: float) -> bool:
     return bool(poll.poll(timeout * 1000))
 
 
-def _become_fresh() -> None:
+def _reset_signals_and_umask() -> None:
     """Signals as a new interpreter has them, whatever the test process was started with (nohup, a shell's ``&``)."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in signal.valid_signals():

@@ -56,7 +56,7 @@ def main(control: socket.socket, lifelines: list[int], isolation: Isolation) -> 
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(os.getppid(), signal.SIGCONT)  # the supervisor has to go on, should it be stopped, to clean up
         if zygote is not None:
-            os.close(zygote.held_to_the_end)
+            os.close(zygote.alive_writer)
         isolation.end_children()
         os._exit(status)
 
@@ -110,7 +110,7 @@ class Zygote:
         self.probe_wanted = False
         self.name = linux.own_name() if sys.platform == "linux" else ""
         #: the inits hold the reading end, so they see it when this process is gone
-        self.zygote_alive, self.held_to_the_end = os.pipe()
+        self.zygote_alive, self.alive_writer = os.pipe()
 
     def serve(self) -> None:
         woken = reaping.watch_children()
@@ -175,17 +175,17 @@ class Zygote:
             if launch.id == instance_id and signum == signal.SIGKILL:
                 self.launches.remove(launch)
                 fdpassing.close_all(launch.fds)
-                self._tell(wire.REAPED, {"id": instance_id})
+                self._send(wire.REAPED, {"id": instance_id})
                 return
 
     def _accept(self, spec: LaunchSpec, payload: bytes) -> None:
         fds: list[int] = []
-        while len(fds) < spec.sockets:
+        while len(fds) < spec.fd_count:
             fd = self.received_fds.popleft()
             if fd is None:
                 fdpassing.close_all(fds)
                 error = "the fork server has as many open files as it may have (ulimit -n)"
-                self._tell(wire.LAUNCH_FAILED, {"id": spec.id, "error": error})
+                self._send(wire.LAUNCH_FAILED, {"id": spec.id, "error": error})
                 return
             fds.append(fd)
         self.probe_wanted |= spec.probe is not None
@@ -199,7 +199,7 @@ class Zygote:
             except BlockingIOError:  # too many descriptors are in flight
                 return
             except OSError as error:
-                self._tell(wire.LAUNCH_FAILED, {"id": launch.id, "error": str(error)})
+                self._send(wire.LAUNCH_FAILED, {"id": launch.id, "error": str(error)})
             else:
                 self.inits[pid] = Instance(launch.id, launch.tmp)
                 self.pids[launch.id] = pid
@@ -275,7 +275,7 @@ class Zygote:
             fdpassing.close_all(launch.fds)
         fdpassing.close_all([fd for fd in self.received_fds if fd is not None])
         reaping.stop_watching_children()
-        fdpassing.close_all([*self.lifelines[1:], self.held_to_the_end])
+        fdpassing.close_all([*self.lifelines[1:], self.alive_writer])
 
     def _reap(self) -> None:
         while True:
@@ -293,13 +293,13 @@ class Zygote:
             if instance is not None:
                 del self.pids[instance.id]
                 self._clean_up_after_init(os.path.dirname(instance.tmp))
-                self._tell(wire.REAPED, {"id": instance.id})
+                self._send(wire.REAPED, {"id": instance.id})
 
     def _clean_up_after_init(self, directory: str | None) -> None:
         spare = () if self.spare is None else (self.spare.pid,)
         self.isolation.clean_up_after_init(frozenset((*self.inits, *spare)), directory)
 
-    def _tell(self, kind: int, message: dict[str, Any]) -> None:
+    def _send(self, kind: int, message: dict[str, Any]) -> None:
         """Send the platform a message, or as soon as it takes one: this process has to go on reading what it sends."""
         waiting = bool(self.outbox)
         self.outbox.put(wire.frame(kind, json.dumps(message).encode()))
