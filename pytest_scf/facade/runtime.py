@@ -78,7 +78,7 @@ class ScfRuntime(Deployment):
         self._platform.provide(
             InstanceServices(
                 api_port=self._loopback.port,
-                variables=lambda: {} if self._cos is None else self._cos.variables(),
+                cos_port=lambda: 0 if self._cos is None else self._cos.port,
                 coverage=None if coverage is None else coverage.counted,
                 on_coverage=None if coverage is None else coverage.take,
                 on_output=None

@@ -214,13 +214,9 @@ class CosAddress:
     def __init__(self, buckets: Buckets, closing: ExitStack) -> None:
         server = HttpServer(CosService(buckets).answer)
         closing.callback(server.close, grace=0)
-        self.place = f"127.0.0.1:{server.port}"
+        self.port = server.port
         try:
             from qcloud_cos import cos_client
         except ImportError:
             return  # the functions may have it
-        closing.callback(change_cos(cos_client, self.place))
-
-    def variables(self) -> dict[str, str]:
-        """What tells the runtime inside of an instance."""
-        return {"PYTEST_SCF_COS_ENDPOINT": self.place}
+        closing.callback(change_cos(cos_client, f"127.0.0.1:{self.port}"))

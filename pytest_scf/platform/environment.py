@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_scf import facts
+from pytest_scf import facts, runtimes
 from pytest_scf.instances.forkserver.client import own_python
 from pytest_scf.runtimes import launch_keys
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _OF_THE_CODE_ROOT = ("USER_CODE_ROOT", "PYTHONPATH", "PWD", "LD_LIBRARY_PATH", "_")
 #: built-in variables that an image sets for itself
 _OF_AN_IMAGE = ("PATH", "SHELL", "SHLVL", "HOSTNAME", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ")
+#: where the buckets of COS are reached, HOST:PORT
+COS_ENDPOINT = "PYTEST_SCF_COS_ENDPOINT"
+_RUNTIMES = os.path.dirname(os.path.abspath(runtimes.__file__))
+_SITE = os.path.join(_RUNTIMES, "probe", "site")
+_COS_OF_NODE = os.path.join(_RUNTIMES, "cos.js")
 #: what a function finds programs in, behind the directory of its interpreter
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 #: the documented locale, and what stands in for it on machines that do not have it
@@ -87,6 +92,20 @@ def environ_of(config: FunctionConfig, settings: Settings, source: str = "") -> 
             for name in (*_OF_THE_CODE_ROOT, *(() if server.image is None else _OF_AN_IMAGE)):
                 del environ[name]
     return {**environ, **dict(server.variables if server is not None else ()), **config.environment}
+
+
+def with_buckets(environ: dict[str, str], port: int, *, is_program: bool) -> dict[str, str]:
+    """The same with what leads the official SDKs of COS to the runtime's buckets at a port of 127.0.0.1; 0: nowhere.
+
+    ``is_program``: it is no handler that our runtime loads, and has to find what changes the SDK by itself.
+    """
+    if not port:
+        return environ
+    found = {**environ, COS_ENDPOINT: f"127.0.0.1:{port}"}
+    if is_program:
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, (_SITE, environ.get("PYTHONPATH"))))
+        found["NODE_OPTIONS"] = " ".join(filter(None, (f'--require "{_COS_OF_NODE}"', environ.get("NODE_OPTIONS"))))
+    return found
 
 
 def context_of(config: FunctionConfig, settings: Settings) -> dict[str, object]:

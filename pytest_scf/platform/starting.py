@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from pytest_scf.instances.launch_spec import CoverageSpec, ServerSpec
 from pytest_scf.instances.levels import DIRECTORY, NAMESPACES, Level
 from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.process import InstanceProcess
-from pytest_scf.platform.environment import context_of, environ_of, needs_new_program
+from pytest_scf.platform.environment import context_of, environ_of, needs_new_program, with_buckets
 from pytest_scf.platform.functions import FunctionConfig
 from pytest_scf.platform.records import Attempt, InstanceRecord
 from pytest_scf.platform.settings import Settings
@@ -38,8 +38,8 @@ class InstanceServices:
 
     #: a port of 127.0.0.1 on which the API is reached from inside; 0: none
     api_port: Callable[[], int] = lambda: 0
-    #: variables that tell the runtime inside of what else the test process offers
-    variables: Callable[[], Mapping[str, str]] = dict
+    #: a port of 127.0.0.1 on which the buckets of COS are reached; 0: none
+    cos_port: Callable[[], int] = lambda: 0
     #: how coverage is counted; None: it is not
     coverage: CoverageSpec | None = None
     #: called in the reactor's thread with what an instance has counted
@@ -112,15 +112,15 @@ class InstanceStarter:
         config, settings, services = instance.config, self._settings, self._services
         in_container = config.server is not None and config.server.image is not None
         api_port = 0 if in_container else services.api_port()
+        cos_port = 0 if in_container else services.cos_port()
         request = LaunchRequest(
             id=f"{os.getpid()}-{id(self):x}-{instance.id}",
             handler=config.handler,
             code_source=config.code_root,
             environ={
-                **environ_of(config, settings, source),
+                **with_buckets(environ_of(config, settings, source), cos_port, is_program=config.server is not None),
                 **self._credential_variables(),
                 **_endpoint_variable(api_port),
-                **services.variables(),
             },
             context=context_of(config, settings),
             tmp_bytes=settings.tmp_bytes,
@@ -128,7 +128,7 @@ class InstanceStarter:
             new_program=settings.start_method == "spawn" or needs_new_program(config),
             pidfd=settings.pidfd,
             coverage=services.coverage if config.is_python else None,
-            server=_server_spec(config, api_port),
+            server=_server_spec(config, tuple(port for port in (api_port, cos_port) if port)),
             bind_mounts=() if config.server is None else config.server.places,
             layers=config.layers.root,
             shared_mounts=tuple((str(each.directory), each.local) for each in config.file_systems),
@@ -158,17 +158,16 @@ def _endpoint_variable(api_port: int) -> dict[str, str]:
     return {API_ENDPOINT: f"127.0.0.1:{api_port}"} if api_port else {}
 
 
-def _server_spec(config: FunctionConfig, api_port: int) -> ServerSpec | None:
+def _server_spec(config: FunctionConfig, own_ports: tuple[int, ...]) -> ServerSpec | None:
     server = config.server
     if server is None:
         return None
-    host_ports = (*server.host_ports, api_port) if api_port else server.host_ports
     return ServerSpec(
         kind=server.kind,
         command=server.command,
         cwd=server.cwd,
         port=server.port,
-        host_ports=host_ports,
+        host_ports=(*server.host_ports, *own_ports),
         image=server.image,
         arguments=server.arguments,
     )

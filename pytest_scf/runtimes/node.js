@@ -14,6 +14,8 @@ const { Writable } = require("stream");
 const { pathToFileURL, fileURLToPath } = require("url");
 const util = require("util");
 
+require("./cos.js");
+
 const INVOKE = 1;
 const PING = 2;
 const READY = 16;

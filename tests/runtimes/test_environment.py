@@ -40,7 +40,15 @@ def test_the_page_names_every_variable_of_a_handler_in_python(each_start: ScfRun
     environ = each_start.deploy(report("dict(os.environ)")).invoke().return_value
     page = table()
     assert set(environ) - set(page) == set()
-    others = {"CLASSPATH", "NODE_PATH", "PYTHONUNBUFFERED", "SCF_RUNTIME_API", "SCF_RUNTIME_API_PORT", "_HANDLER"}
+    others = {
+        "CLASSPATH",
+        "NODE_PATH",
+        "PYTEST_SCF_COS_ENDPOINT",
+        "PYTHONUNBUFFERED",
+        "SCF_RUNTIME_API",
+        "SCF_RUNTIME_API_PORT",
+        "_HANDLER",
+    }
     assert set(page) - set(environ) == others | {"TMPDIR", "TMP", "TEMP"}
     for name, (cloud, ours) in page.items():
         if ours.startswith("the same") and name in environ and name.isupper() and not name.startswith("SCF_"):

@@ -1,6 +1,7 @@
-"""Loads the probe in a server that is written in Python: its directory comes first in that one's PYTHONPATH.
+"""Runs first in a server that is written in Python: its directory comes first in that one's PYTHONPATH.
 
-Leaves everything else as it was: the environment, the path, and another ``sitecustomize`` where there is one.
+Loads the probe, and has the SDK of COS reach the runtime's buckets. Leaves everything else as it was: the environment,
+the path, and another ``sitecustomize`` where there is one.
 """
 
 import importlib
@@ -25,9 +26,17 @@ def _start():
     except ImportError:
         if mine is not None:
             sys.modules["sitecustomize"] = mine
+    directory = os.path.dirname(here)
+    if "PYTEST_SCF_COS_ENDPOINT" in os.environ:
+        own = importlib.util.spec_from_file_location("_scf_sdk", os.path.join(os.path.dirname(directory), "sdk.py"))
+        assert own is not None
+        assert own.loader is not None
+        sdk = importlib.util.module_from_spec(own)
+        own.loader.exec_module(sdk)
+        sdk.reach_buckets(os.environ["PYTEST_SCF_COS_ENDPOINT"])
     if not given["_SCF_PROBE_FD"]:
         return
-    name, directory = "_scf_probe", os.path.dirname(here)
+    name = "_scf_probe"
     spec = importlib.util.spec_from_file_location(
         name, os.path.join(directory, "__init__.py"), submodule_search_locations=[directory]
     )
