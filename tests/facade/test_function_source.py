@@ -183,10 +183,18 @@ def test_globals_that_are_written(module: Any) -> None:
 
 
 def test_wrapped_functions_keep_their_decorator(module: Any) -> None:
-    made = module(
-        "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def inner(*a):\n        return 2 * f(*a)\n"
-        "    return inner\n@twice\ndef handler(event, context):\n    return 4\n"
-    )
+    source = """
+        import functools
+        def twice(f):
+            @functools.wraps(f)
+            def inner(*a):
+                return 2 * f(*a)
+            return inner
+        @twice
+        def handler(event, context):
+            return 4
+    """
+    made = module(textwrap.dedent(source))
     assert answer(made.handler) == [8, ["functools", "handler", "twice"]]
 
 

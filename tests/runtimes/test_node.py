@@ -125,15 +125,15 @@ def test_without_a_signal_handler_the_process_dies_of_the_signal(each_level: Scf
     ],
 )
 def test_a_registration_that_has_not_run_yet_is_named(one: Any, registration: str, called: str) -> None:
-    source = (
-        "const stop = () => {};\n"
-        '// process.on("SIGTERM", notThis);\n'
-        "exports.main_handler = async () => {\n"
-        '  console.log("ready");\n'
-        "  await new Promise(() => {});\n"
-        f"  {registration}\n"
-        "};"
-    )
+    source = f"""
+        const stop = () => {{}};
+        // process.on("SIGTERM", notThis);
+        exports.main_handler = async () => {{
+          console.log("ready");
+          await new Promise(() => {{}});
+          {registration}
+        }};
+    """
     event = deployed(one, source).invoke_async()
     event.wait_for_log("ready")
     event.terminate(graceful=True)
