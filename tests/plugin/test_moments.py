@@ -16,7 +16,7 @@ from map_workers import FAULTY
 TEST = """
 import pytest
 
-@pytest.mark.scf_moments("worker", event={"count": 2})
+@pytest.mark.scf_moments("worker", event={"count": 1})
 def test_each(scf_moment):
     scf_moment.assert_finished()
 """
@@ -38,8 +38,8 @@ def test_failed_moments_run_alone(pytester: pytest.Pytester, worker: Any) -> Non
     result = run(pytester, "-v")
     outcomes = result.parseoutcomes()
     assert outcomes["failed"] == 4
-    assert outcomes["passed"] > 8
-    result.stdout.fnmatch_lines(["*test_each?index.py:19? PASSED*", "*test_each?index.py:19#2? PASSED*"])
+    assert outcomes["passed"] > 4
+    result.stdout.fnmatch_lines(["*test_each?index.py:18? PASSED*", "*test_each?index.py:18#2? PASSED*"])
     again = run(pytester, "--lf")
     again.assert_outcomes(failed=4)
     # What is mended passes; its moments have the same names.
