@@ -125,7 +125,7 @@ def test_without_a_signal_handler_the_process_dies_of_the_signal(each_level: Scf
     ],
 )
 def test_a_registration_that_has_not_run_yet_is_named(one: Any, registration: str, called: str) -> None:
-    source = f"""
+    source = f"""\
         const stop = () => {{}};
         // process.on("SIGTERM", notThis);
         exports.main_handler = async () => {{
