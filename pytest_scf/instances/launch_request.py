@@ -86,7 +86,7 @@ def launch_spec(
         probe=None if request.probe is None else request.probe.config,
         server=server,
     )
-    return level.settle(spec, str(directory / "tmp"))
+    return level.resolve_paths(spec, str(directory / "tmp"))
 
 
 def _own_directories() -> list[str]:

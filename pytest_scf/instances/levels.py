@@ -30,8 +30,8 @@ class Level:
     #: whether a launcher runs the processes; what stands for the init is then a thread of this process
     by_launcher: bool = False
 
-    def settle(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
-        """A spec with the places as the user's process will see them.
+    def resolve_paths(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
+        """The spec with the paths that the user's process will see.
 
         In ``spec``, ``keep_visible`` are all the directories that it reads, and the variables are the cloud's. ``tmp``
         is a directory of the instance's on this machine, for temporary files.
@@ -47,7 +47,7 @@ class _Namespaces(Level):
     name = "namespaces"
     own_tree = own_network = True
 
-    def settle(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
+    def resolve_paths(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
         places, server = spec.keep_visible, spec.server
         if server is not None and server.cwd is not None:
             own = (server.cwd, os.path.dirname(server.command[0]))
@@ -63,7 +63,7 @@ class _Directory(Level):
     name = "directory"
     own_tree = own_network = False
 
-    def settle(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
+    def resolve_paths(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
         environ = dict(spec.environ)
         layers_root = spec.layers_source or spec.layers_root
         places = {facts.CODE_ROOT: spec.code_source, facts.LAYERS_ROOT: layers_root}
@@ -95,7 +95,7 @@ class _Container(Level):
     name = "container"
     own_tree = own_network = by_launcher = True
 
-    def settle(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
+    def resolve_paths(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
         return spec  # nothing of this machine is in it
 
     def kill(self, ask_init: Callable[[], object], signal_init: Callable[[int], object]) -> None:
