@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import ipaddress
 import os
+import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -86,6 +87,15 @@ def add_parser(commands: Any) -> None:
         help="settings of the function of this name, as deploy() takes them: timeout=60 memory=256 handler=app.main "
         "async_run=true environment.KEY=value (may be repeated)",
     )
+    add(
+        "--image",
+        metavar=("URI", "WHAT"),
+        nargs=2,
+        action="append",
+        default=[],
+        help="what an image runs that functions are created of by name: the path of a Dockerfile, or a command in "
+        "quotation marks, 'python app.py', whose working directory is the one that is served (may be repeated)",
+    )
     add("--isolation", choices=ISOLATION, default="auto", help="how instances are isolated (default: auto)")
 
 
@@ -136,6 +146,8 @@ def _serve(options: argparse.Namespace, ended: int) -> None:
         runtime = ScfRuntime(region=region or Settings.region, isolation=options.isolation, **settings)
         with runtime, contextlib.ExitStack() as closing:
             runtime._platform.observe(journal.follow)
+            for uri, what in options.image:
+                _add_image(runtime, uri, what, options.path)
             served = ServedProject(runtime, options.path, options.stage) if is_project else Served(runtime, sources)
             watch = Watch(served.codes(), journal.say)
             closing.callback(watch.close)
@@ -191,6 +203,14 @@ def _sources(options: argparse.Namespace) -> list[Source]:
     if own:
         raise UsageError(f"{sorted(own)[0]}: there is no such function, as no directory is given")
     return []
+
+
+def _add_image(runtime: ScfRuntime, uri: str, what: str, path: Path | None) -> None:
+    if Path(what).exists():
+        runtime.images.add(uri, dockerfile=Path(what).resolve())
+    else:
+        place = Path() if path is None else path if path.is_dir() else path.parent
+        runtime.images.add(uri, shlex.split(what), cwd=place.resolve())
 
 
 def _common(options: argparse.Namespace) -> Mapping[str, Any]:

@@ -66,6 +66,21 @@ def main_handler(event, context):
 """
 TICK = "def main_handler(event, context):\n    print('first', event['TriggerName'], event['Message'])\n"
 
+APP = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Echo(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+HTTPServer(("0.0.0.0", 9000), Echo).serve_forever()
+"""
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
@@ -175,6 +190,18 @@ def test_a_web_function(serve: Serve, shop: Path, scf_runtime_of: Callable[..., 
     served = serve(shop, "--port=0")
     assert any(line == f"function site-dev-site: {shop}/src, scf_bootstrap" for line in served.printed)
     assert ask(served.said(r"(http://\S+)/: function site-dev-site$") + "/tick.py") == (200, TICK.encode())
+    served.end()
+
+
+def test_an_image_that_is_named(serve: Serve, tmp_path: Path, scf_runtime_of: Callable[..., Any]) -> None:
+    scf_runtime_of("namespaces")
+    uri = "ccr.ccs.tencentyun.com/shop/api:1"
+    project = f"component: scf\nname: api\ninputs:\n  name: api\n  image: {{imageUri: {uri}, imageType: personal}}\n"
+    (tmp_path / "serverless.yml").write_text(project)
+    (tmp_path / "app.py").write_text(APP)
+    served = serve(tmp_path, "--port=0", "--image", uri, "python -u app.py")
+    result = served.call("Invoke", FunctionName="api", ClientContext='{"id": 7}')["Result"]
+    assert (result["InvokeResult"], result["RetMsg"]) == (0, '{"id": 7}')
     served.end()
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_scf import Provisioned, ScfRuntime, UsageError
+from pytest_scf.facade.projects import reading
+from pytest_scf.facade.projects.deploying import update_code
 
 COUNTING = """\
 print("module level")
@@ -74,3 +76,25 @@ def test_a_project_file(scf_runtime: ScfRuntime, tmp_path: Path) -> None:
     fn = scf_runtime.deploy(tmp_path / "serverless.yml")
     assert [(each.version, each.allocated) for each in fn.provisioned] == [("1", 2)]
     assert fn.invoke().return_value == ["1", 1]
+
+
+def test_code_that_changes_is_what_is_kept_warm_next(scf_runtime: ScfRuntime, tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    (tmp_path / "index.py").write_text(COUNTING)
+    (tmp_path / "serverless.yml").write_text(PROJECT)
+    fn = scf_runtime.deploy(tmp_path / "serverless.yml")
+    (plan,) = reading.read(tmp_path / "serverless.yml").functions
+    (tmp_path / "index.py").write_text("def main_handler(event, context):\n    return 'new'\n")
+    update_code(scf_runtime.api, plan, scf_runtime._platform.new_staging_dir)
+    assert fn.invoke().return_value == "new"
+    assert [(each.version, each.allocated) for each in fn.provisioned] == [("2", 2)]
+
+
+def test_a_runtime_is_closed_while_they_start(scf_runtime: ScfRuntime) -> None:
+    fn = scf_runtime.deploy("import time\ntime.sleep(600)\n", name="slow", init_timeout=300)
+    scf_runtime.api.call("PublishVersion", {"FunctionName": "slow"})
+    number = {"Qualifier": "1", "VersionProvisionedConcurrencyNum": 3}
+    scf_runtime.api.call("PutProvisionedConcurrencyConfig", {"FunctionName": "slow", **number})
+    assert [each.status for each in fn.provisioned] == ["InProgress"]
+    assert scf_runtime.close() == []
+    assert not fn.instances
