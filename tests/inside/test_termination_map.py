@@ -56,8 +56,8 @@ def test_it_finds_the_moments_that_nobody_saw(each_way: ScfRuntime) -> None:
         found.assert_finished(strict=True)
 
 
-def test_a_function_that_is_ready_at_every_moment(each_way: ScfRuntime) -> None:
-    fn = each_way.deploy(MENDED, async_run=True)
+def test_a_function_that_is_ready_at_every_moment(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("namespaces").deploy(MENDED, async_run=True)
     found = fn.termination_map({"count": 3})
     found.assert_finished()
     found.assert_all()
@@ -197,8 +197,8 @@ def test_instances_that_served_one_moment_change_nothing_for_the_next(
     assert dict(outcomes[0])["index.py:9"] == "FINISHED 200"
 
 
-def test_a_moment_that_is_not_reached_again_is_no_success(each_way: ScfRuntime) -> None:
-    fn = each_way.deploy(CHOOSER, async_run=True)
+def test_a_moment_that_is_not_reached_again_is_no_success(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("directory").deploy(CHOOSER, async_run=True)
     choose = fn.stub("index.choose")
     first = [1]
     choose.side_effect = lambda: first.pop() if first else 0
@@ -249,8 +249,8 @@ def main_handler(event, context):
 """
 
 
-def test_it_can_be_by_log_lines(each_way: ScfRuntime) -> None:
-    fn = each_way.deploy(STEPS, async_run=True)
+def test_it_can_be_by_log_lines(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("directory").deploy(STEPS, async_run=True)
     found = fn.termination_map({}, moments="log")
     assert [moment.source for moment in found.moments] == ["step 0", "step 1", "step 2"]
     assert {moment.outcome for moment in found.moments[:2]} == {"FAILED 439"}
