@@ -9,6 +9,7 @@ The standard library only, Python 3.6 and later.
 """
 
 import sys
+from importlib import import_module, machinery
 from urllib.parse import urlsplit
 
 MYPY = False
@@ -17,7 +18,10 @@ if MYPY:  # for the type comments only
 
 _SENDS = "tencentcloud.common.http.request"
 _SENDS_FOR_ASYNCIO = "tencentcloud.common.abstract_client_async"
-_SENDS_TO_COS = "qcloud_cos.cos_client"
+_COS = "qcloud_cos"
+_SENDS_TO_COS = _COS + ".cos_client"
+#: the name under which the cloud has the SDK of COS built into its Python 3.6
+_COS_BUILT_IN = "qcloud_cos_v5"
 
 
 def reach_platform(port):
@@ -32,8 +36,12 @@ def reach_platform(port):
 
 def reach_buckets(place):
     # type: (str) -> None
-    """Have the SDK of COS, once it is imported, reach the runtime's buckets at ``place`` (host and port)."""
+    """Have the SDK of COS, once it is imported, reach the runtime's buckets at ``place`` (host and port).
+
+    It is found under its name in the cloud, too.
+    """
     sys.meta_path.insert(0, _Finder(place, {_SENDS_TO_COS: change_cos}))
+    sys.meta_path.insert(0, _BuiltIn())
 
 
 def is_ours(url):
@@ -76,6 +84,35 @@ class _Finder(object):
                 change(module, place)
 
         loader.exec_module = exec_module
+
+
+class _BuiltIn(object):
+    """Finds and loads the SDK of COS under its name in the cloud: the same modules. The code's own one comes first."""
+
+    def __init__(self):
+        # type: () -> None
+        self._specs = {}  # type: Dict[str, Any]
+
+    def find_spec(self, name, path=None, target=None):
+        # type: (str, Any, Any) -> Any
+        if name != _COS_BUILT_IN and not name.startswith(_COS_BUILT_IN + "."):
+            return None
+        find = machinery.PathFinder.find_spec
+        if name == _COS_BUILT_IN and (find(name) is not None or find(_COS) is None):
+            sys.meta_path.remove(self)
+            return None
+        return machinery.ModuleSpec(name, self)  # type: ignore[arg-type]
+
+    def create_module(self, spec):
+        # type: (Any) -> Any
+        module = import_module(_COS + spec.name[len(_COS_BUILT_IN) :])
+        self._specs[spec.name] = module.__spec__
+        return module
+
+    def exec_module(self, module):
+        # type: (Any) -> None
+        """It has been executed, and stays what it is."""
+        module.__spec__ = self._specs.pop(module.__spec__.name)
 
 
 def _change_sending(module, place):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -215,3 +216,30 @@ def test_a_timer(each_level: ScfRuntime) -> None:
     each_level.clock.advance(days=2)
     assert [event.return_value["Message"] for event in trigger.events] == ["go", "go"]
     assert "nightly" in repr(trigger)
+
+
+def test_the_sdk_of_cos_under_its_name_in_the_cloud(each_level: ScfRuntime) -> None:
+    """Public handlers of Python 3.6 import what the cloud has built in."""
+    source = """
+from qcloud_cos_v5 import CosConfig, CosS3Client
+from qcloud_cos_v5.cos_exception import CosServiceError
+import qcloud_cos, qcloud_cos_v5.cos_exception
+
+def main_handler(event, context):
+    client = CosS3Client(CosConfig(Region="ap-guangzhou", SecretId="a", SecretKey="b"))
+    client.put_object(Bucket="shots-1250000000", Key="a", Body=b"1")
+    try:
+        client.get_object(Bucket="shots-1250000000", Key="none")
+    except CosServiceError as error:
+        return [error.get_error_code(), qcloud_cos.CosS3Client is CosS3Client, qcloud_cos.cos_exception.__spec__.name]
+"""
+    bucket = each_level.cos("shots")
+    assert each_level.deploy(source).invoke().return_value == ["NoSuchKey", True, "qcloud_cos.cos_exception"]
+    assert bucket.get("a") == b"1"
+
+
+def test_a_module_of_that_name_which_the_code_brings_along(each_level: ScfRuntime, tmp_path: Path) -> None:
+    (tmp_path / "qcloud_cos_v5.py").write_text("OWN = 7\n")
+    (tmp_path / "index.py").write_text("import qcloud_cos_v5\ndef main_handler(e, c):\n    return qcloud_cos_v5.OWN\n")
+    each_level.cos("shots")
+    assert each_level.deploy(tmp_path).invoke().return_value == 7
