@@ -92,7 +92,7 @@ def _lay_over(source: Path, target: Path, staging: Staging) -> None:
                 continue
             try:
                 os.link(entry.path, place, follow_symlinks=False)
-            except OSError:  # another file system, or another user's file
+            except (OSError, NotImplementedError):  # another file system, another user's file, or not on this system
                 shutil.copy2(entry.path, place, follow_symlinks=False)
 
 

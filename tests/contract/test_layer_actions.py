@@ -9,6 +9,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,30 @@ def test_how_many_there_may_be(
     with pytest.raises(api_errors.ResourceNotFoundLayerVersion):
         call("UpdateFunctionConfiguration", FunctionName="worker", Layers=bound(("libs", 9)))
     assert run(call) == "one"
+
+
+def test_many_publish_bind_and_delete_at_the_same_time(
+    call: Call, publish: Callable[..., int], scf_runtime: ScfRuntime
+) -> None:
+    """Nobody's layer goes before its function is made, no number is given twice, and nothing is left."""
+    base = scf_runtime._platform.base_dir
+    before = set(os.listdir(base))
+    code = {"ZipFile": zipped(READ, "index.py")}
+
+    def work(worker: int) -> list[int]:
+        numbers = []
+        for _ in range(6):
+            numbers.append(publish(f"of {worker}"))
+            name = f"worker-{worker}"
+            layers = bound(*[("libs", numbers[-1])] * 2)
+            call("CreateFunction", FunctionName=name, Code=code, Layers=layers)
+            call("DeleteLayerVersion", LayerName="libs", LayerVersion=numbers[-1])
+            call("UpdateFunctionConfiguration", FunctionName=name, Layers=bound(("", 0)))
+            call("DeleteFunction", FunctionName=name)
+        return numbers
+
+    with ThreadPoolExecutor(4) as pool:
+        numbers = [number for found in pool.map(work, range(4)) for number in found]
+    assert sorted(numbers) == list(range(1, 25))
+    assert call("ListLayers")["Layers"] == []
+    assert set(os.listdir(base)) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,33 @@ def test_a_web_function_has_it(namespaces: ScfRuntime, shared: Path, tmp_path: P
     bootstrap.chmod(0o755)
     fn = namespaces.deploy_web(bootstrap.parent, cfs={"/mnt/data": shared})
     assert fn.request("GET", "/page.html").text == "of the file system"
+
+
+BOOTSTRAP = """#!{python}
+import json, os, urllib.request
+
+api = "http://%s:%s/runtime/" % (os.environ["SCF_RUNTIME_API"], os.environ["SCF_RUNTIME_API_PORT"])
+
+def post(path, data=b""):
+    urllib.request.urlopen(urllib.request.Request(api + path, data, method="POST")).close()
+
+post("init/ready")
+while True:
+    urllib.request.urlopen(api + "invocation/next").close()
+    with open("/mnt/data/log", "a") as file:
+        file.write("of the bootstrap")
+    post("invocation/response", json.dumps([sorted(os.listdir(place)) for place in ("/opt", "/var/user")]).encode())
+"""
+
+
+def test_a_custom_runtime_has_it_beside_layers(namespaces: ScfRuntime, shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    bootstrap = tmp_path / "code" / "bootstrap"
+    bootstrap.write_text(BOOTSTRAP.format(python=sys.executable))
+    bootstrap.chmod(0o755)
+    fn = namespaces.deploy(bootstrap.parent, runtime="CustomRuntime", layers=[shared], cfs={"/mnt/data": shared})
+    assert fn.invoke().return_value == [["below", "log"], ["bootstrap"]]
+    assert (shared / "log").read_text() == "of the bootstrap"
 
 
 def test_by_the_api(namespaces: ScfRuntime, shared: Path, tmp_path: Path) -> None:
