@@ -70,7 +70,9 @@ def test_many_end_at_once_while_many_start(open_runtime: Callable[..., ScfRuntim
     port = gate.getsockname()[1]
     running = [start(how, port) for _ in range(COUNT // len(EXPECTED)) for how in EXPECTED]
     for _how, event in running:
-        event.instance._record.process.wait_for_user_process(DEADLINE)
+        process = event.instance._record.process_if_alive
+        if process is not None:  # on a slow machine some have timed out before the last are there
+            process.wait_for_user_process(DEADLINE)
     started: list[tuple[str, Any]] = []
 
     def start_more() -> None:
