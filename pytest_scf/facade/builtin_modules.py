@@ -81,7 +81,8 @@ def _python(runtime: str, version: tuple[int, int], module: str) -> str | None:
         )
     renamed = _RENAMED.get(module)
     also = f", with a {module}.py that says `from {renamed} import *`" if renamed else ""
-    beside = "" if renamed else f"install it beside the tests (pip install {package}), or "
+    where = ", where it has this name too once there is a bucket (scf_runtime.cos(...))" if renamed else ""
+    beside = f"install it beside the tests (pip install {package}){where}, or "
     return (
         f"the cloud's {runtime} has {module} built in, and this machine has not: {beside}put {package} into a "
         f"layer (deploy(..., layers=[DIRECTORY])){also}"
