@@ -87,6 +87,11 @@ def add_parser(commands: Any) -> None:
         help="settings of the function of this name, as deploy() takes them: timeout=60 memory=256 handler=app.main "
         "async_run=true environment.KEY=value (may be repeated)",
     )
+    for option, named, what in (
+        ("--layer", ("NAME", "PATH"), "a directory or .zip file that stands for every version of a layer"),
+        ("--cfs", ("ID", "DIR"), "a directory for a file system of CFS"),
+    ):
+        add(option, metavar=named, nargs=2, action="append", default=[], help=f"{what} (may be repeated)")
     add(
         "--image",
         metavar=("URI", "WHAT"),
@@ -140,7 +145,8 @@ def _serve(options: argparse.Namespace, ended: int) -> None:
     region = options.region
     if region is None and is_project:
         region = projects.region_of(options.path, options.stage)
-    settings = {} if options.max_instances is None else {"max_instances": options.max_instances}
+    settings: dict[str, Any] = {} if options.max_instances is None else {"max_instances": options.max_instances}
+    settings |= {"layers": dict(options.layer), "cfs": dict(options.cfs)}
     journal = Journal()
     try:
         runtime = ScfRuntime(region=region or Settings.region, isolation=options.isolation, **settings)

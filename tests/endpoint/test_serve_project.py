@@ -211,6 +211,7 @@ def test_an_image_that_is_named(serve: Serve, tmp_path: Path, scf_runtime_of: Ca
         (["{}/index.html"], 'index.html, line 1: the document: has no "component"'),
         (["{}", "--timeout=7"], "--timeout is for directories of functions"),
         (["{}", "--set", "tick", "timeout=7"], "--set is for directories of functions"),
+        (["{}", "--stage=test", "--layer", "libs", "{}/none"], "there is no file or directory"),
         (["{}/src", "--stage=test"], "--stage is for a project file"),
         (["{}"], "serverless.yml, line 9: inputs.environments[0].value: ${{env:GREETING}}: the variable"),
         (
@@ -228,6 +229,24 @@ def test_what_cannot_be_is_said(
         given = [argument.format(before if "port" in argument else shop) for argument in arguments]
         assert main(["serve", *given]) == 2
     assert words.replace("{{", "{").replace("}}", "}") in capsys.readouterr().err
+
+
+def test_layers_that_a_project_names(serve: Serve, shop: Path) -> None:
+    (shop / "libs").mkdir()
+    (shop / "libs" / "helper.py").write_text("WHAT = 7\n")
+    (shop / "src" / "index.py").write_text("import helper\ndef main_handler(event, context):\n    return helper.WHAT\n")
+    (shop / "serverless.yml").write_text(
+        """component: multi-scf
+name: site
+inputs:
+  src: ./src
+  runtime: Python3.9
+  functions: {handler: {name: handler, layers: [{name: libs, version: 3}]}}
+"""
+    )
+    served = serve(shop, "--port=0", "--layer", "libs", shop / "libs")
+    assert served.call("Invoke", FunctionName="handler")["Result"]["RetMsg"] == "7"
+    served.end()
 
 
 TEMPLATE = """
