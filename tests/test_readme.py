@@ -119,7 +119,7 @@ def test_the_arguments_of_deploy_are_described_with_their_defaults() -> None:
 
 
 def test_the_command_that_serves_is_one_that_runs(tmp_path: Path) -> None:
-    (command,) = [line for line in COMMANDS if line.startswith("python -m pytest_scf ")]
+    (command,) = [line for line in COMMANDS if line.startswith("python -m pytest_scf serve functions ")]
     (tmp_path / "functions" / "worker").mkdir(parents=True)
     (tmp_path / "functions" / "worker" / "index.py").write_text("def main_handler(event, context):\n    return event\n")
     arguments = [*shlex.split(command)[1:], "--port=0"]
