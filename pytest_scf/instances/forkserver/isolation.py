@@ -95,7 +95,7 @@ class Directory(Isolation):
     def prepare_init(self) -> None:
         if sys.platform == "linux":
             linux.become_subreaper()
-            linux.be_taken_first()
+            linux.prefer_for_oom_kill()
 
     def make_tree(self, spec: LaunchSpec) -> bool:
         os.makedirs(spec.tmp, mode=0o700, exist_ok=True)

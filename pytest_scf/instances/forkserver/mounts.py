@@ -137,7 +137,7 @@ def mount_common() -> None:
     """
     flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
     linux.mount("proc", "/proc", "proc", flags)
-    linux.be_taken_first()
+    linux.prefer_for_oom_kill()
     linux.mount(None, "/proc", None, flags | linux.MS_RDONLY | linux.MS_REMOUNT | linux.MS_BIND)
     with contextlib.suppress(OSError):
         linux.mount("devpts", "/dev/pts", "devpts", linux.MS_NOSUID | linux.MS_NOEXEC, "newinstance,ptmxmode=0666")
