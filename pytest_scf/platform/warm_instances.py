@@ -5,6 +5,7 @@ Methods whose names end in ``_locked`` are called with the platform's lock held.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -40,8 +41,11 @@ class WarmInstances(Assignment):
 
     def keep_warm(self, function: FunctionRecord) -> None:
         """Start, or let go, provisioned instances of a function until there are as many as are wanted."""
-        for version in list(function.versions.values()):
-            self._starter.host_of(version.config)  # which takes time where it is started, so before the lock is taken
+        for each in self.provisions.of(function):
+            version = function.versions.get(each.version)
+            if version is not None:
+                with contextlib.suppress(ScfError):  # the start fails with it, too
+                    self._starter.host_of(version.config)  # which takes time where it is started, so without the lock
         with self.lock:
             self._let_go_locked(function)
             self._top_up_locked(function)
@@ -165,4 +169,5 @@ class WarmInstances(Assignment):
         provision.quick_ends = provision.quick_ends + 1 if lived < _QUICK else 0
         if provision.quick_ends >= _QUICK_ENDS:
             exit = instance.process.exit
-            provision.problem = f"{_QUICK_ENDS} instances in a row ended as soon as they were ready: the process {exit}"
+            how = "" if exit is None else f": the process {exit}"
+            provision.problem = f"{_QUICK_ENDS} instances in a row ended as soon as they were ready{how}"
