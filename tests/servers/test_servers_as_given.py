@@ -167,10 +167,15 @@ import os, socket
 listener = socket.create_server(("", 9000))
 while True:
     connection, _address = listener.accept()
-    received = b""
-    while b"\\r\\n\\r\\n" not in received:
-        received += connection.recv(65536)
+    received, length = connection.makefile("rb"), 0
+    for line in received:
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+        if line == b"\\r\\n":
+            break
+    received.read(length)  # what is left unread when it closes would break the connection
     {answer}
+    received.close()
     connection.close()
 """
 HALF = "connection.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 100\\r\\n\\r\\nhalf of it')"
