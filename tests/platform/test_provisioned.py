@@ -52,7 +52,9 @@ def call(runtime: ScfRuntime) -> Callable[..., Any]:
 
     def call(action: str, **fields: Any) -> Any:
         request = getattr(models, f"{action}Request")()
-        request._deserialize({"FunctionName": "fn", **fields})
+        if hasattr(request, "FunctionName"):
+            fields["FunctionName"] = "fn"
+        request._deserialize(fields)
         with runtime.sdk():
             return getattr(client, action)(request)
 

@@ -57,39 +57,39 @@ http.createServer((request, response) => {
 
 
 @pytest.fixture
-def packages() -> str:
-    """Where Node.js finds the SDK."""
+def layer() -> Path:
+    """A directory with the SDK in its ``node_modules``: a layer, as an instance does not see all of this machine."""
     program = shutil.which("node")
     if program is None:
         pytest.skip("there is no node on this machine")
-    script = "console.log(require('path').resolve(require.resolve('cos-nodejs-sdk-v5'), '../..'))"
+    script = "console.log(require('path').resolve(require.resolve('cos-nodejs-sdk-v5'), '../../..'))"
     found = subprocess.run([program, "-e", script], capture_output=True, text=True, timeout=60)
     if found.returncode:
         pytest.skip("cos-nodejs-sdk-v5 is not installed for node: npm install it, and set NODE_PATH")
-    return found.stdout.strip()
+    return Path(found.stdout.strip())
 
 
-def test_a_function_of_javascript(each_level: ScfRuntime, packages: str, tmp_path: Path) -> None:
+def test_a_function_of_javascript(each_level: ScfRuntime, layer: Path, tmp_path: Path) -> None:
     bucket = each_level.cos("shots")
     bucket.put("in/a.txt", "a,b")
     (tmp_path / "index.js").write_text(NODE)
-    fn = each_level.deploy(tmp_path, runtime="Nodejs18.15", environment={"NODE_PATH": packages}, timeout=30)
+    fn = each_level.deploy(tmp_path, runtime="Nodejs18.15", layers=[layer], timeout=30)
     result = fn.invoke()
     assert result.return_value == [["out/é.txt"], ["GET", "PUT", "GET"], True], result.log
     assert bucket.get("out/é.txt") == b"A,B"
 
 
-def test_a_module_of_javascript(isolated: ScfRuntime, packages: str, tmp_path: Path) -> None:
+def test_a_module_of_javascript(isolated: ScfRuntime, layer: Path, tmp_path: Path) -> None:
     bucket = isolated.cos("shots")
     bucket.put("in/a.txt", "a,b")
-    (tmp_path / "node_modules").symlink_to(packages)
+    (tmp_path / "node_modules").symlink_to("/opt/node_modules")  # NODE_PATH is not for modules
     head, _, rest = NODE.partition("\n")
     assert "require" in head
     text = 'import COS from "cos-nodejs-sdk-v5";\n' + rest.replace(
         "exports.main_handler =", "export const main_handler ="
     )
     (tmp_path / "index.mjs").write_text(text)
-    result = isolated.deploy(tmp_path, runtime="Nodejs18.15", timeout=30).invoke()
+    result = isolated.deploy(tmp_path, runtime="Nodejs18.15", layers=[layer], timeout=30).invoke()
     assert result.return_value == [["out/é.txt"], ["GET", "PUT", "GET"], True], result.log
 
 
@@ -109,12 +109,12 @@ def test_a_server_in_python(isolated: ScfRuntime, tmp_path: Path) -> None:
     assert not [place for place in result.return_value["path"] if place.endswith(os.path.join("probe", "site"))]
 
 
-def test_a_server_in_javascript(isolated: ScfRuntime, packages: str, tmp_path: Path) -> None:
+def test_a_server_in_javascript(isolated: ScfRuntime, layer: Path, tmp_path: Path) -> None:
     bucket = isolated.cos("shots")
     (tmp_path / "app.js").write_text(SERVER_OF_NODE)
-    environment = {"NODE_PATH": packages, "NODE_OPTIONS": "--no-warnings"}
+    environment = {"NODE_PATH": "/opt/node_modules", "NODE_OPTIONS": "--no-warnings"}
     command = [str(shutil.which("node")), "app.js"]
-    fn = isolated.deploy_image(command, cwd=tmp_path, web=True, environment=environment, memory=512)
+    fn = isolated.deploy_image(command, cwd=tmp_path, web=True, environment=environment, layers=[layer], memory=512)
     response = fn.request("GET", "/")
     assert response.text == "put", response.log
     assert bucket.get("out/a.txt") == b"A,B"
