@@ -378,6 +378,38 @@ def test_a_function_of_the_api_takes_connections(isolated: ScfRuntime, directory
         call("UpdateFunctionConfiguration", ProtocolParams={"WSParams": {"IdleTimeOut": 30}})
 
 
+@pytest.mark.parametrize("code_first", [True, False])
+def test_two_changes_at_once_lose_none(
+    isolated: ScfRuntime, directory: Path, monkeypatch: pytest.MonkeyPatch, code_first: bool
+) -> None:
+    def call(action: str, **fields: object) -> dict[str, Any]:
+        return isolated.api.call(action, {"FunctionName": "chat", **fields})
+
+    changes: list[tuple[str, dict[str, object]]] = [
+        ("UpdateFunctionCode", {"Code": {"LocalPath": str(directory)}}),
+        ("UpdateFunctionConfiguration", {"ProtocolParams": {"WSParams": {"IdleTimeOut": 30}}}),
+    ]
+    first, second = changes if code_first else changes[::-1]
+    call("CreateFunction", Type="HTTP", Code={"LocalPath": str(directory)}, MemorySize=256, ProtocolType="WS")
+    update = isolated._platform.update_function
+
+    def root() -> Path:
+        server = isolated._platform.functions.get("default", "chat").config.server
+        assert server is not None
+        return server.root
+
+    def with_another_before(function: Any, change: Any) -> None:
+        monkeypatch.undo()
+        call(first[0], **first[1])
+        update(function, change)
+
+    created = root()
+    monkeypatch.setattr(isolated._platform, "update_function", with_another_before)
+    call(second[0], **second[1])
+    assert call("GetFunction")["ProtocolParams"]["WSParams"]["IdleTimeOut"] == 30
+    assert root() != created  # what was made for the code before is on its way out
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -235,18 +235,24 @@ def update_function_code(call: Call, request: UpdateFunctionCodeRequest) -> None
                 f"The code of function {function.name}, whose Runtime is {config.runtime}, cannot be changed "
                 f"{'to' if image is not None else 'from'} an image: create another function."
             )
-        idle = None if config.server is None else config.server.websocket_idle
+        remembered: dict[str, object] = {}
+        server: Server | None
         if image is not None:
             server = image_server(call.operations.images, function.name, image, is_web=config.type == "HTTP")
-            changes["code_root"], changes["server"] = server.root, replace(server, websocket_idle=idle)
-            changes["remembered"] = {**config.remembered, "ImageConfig": told_image(image)}
+            changes["code_root"] = server.root
+            remembered["ImageConfig"] = told_image(image)
         else:
             root = changes["code_root"] = code_root(staging, code, call.operations.buckets)
             check_size(config.layers.versions, root)
-            program = _server(call, staging, config.type, config.runtime, root)
-            if program is not None:
-                changes["server"] = replace(program, websocket_idle=idle)
-        call.operations.update_function(function, lambda before: replace(before, **changes))
+            server = _server(call, staging, config.type, config.runtime, root)
+
+        def change(before: FunctionConfig) -> FunctionConfig:
+            new = before.server
+            if server is not None:
+                new = replace(server, websocket_idle=None if new is None else new.websocket_idle)
+            return replace(before, server=new, remembered={**before.remembered, **remembered}, **changes)
+
+        call.operations.update_function(function, change)
     if request.Publish == "TRUE":
         call.operations.publish_version(function)
 
@@ -272,10 +278,10 @@ def update_function_configuration(call: Call, request: UpdateFunctionConfigurati
                 field="Runtime",
             )
         changes["runtime"], changes["interpreter"] = _runtime(request.Runtime)
+    idle = None
     if request.ProtocolParams is not None:
         takes = config.server is not None and config.server.websocket_idle is not None
         idle = idle_seconds("WS" if takes else "", request.ProtocolParams, is_web=config.type == "HTTP")
-        changes["server"] = None if config.server is None else replace(config.server, websocket_idle=idle)
     remembered = _remembered(request)
     with call.operations.staging.writing() as staging:
         if request.Layers is not None:
@@ -284,9 +290,14 @@ def update_function_configuration(call: Call, request: UpdateFunctionConfigurati
             changes["layers"] = layers.bound(call, request.Layers, runtime, own, staging)
         if request.CfsConfig is not None:
             changes["file_systems"] = _file_systems(call, request, config.server, config.remembered)
-        call.operations.update_function(
-            function, lambda before: replace(before, remembered={**before.remembered, **remembered}, **changes)
-        )
+
+        def change(before: FunctionConfig) -> FunctionConfig:
+            server = before.server
+            if server is not None and idle is not None:
+                server = replace(server, websocket_idle=idle)
+            return replace(before, server=server, remembered={**before.remembered, **remembered}, **changes)
+
+        call.operations.update_function(function, change)
     if request.Publish == "TRUE":
         call.operations.publish_version(function)
 
