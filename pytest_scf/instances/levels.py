@@ -5,6 +5,7 @@ What the processes of a fork server do differently stands in ``forkserver.isolat
 
 from __future__ import annotations
 
+import abc
 import functools
 import os
 import re
@@ -18,7 +19,7 @@ from pytest_scf.instances.launch_spec import LaunchSpec
 _PLACE = re.compile(rf"(?<![^:])(?:{facts.CODE_ROOT}|{facts.LAYERS_ROOT})(?![^:/])")
 
 
-class Level:
+class Level(abc.ABC):
     """What the levels have in common."""
 
     #: as users choose it and are told of it, and as a fork server is told
@@ -30,17 +31,17 @@ class Level:
     #: whether a launcher runs the processes; what stands for the init is then a thread of this process
     by_launcher: bool = False
 
+    @abc.abstractmethod
     def resolve_paths(self, spec: LaunchSpec, tmp: str) -> LaunchSpec:
         """The spec with the paths that the user's process will see.
 
         In ``spec``, ``keep_visible`` are all the directories that it reads, and the variables are the cloud's. ``tmp``
         is a directory of the instance's on this machine, for temporary files.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def kill(self, ask_init: Callable[[], object], signal_init: Callable[[int], object]) -> None:
         """End an instance by means of its init: ``ask_init`` has it end what is below it, and leave."""
-        raise NotImplementedError
 
 
 class _Namespaces(Level):

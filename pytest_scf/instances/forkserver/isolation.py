@@ -5,6 +5,7 @@ The fork server is told the name of its level once, and gives the object to each
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import errno
 import os
@@ -17,57 +18,57 @@ from pytest_scf.instances.forkserver import linux, mounts, reaping, rmtree
 from pytest_scf.instances.launch_spec import LaunchSpec
 
 
-class Isolation:
+class Isolation(abc.ABC):
     """What the levels have in common, and what each is asked for."""
 
     name: str
     #: whether a server has the ports of a network of its own
     own_network: bool
 
+    @abc.abstractmethod
     def enter(self) -> str:
         """In the zygote: enter what all instances share. Why that cannot be had, or an empty text."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def fork_init(self) -> int:
         """In the zygote: as ``os.fork``. Raises OSError."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def clean_up_after_init(self, living: frozenset[int], directory: str | None) -> None:
         """In the zygote: end what an init has left that was killed from outside, and remove its directory.
 
         ``living`` are the inits of others; ``directory`` is that of the instance, None where it was a spare.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def end_children(self) -> None:
         """In the supervisor and the zygote, before they leave: return when no process below this one is left.
 
         The inits have been told to leave by the end of a lifeline.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def prepare_init(self) -> None:
         """In a spare init: what is the same for all instances. Raises OSError."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def make_tree(self, spec: LaunchSpec) -> bool:
         """In an init: the files that its instance has of its own. Raises OSError.
 
         Whether its root is another one then, which processes that it has forked before do not have.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def limit_capabilities(self) -> None:
         """In the user's process, before it runs code of the user's."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def why_port_is_taken(self, port: int) -> str:
         """In the user's process: why a server cannot listen on a port, or an empty text."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def end_instance(self, spec: LaunchSpec | None) -> None:
         """In an init that is about to leave: end what is below it. ``spec`` is None where it is still a spare."""
-        raise NotImplementedError
 
 
 class Directory(Isolation):
