@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_scf.instances.reactor import Reactor, Timer
-from pytest_scf.instances.sockets import socketpair
+from pytest_scf.instances.sockets import receive, socketpair
 from pytest_scf.runtimes import wire
 
 #: bytes of one message: all lines of all files counted
@@ -84,12 +84,9 @@ class CoverageChannel:
         """Take what the runtime has sent; False when there is no more of it."""
         if self._closed:
             return False
-        try:
-            data = self._socket.recv(1 << 18)
-        except BlockingIOError:
+        data = receive(self._socket)
+        if data is None:
             return False
-        except OSError:
-            data = b""
         if not data:
             self.close()
             return False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pytest_scf.instances import messages
 from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.reactor import Reactor
-from pytest_scf.instances.sockets import socketpair
+from pytest_scf.instances.sockets import receive, socketpair
 from pytest_scf.runtimes import wire
 
 #: wraps a callback of the reactor so that an exception in it ends the instance
@@ -78,12 +78,9 @@ class RuntimeChannel:
         """
         if self._stopped:
             return False
-        try:
-            data = self._socket.recv(1 << 18)
-        except BlockingIOError:
+        data = receive(self._socket)
+        if data is None:
             return False
-        except OSError:
-            data = b""
         if not data:
             self.stop()
             return False

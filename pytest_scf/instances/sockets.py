@@ -45,3 +45,13 @@ def poller() -> select.poll:
 def socketpair() -> tuple[Socket, Socket]:
     ours, theirs = _socket.socketpair()
     return Socket(fileno=ours.detach()), Socket(fileno=theirs.detach())
+
+
+def receive(sock: socket.socket) -> bytes | None:
+    """What a non-blocking socket has; None where that is nothing yet, no bytes where there will be no more."""
+    try:
+        return sock.recv(1 << 18)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
