@@ -124,7 +124,7 @@ class TestBashWithCurl:
     def test_graceful_termination_runs_the_trap(
         self, deploy: Callable[..., Function], bootstrap: Callable[..., Path]
     ) -> None:
-        work = 'while [ -z "$stop" ]; do read -t 0.05 < <(:); done\n' + RESPOND
+        work = 'while [ -z "$stop" ]; do sleep 0.05; done\n' + RESPOND
         text = BASH.replace("count=0", "count=0\ntrap 'echo trapped; stop=1' TERM")
         event = deploy(bootstrap(text, work=work), async_run=True).invoke_async()
         event.wait_for_signal_handler()
@@ -134,7 +134,7 @@ class TestBashWithCurl:
         event.assert_logged("trapped")
 
     def test_without_a_trap_it_is_439(self, deploy: Callable[..., Function], bootstrap: Callable[..., Path]) -> None:
-        event = deploy(bootstrap(BASH, work="while :; do read -t 0.05 < <(:); done\n"), async_run=True).invoke_async()
+        event = deploy(bootstrap(BASH, work="while :; do sleep 0.05; done\n"), async_run=True).invoke_async()
         event.wait_for_log("event 1")
         event.terminate(graceful=True)
         event.assert_failed(439)
