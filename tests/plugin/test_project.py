@@ -44,6 +44,14 @@ def test_a_file_that_is_refused(written: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*serverless.yml, line 4: inputs.src: there is no*"])
 
 
+def test_a_layer_that_is_not_there_is_told_once(written: pytest.Pytester) -> None:
+    written.makefile(".yml", serverless=SERVERLESS + "  layers: [{name: libs, version: 3}]\n")
+    written.makepyfile("def test_hello(scf_runtime):\n    scf_runtime.deploy_project('serverless.yml')")
+    result = written.runpytest()
+    result.stdout.fnmatch_lines(["*serverless.yml, line *: inputs.layers[[]0[]]: There is no layer libs: publish it *"])
+    result.stdout.no_fnmatch_line("*During handling of the above*")
+
+
 def test_layers_of_the_configuration(written: pytest.Pytester) -> None:
     (written.path / "libs").mkdir()
     (written.path / "libs" / "greetings.py").write_text("HELLO = 'hello from the layer'\n")

@@ -151,7 +151,7 @@ class _Caller:
 
 def _refuse(plan: FunctionPlan | LayerPlan, error: ApiError, node: Node | None = None) -> NoReturn:
     node, what = node or plan.node, "layer" if isinstance(plan, LayerPlan) else "function"
-    raise UsageError(f"{node.file}, line {node.line}: {node.key}: {what} {plan.name}: {error}") from error
+    raise UsageError(f"{node.file}, line {node.line}: {node.key}: {what} {plan.name}: {error}") from None
 
 
 def _code(plan: FunctionPlan | LayerPlan, staging: Callable[[], Path]) -> Path:

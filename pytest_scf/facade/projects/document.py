@@ -20,8 +20,8 @@ class Node:
     key: str
 
     def fail(self, problem: str) -> NoReturn:
-        """Raises UsageError."""
-        raise UsageError(f"{self.file}, line {self.line}: {self.key or 'the document'}: {problem}")
+        """Raises UsageError: alone, as ``problem`` says all of an error that led to it."""
+        raise UsageError(f"{self.file}, line {self.line}: {self.key or 'the document'}: {problem}") from None
 
     def __contains__(self, key: str) -> bool:
         return self.get(key).value is not None
