@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -87,6 +88,14 @@ def scf_runtime_of() -> Iterator[Callable[..., ScfRuntime]]:
             return runtime
 
         yield make
+
+
+@pytest.fixture
+def port_9000() -> Iterator[None]:
+    """The port of this machine, which one test at a time can have; to be asked for before the runtime that uses it."""
+    with open(__file__, encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(params=["namespaces", "directory"])

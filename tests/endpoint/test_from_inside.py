@@ -261,6 +261,7 @@ exports.main_handler = (event) => new Promise((resolve, reject) => {
 """
 
 
+@pytest.mark.usefixtures("port_9000")
 def test_a_server_in_an_image_calls_the_endpoint_that_it_is_told(runtime_with_echo: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(CALLER_IN_PYTHON)
     function = runtime_with_echo.deploy_image([sys.executable, "app.py"], cwd=tmp_path, timeout=60)

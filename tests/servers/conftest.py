@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import fcntl
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,13 @@ from pytest_scf import ScfRuntime
 
 
 @pytest.fixture(params=["namespaces", "directory"])
-def each_level(request: pytest.FixtureRequest, scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
+def each_level(request: pytest.FixtureRequest) -> ScfRuntime:
     """A runtime of each level of isolation; at the directory level one port serves all, and so one test at a time."""
     if request.param == "directory":
         request.getfixturevalue("port_9000")
-    return scf_runtime_of(request.param)
-
-
-@pytest.fixture
-def port_9000() -> Iterator[None]:
-    """The port of this machine, which one test at a time can have."""
-    with open(__file__, encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    # Asked for after the port, so closed before the next test has it.
+    make: Callable[..., ScfRuntime] = request.getfixturevalue("scf_runtime_of")
+    return make(request.param)
 
 
 @pytest.fixture

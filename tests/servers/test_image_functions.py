@@ -229,8 +229,9 @@ def test_ten_instances_at_once_each_have_the_port(isolated: ScfRuntime, server: 
     assert [event.wait().status for event in events] == ["FINISHED", "ABORTED"] * 5
 
 
+@pytest.mark.usefixtures("port_9000")
 def test_at_the_directory_level_one_instance_can_have_the_port(
-    scf_runtime_of: Callable[..., ScfRuntime], server: Callable[..., Path], port_9000: None
+    scf_runtime_of: Callable[..., ScfRuntime], server: Callable[..., Path]
 ) -> None:
     fn = scf_runtime_of("directory").deploy_image(COMMAND, cwd=server(LOOPING), async_run=True)
     first = fn.invoke_async()
