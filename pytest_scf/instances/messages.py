@@ -108,6 +108,23 @@ def check(kind: int, payload: bytes) -> None:
         _check_response(payload[wire.MEASURE.size :])
 
 
+def read(payload: bytes) -> dict[str, Any]:
+    """The JSON object of a frame that ``check`` has let pass, as text that can be shown and written everywhere.
+
+    Half of a surrogate pair, which JSON can hold and UTF-8 cannot, becomes its escape.
+    """
+    found: dict[str, Any] = json.loads(payload)
+    return {name: _shown(value) for name, value in found.items()} if b"\\ud" in payload.lower() else found
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_shown(name): _shown(each) for name, each in value.items()}
+    return [_shown(each) for each in value] if isinstance(value, list) else value
+
+
 def _object(kind: int, body: bytes, shape: dict[str, type]) -> dict[str, Any]:
     try:
         found = json.loads(body)

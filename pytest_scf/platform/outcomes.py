@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_scf.facts import MIB, WEBSOCKET_FRAME_BYTES
+from pytest_scf.instances import messages
 from pytest_scf.platform import status
 from pytest_scf.platform.status import StatusCode
 from pytest_scf.runtimes import websocket, wire
@@ -96,9 +97,9 @@ def from_failure(kind: int, body: bytes, missing_handler: int = status.HANDLER_N
     if kind == wire.TOO_LARGE:
         message = f"{status.RESPONSE_TOO_LARGE.text}: it has {int(body)} bytes"
         return _failed(status.RESPONSE_TOO_LARGE, "the response was too large", message)
-    facts = json.loads(body)
+    facts = messages.read(body)
     if kind == wire.ERROR_ANSWER or (kind == wire.LOAD_FAILED and facts["reason"] in _CONTAINER_FAILURES):
-        code = _CONTAINER_FAILURES.get(facts.get("reason"), status.USER_CODE_ERROR)
+        code = _CONTAINER_FAILURES.get(facts.get("reason", ""), status.USER_CODE_ERROR)
         return _failed(code, facts["message"], f"{code.text}: {facts['message']}")
     what = exception_line(facts)
     if kind == wire.RAISED:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pytest_scf.instances import memory, netstat, procstatus
+from pytest_scf.instances import memory, messages, netstat, procstatus
 from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.stack_dump import StackDump
 from pytest_scf.platform import outcomes
@@ -53,11 +52,11 @@ class Scheduler(WarmInstances):
             elif kind == wire.PONG:
                 self._settled_locked(instance)
             elif kind == wire.SIGNAL_HANDLER:
-                self._registered_locked(instance, json.loads(payload))
+                self._registered_locked(instance, messages.read(payload))
             elif kind == wire.UNCAUGHT:
-                instance.note_uncaught(json.loads(payload))
+                instance.note_uncaught(messages.read(payload))
             elif kind == wire.SHARED_TMP and attempt is not None:
-                facts = json.loads(payload)
+                facts = messages.read(payload)
                 attempt.note(f"the handler touched the shared {facts['path']} ({facts['operation']})")
         self.show_output()
 
@@ -128,7 +127,7 @@ class Scheduler(WarmInstances):
         elif kind == wire.CLOSED:
             server = instance.config.server
             idle = 0 if server is None or server.websocket_idle is None else server.websocket_idle
-            outcome = outcomes.connection_closed(**json.loads(body), idle=idle)
+            outcome = outcomes.connection_closed(**messages.read(body), idle=idle)
         else:
             outcome = outcomes.from_failure(kind, body, self._settings.missing_handler_code)
         if attempt.conclude(outcome, self._clock.now()):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_scf.facade.probing.lines import python_files
+from pytest_scf.instances import messages
 
 if TYPE_CHECKING:
     from pytest_scf.facade.probing.connections import Connections
@@ -110,7 +111,7 @@ class DebuggedInstance:
         self._entered: Connections | None = None
 
     def answer(self, connections: Connections, payload: bytes, title: str) -> str:
-        facts = json.loads(payload)
+        facts = messages.read(payload)
         if facts["do"] == "enter" and self._entered is None:
             self._terminal.enter(title)
             self._entered = connections

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, field
 
 from pytest_scf.facade.probing.lines import Place
+from pytest_scf.instances import messages
 from pytest_scf.runtimes.probe.recording import LINE_BITS, LINES_LIMIT
 
 _TEXT = 2000
@@ -68,7 +69,7 @@ class Plan:
 
     def stop(self, payload: bytes) -> Stopped:
         """Note what an instance says of a stop. Raises ValueError, KeyError or TypeError where it makes no sense."""
-        facts = json.loads(payload)
+        facts = messages.read(payload)
         place = Place(str(facts["file"]), int(facts["line"]), int(facts["occurrence"]))
         if place not in self.stops:
             raise ValueError(f"nothing was to be stopped at {place}")
