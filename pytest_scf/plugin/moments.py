@@ -25,11 +25,15 @@ HELP = (
 @pytest.fixture
 def scf_moment(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Moment[Event]:
     """One moment of the function that the marker scf_moments names: terminated there, in a fresh instance."""
-    name: str = request.param
+    name: str
+    excused: bool
+    name, excused = request.param
     source, event, deploy, more = _asked(request.node.get_closest_marker(MARKER), request.node.nodeid)
     function = scf_runtime.deploy(source, **{"async_run": True, **deploy})
     found = function.termination_map(event, **{**more, "only": name})
-    return found.moments[0]
+    (moment,) = found.moments
+    moment.excused = excused
+    return moment
 
 
 def generate(metafunc: pytest.Metafunc) -> None:
@@ -48,8 +52,11 @@ def generate(metafunc: pytest.Metafunc) -> None:
             wanted = Options(**more)
         except TypeError as error:
             _refuse(metafunc.definition.nodeid, f"takes the options of termination_map: {error}")
-        names = [moment.name for moment in function._map_runner(event, wanted).moments()[0]]
-    metafunc.parametrize("scf_moment", names, ids=names, indirect=True)
+        runner = function._map_runner(event, wanted)
+        names = [moment.name for moment in runner.moments()[0]]
+    # Where none registers a signal handler at all, no moment is excused for coming too early for it.
+    excused = runner.registers is not False
+    metafunc.parametrize("scf_moment", [(name, excused) for name in names], ids=names, indirect=True)
 
 
 def _asked(marker: pytest.Mark | None, nodeid: str) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:

@@ -249,12 +249,23 @@ def main_handler(event, context):
 """
 
 
+def test_where_no_signal_handler_is_registered_nothing_is_excused(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("directory").deploy(CHOOSER, async_run=True)
+    found = fn.termination_map({})
+    assert found.failures == found.unregistered == found.moments
+    with pytest.raises(AssertionError, match="no signal handler for SIGTERM was registered at any of these moments"):
+        found.assert_finished()
+    fn.termination_map({}, only=found.moments[0].name).assert_finished()
+    fn.termination_map({}, check=lambda event, moment: event.assert_failed(439)).assert_all()
+
+
 def test_it_can_be_by_log_lines(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     fn = scf_runtime_of("directory").deploy(STEPS, async_run=True)
     found = fn.termination_map({}, moments="log")
     assert [moment.source for moment in found.moments] == ["step 0", "step 1", "step 2"]
     assert {moment.outcome for moment in found.moments[:2]} == {"FAILED 439"}
     assert "log:" in str(found)
+    assert found.failures
 
 
 SERVER = """

@@ -47,6 +47,12 @@ def test_failed_moments_run_alone(pytester: pytest.Pytester, worker: Any) -> Non
     run(pytester, "--lf").assert_outcomes(passed=4)
 
 
+def test_a_function_without_a_signal_handler_fails_at_each(pytester: pytest.Pytester, worker: Any) -> None:
+    (worker / "index.py").write_text("def main_handler(event, context):\n    return 1\n")
+    pytester.makepyfile(test_worker=TEST)
+    run(pytester).assert_outcomes(failed=2)
+
+
 def test_in_two_workers(pytester: pytest.Pytester, worker: Any) -> None:
     pytester.makepyfile(test_worker=TEST)
     outcomes = run(pytester, "-n", "2").parseoutcomes()

@@ -67,6 +67,8 @@ class Moment(Generic[E]):
     checked: bool = False
     #: it was signalled and went on, until it was terminated by force
     ran_on: bool = False
+    #: it may end as it likes before a signal handler is registered; not so where none is registered at any moment
+    excused: bool = True
     #: the text that the termination map's ``only=`` takes
     example: str = ""
 
@@ -95,11 +97,10 @@ class Moment(Generic[E]):
     def ok(self) -> bool:
         """Nothing is wrong with it: ``check`` found nothing or, without one, it ended as it should.
 
-        Before a signal handler is registered a graceful termination ends the process, which is nobody's fault.
+        Before a signal handler is registered a graceful termination ends the process, which is nobody's fault, unless
+        the function registers none at all.
         """
-        if self.checked:
-            return not self.problem
-        return not self.unfinished or (self.unregistered and not self.problem)
+        return not self.problem if self.checked else not self.is_unfinished()
 
     @property
     def unfinished(self) -> str:
@@ -117,12 +118,13 @@ class Moment(Generic[E]):
 
     def is_unfinished(self, *, strict: bool = False) -> bool:
         """Whether ``assert_finished`` would raise."""
-        return bool(self.unfinished) and (strict or not self.unregistered or bool(self.problem))
+        return bool(self.unfinished) and (strict or not (self.excused and self.unregistered) or bool(self.problem))
 
     def assert_finished(self, *, strict: bool = False) -> None:
         """It was reached, and ended FINISHED gracefully; by force, what was invoked again did (with ``resume``).
 
-        Before a signal handler is registered that cannot be, and is asked for only where this is ``strict``.
+        Before a signal handler is registered that cannot be, and is asked for only where this is ``strict`` or the
+        function registers none at all.
         """
         __tracebackhide__ = True
         if self.is_unfinished(strict=strict):

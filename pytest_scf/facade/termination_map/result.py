@@ -60,7 +60,8 @@ class TerminationMap(Generic[E]):
     def assert_finished(self, *, strict: bool = False) -> None:
         """Every moment was reached and ended FINISHED; terminated by force, what was invoked again (``resume``) did.
 
-        Moments before the code had registered a signal handler at all are left out, unless ``strict``.
+        Moments before the code had registered a signal handler are left out, unless this is ``strict`` or there is no
+        moment at which one was registered.
         """
         __tracebackhide__ = True
         self._assert([each for each in self.moments if each.is_unfinished(strict=strict)], "ended FINISHED")

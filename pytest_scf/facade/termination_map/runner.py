@@ -82,6 +82,8 @@ class MapRunner(Generic[E]):
         self._local = threading.local()
         self._errors: list[BaseException] = []
         self._stopping = False
+        #: a signal handler was registered while it was recorded; None where that is not told of
+        self.registers: bool | None = None
         #: moments of a recording that may have come after the answer
         self._late: set[int] = set()
 
@@ -97,10 +99,24 @@ class MapRunner(Generic[E]):
         self._run_all(moments)
         # What a server does after its answer belongs to no event that could be terminated.
         moments = [each for each in moments if each.reached or id(each) not in self._late]
+        if self._nothing_acts_on_it(moments, total):
+            self._notes.append(
+                "no signal handler for SIGTERM was registered at any of these moments, so nothing acted on the signal: "
+                "register one with signal.signal(signal.SIGTERM, ...) where the module is loaded"
+            )
+            for moment in moments:
+                moment.excused = False
         how = "graceful" if self._options.graceful else "forced"
         title = f"termination map of function {self._record.name}, {how}, event {_shown(self._event)}"
         origins = self._session.origins.get(self._record, {})
         return TerminationMap(title, moments, total=total, notes=self._notes, root=self._root, origins=origins)
+
+    def _nothing_acts_on_it(self, moments: list[Moment[E]], total: int) -> bool:
+        reached = [each for each in moments if each.reached]
+        if self.registers or self._options.only is not None or not reached:
+            return False
+        complete = self.registers is False or len(moments) == total
+        return complete and all(each.unregistered for each in reached)
 
     def moments(self) -> tuple[list[Moment[E]], int]:
         """Those that are to be run, and how many there are."""
@@ -181,7 +197,11 @@ class MapRunner(Generic[E]):
     def _let_end(self, invocation: Invocation, count: Callable[[], int]) -> int | None:
         """Wait until it has ended. One that does not end by itself is terminated: what it had done until then."""
         event = self._handle(invocation)
-        if self._platform.wait_final(invocation, self._options.record_for):
+        ended = self._platform.wait_final(invocation, self._options.record_for)
+        if self._record.config.is_python:
+            instance = invocation.attempt.instance
+            self.registers = instance is not None and instance.registration is not None
+        if ended:
             self._notes.append(f"left alone, it ends {event.status} {int(event.status_code)}")
             return None
         end = count()
