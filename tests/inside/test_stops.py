@@ -20,6 +20,15 @@ WORKER = textwrap.dedent(
     ready = True
 
 
+    def numbers():
+        yield 0
+        yield 1
+
+
+    held = numbers()
+    next(held)
+
+
     class Stopped(Exception):
         pass
 
@@ -42,6 +51,8 @@ WORKER = textwrap.dedent(
                 done.append(n)
         except Stopped:
             return ["stopped", total, done]
+        if event.get("held"):
+            return next(held)
         if event.get("thread"):
             thread = threading.Thread(target=helper, args=(50,), name="worker")
             thread.start()
@@ -170,7 +181,7 @@ def test_a_line_that_is_not_reached(each_way: ScfRuntime, worker: Path) -> None:
     ("given", "said"),
     [
         ("index.py:3", r"index\.py:3 is not a line at which code can be stopped; the nearest that can is index\.py:2"),
-        ("index.py:999", r"index\.py has 3\d lines; the nearest that can is index\.py:3\d"),
+        ("index.py:999", r"index\.py has 4\d lines; the nearest that can is index\.py:4\d"),
         ("inde.py:3", r"the function has no file inde\.py; did you mean index\.py"),
         ("/etc/passwd:1", "the function has no file /etc/passwd"),
         ("../index.py:1", r"the function has no file \.\./index\.py"),
@@ -228,6 +239,9 @@ def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], worker: P
     event = fn.invoke_async(stop_at=at("ready = True"))
     with pytest.raises(EventEnded):
         event.wait_for_stop()  # the instance was there already
+    event = fn.invoke_async({"held": True}, stop_at=at("yield 1"))  # of a generator that has begun
+    event.wait_for_stop().release()
+    event.assert_finished(1)
 
 
 def test_closing_a_runtime_that_is_stopped(each_way: ScfRuntime, worker: Path) -> None:

@@ -406,6 +406,29 @@ def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], version: 
     assert {moment.outcome for moment in found.by_line["index.py", line_of(FAULTY, "done.append")]} == {"FINISHED 200"}
 
 
+@pytest.mark.parametrize("version", ["3.8", "3.12", "3.13"])
+def test_lines_of_several_files_and_of_a_generator_that_the_init_phase_began(
+    scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path, version: str
+) -> None:
+    (tmp_path / "rows.py").write_text("def rows():\n    for n in range(3):\n        yield n\n\ndef more():\n    pass\n")
+    (tmp_path / "index.py").write_text(
+        "import rows\nheld = rows.rows()\nnext(held)\n\n"
+        "def main_handler(event, context):\n    next(held)\n    rows.more()\n    return next(held)\n"
+    )
+    try:
+        fn = scf_runtime_of("namespaces").deploy(tmp_path, python=version, async_run=True)
+    except UsageError as error:
+        pytest.skip(str(error))
+    found = fn.termination_map({}, graceful=False)
+    assert found.notes == ["left alone, it ends FINISHED 200"]
+    names = {"init": "index:1 rows:1 rows:5 index:2 index:3 rows:2 rows:3 index:5"}
+    names["handler"] = "index:6 rows:2 rows:3 index:7 rows:6 index:8 rows:2 rows:3"
+    for phase, wanted in names.items():
+        lines = [f"{moment.file[:-3]}:{moment.line}" for moment in found.moments if moment.phase == phase]
+        assert " ".join(lines) == wanted
+    assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
+
+
 def test_what_ends_the_process_at_once_is_recorded_too(each_way: ScfRuntime) -> None:
     source = "import os\n\ndef main_handler(event, context):\n    a = 1\n    b = 2\n    os._exit(3)\n"
     fn = each_way.deploy(source, async_run=True)

@@ -45,7 +45,9 @@ class Recording(object):
         self.lines = []  # type: list[int]
         self._sent = 0
         self._next = itertools.count()
-        #: of the user's files that ran
+        #: of the user's files that ran, by the name that their code has
+        self.numbers = {}  # type: dict[str, int]
+        #: and by their number
         self._names = {}  # type: dict[int, str]
         self._told = 0
         self._loaded_at = -1
@@ -75,13 +77,19 @@ class Recording(object):
 
     def number(self, file):
         # type: (str) -> int | None
-        """Of line 0 of a file, by the name that its code has; None where it is not the user's. Any thread may ask."""
+        """Of line 0 of a file, by the name that its code has: 0 of the first that is asked for.
+
+        None where it is not the user's. Any thread may ask.
+        """
+        if file in self.numbers:
+            return self.numbers[file]
         name = self._files.name(file)
         number = -1 if name is None else next(self._next)
         if name is None or number >= _FILES_LIMIT:
             return None
         self._names[number] = name
-        return number << LINE_BITS
+        self.numbers[file] = number << LINE_BITS
+        return self.numbers[file]
 
     def loaded(self):
         # type: () -> None

@@ -19,8 +19,6 @@ if MYPY:  # for the type comments only
     from typing import Any, Callable  # noqa: F401
 
     OnLine = Callable[[CodeType, int], None]
-    #: the number of a file's line 0, by the name that its code has; None for what is not the user's
-    Number = Callable[[str], int | None]
 
 _VARIABLES = 100
 _REPR_LENGTH = 400
@@ -34,40 +32,47 @@ class _Monitoring(object):
         # type: (Files) -> None
         self._files = files
         self._codes = []  # type: list[CodeType]
-        #: by the name that their code has: the numbers of the files of a recording
-        self._numbers = {}  # type: dict[str, int]
-        self._number = None  # type: Number | None
+        self._recording = None  # type: recording.Recording | None
+        self._on_line_of_any = None  # type: OnLine | None
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         for self._tool in range(5, -1, -1):
             if monitoring.get_tool(self._tool) is None:
                 break
         monitoring.use_tool_id(self._tool, "pytest-scf")
-        monitoring.register_callback(self._tool, monitoring.events.PY_START, self._started)
+        for event in (monitoring.events.PY_START, monitoring.events.PY_RESUME):
+            monitoring.register_callback(self._tool, event, self._started)
 
     def enter(self, on_line):
         # type: (OnLine) -> None
         """Have ``on_line`` called from now on, in all threads."""
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         monitoring.register_callback(self._tool, monitoring.events.LINE, on_line)
-        monitoring.set_events(self._tool, monitoring.events.PY_START)
+        monitoring.set_events(self._tool, monitoring.events.PY_START | monitoring.events.PY_RESUME)
         monitoring.restart_events()
 
-    def record(self, append, number):
-        # type: (Callable[[int], None], Number) -> None
-        """Have the numbers of lines that run appended from now on, in all threads."""
-        self._number = number
-        numbers = self._numbers = {}
+    def record(self, the_recording):
+        # type: (recording.Recording) -> None
+        """Have the numbers of lines that run recorded from now on, in all threads."""
+        if self._recording is the_recording:
+            return  # since the init phase
+        numbers, append = the_recording.numbers, the_recording.lines.append
 
-        def on_line(code, line):
+        def of_first(code, line):
             # type: (CodeType, int) -> None
-            append(numbers[code.co_filename] + line)  # as bare as can be: for each line that runs
+            append(line)  # as bare as can be: for each line that runs
 
-        self.enter(on_line)
+        def of_any(code, line):
+            # type: (CodeType, int) -> None
+            append(numbers[code.co_filename] + line)
+
+        self._recording = the_recording
+        self._on_line_of_any = of_any
+        self.enter(of_first)
 
     def leave(self):
         # type: () -> None
         """The user's code runs at full speed again."""
-        self._number = None
+        self._recording = None
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         monitoring.set_events(self._tool, 0)
         while self._codes:
@@ -77,12 +82,14 @@ class _Monitoring(object):
     def _started(self, code, offset):
         # type: (CodeType, int) -> object
         monitoring = sys.monitoring  # type: ignore[attr-defined]
-        if self._files.name(code.co_filename) is not None:
-            if self._number is not None and code.co_filename not in self._numbers:
-                number = self._number(code.co_filename)
+        file, recorded = code.co_filename, self._recording
+        if self._files.name(file) is not None:
+            if recorded is not None and file not in recorded.numbers:
+                number = recorded.number(file)
                 if number is None:
                     return monitoring.DISABLE
-                self._numbers[code.co_filename] = number
+                if number:
+                    monitoring.register_callback(self._tool, monitoring.events.LINE, self._on_line_of_any)
             self._codes.append(code)
             monitoring.set_local_events(self._tool, code, monitoring.events.LINE)
         return monitoring.DISABLE
@@ -113,9 +120,10 @@ class _Tracing(object):
 
         self._trace(call)
 
-    def record(self, append, number):
-        # type: (Callable[[int], None], Number) -> None
-        """Have the numbers of lines that run appended from now on, in all threads."""
+    def record(self, the_recording):
+        # type: (recording.Recording) -> None
+        """Have the numbers of lines that run recorded from now on, in all threads."""
+        append, number = the_recording.lines.append, the_recording.number
         of_file = {}  # type: dict[str, Any]
 
         def recorder(first):
@@ -131,9 +139,11 @@ class _Tracing(object):
         def call(frame, event, arg):
             # type: (FrameType, str, object) -> Any
             file = frame.f_code.co_filename
-            if file not in of_file:
-                of_file[file] = recorder(number(file))
-            return of_file[file]
+            try:
+                return of_file[file]
+            except KeyError:
+                found = of_file[file] = recorder(number(file))
+                return found
 
         self._trace(call)
 
@@ -189,7 +199,7 @@ class Tracer(object):
         # type: () -> None
         """The handler is about to be called, or its module to be loaded."""
         if self._recording is not None:
-            self._lines.record(self._recording.lines.append, self._recording.number)
+            self._lines.record(self._recording)
         elif self._wanted:
             self._lines.enter(self._line)
 
