@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,15 +40,6 @@ def warm_fork_servers(own_temporary_directory: None) -> Iterator[None]:
         yield
 
 
-def let_the_reactor_come_round() -> None:
-    """Return when it has ended the callback that it is in; on a busy machine it may stand still in the midst of one."""
-    host = current()
-    if host is not None:
-        idle = threading.Event()
-        host.reactor.call_soon(idle.set)
-        idle.wait(60)
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left(warm_fork_servers: None) -> Iterator[None]:
     """Every test leaves its process as it found it."""
@@ -60,7 +51,7 @@ def nothing_is_left(warm_fork_servers: None) -> Iterator[None]:
         found = after.more_than(before)
         if not found:
             break
-        let_the_reactor_come_round()
+        leaks.let_the_reactor_come_round()
     if found:
         after.end_descendants_since(before)
         pytest.fail("the test leaves behind:\n" + "\n".join(found), pytrace=False)
@@ -92,8 +83,12 @@ def scf_runtime_of() -> Iterator[Callable[..., ScfRuntime]]:
 
 @pytest.fixture
 def port_9000() -> Iterator[None]:
-    """The port of this machine, which one test at a time can have; to be asked for before the runtime that uses it."""
-    with open(__file__, encoding="utf-8") as file:
+    """The port of this machine, which one test at a time can have; to be asked for before the runtime that uses it.
+
+    Another run of these tests, of another user or from another directory, shares the port, but no file but this one.
+    """
+    network = "/proc/self/ns/net"
+    with open(network if os.path.exists(network) else __file__, "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import tempfile
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from pytest_scf.instances.forkserver.zygote import SPARE_NAME
 from pytest_scf.instances.host import current
 
 _NUMBER = re.compile(r"\[\d+\]$")
+#: where instances have mounts of their own; see pytest_scf/instances/forkserver/mounts.py
+_PLACES = {"/", "/dev", "/dev/pts", "/dev/shm", "/opt", "/proc", "/tmp", "/var", "/var/lang", "/var/user"}
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,24 @@ def _is_spare(process: psutil.Process) -> bool:
         return True
 
 
+def let_the_reactor_come_round() -> None:
+    """Return when it has ended the callback that it is in; on a busy machine it may stand still in the midst of one."""
+    host = current()
+    if host is not None:
+        idle = threading.Event()
+        host.reactor.call_soon(idle.set)
+        idle.wait(60)
+
+
+def count_descriptors() -> int:
+    """Those that stay open: a background thread has a file of /proc open for a moment."""
+    counts = []
+    for _ in range(3):
+        let_the_reactor_come_round()
+        counts.append(sum(_fds().values()))
+    return min(counts)
+
+
 def _fds() -> Counter[str]:
     found: Counter[str] = Counter()
     directory = "/proc/self/fd"
@@ -82,10 +103,13 @@ def _fds() -> Counter[str]:
 
 
 def _mounts() -> Counter[str]:
-    mounts = Path("/proc/self/mounts")
-    lines = mounts.read_text(errors="replace").splitlines() if mounts.exists() else []
-    # Those of namespaces are a container engine's that runs on this machine; instances have none.
-    return Counter(line for line in lines if not line.startswith("nsfs "))
+    """Those that could be an instance's, outside of its namespace: where instances have them, or in our directory.
+
+    What else comes and goes is mounted by others on this machine: container engines, other workers of this run.
+    """
+    file, own = Path("/proc/self/mounts"), f"{tempfile.gettempdir()}/"
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    return Counter(line for line in lines for place in line.split()[1:2] if place in _PLACES or place.startswith(own))
 
 
 def _files() -> frozenset[str]:

@@ -12,9 +12,10 @@ from wiring import DEADLINE, GOOD, Running, answers_in, connect, mirror, read_an
 
 from pytest_scf import ScfRuntime
 from pytest_scf.endpoint.gateway import Answer
+from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.message import Message
 from pytest_scf.endpoint.request_reader import Limits
-from pytest_scf.endpoint.server import Endpoint
+from pytest_scf.endpoint.server import Endpoint, Server, api_connections
 from pytest_scf.errors import UsageError
 
 
@@ -201,11 +202,13 @@ def test_a_request_that_does_not_come_to_its_end(run: Run, begun: bytes) -> None
 
 
 def test_a_connection_without_a_request_is_closed_and_told_nothing(run: Run) -> None:
-    running = run(idle_seconds=0.1)
-    assert read_to_the_end(running.connect()) == b""
-    used = running.connect()
-    used.sendall(GOOD)
-    assert len(answers_in(read_to_the_end(used))) == 1
+    assert read_to_the_end(run(idle_seconds=0.1).connect()) == b""
+    listener = listen("127.0.0.1", 0)
+    with connect(listener.getsockname()[1]) as used:
+        used.sendall(GOOD)  # before it is idle for anybody
+        server = Server(listener, api_connections(mirror, Limits(idle_seconds=0.1)))
+        assert len(answers_in(read_to_the_end(used))) == 1
+        server.close(grace=DEADLINE)
 
 
 def test_clients_that_say_nothing_are_in_nobody_s_way(run: Run) -> None:

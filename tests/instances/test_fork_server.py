@@ -98,7 +98,7 @@ def test_a_fork_server_that_was_killed_takes_all_along_and_is_replaced_at_the_ne
         "environ": {"TMPDIR": str(temporary)},
     }
     done = subprocess.run(
-        [sys.executable, WITNESS, json.dumps(case)], capture_output=True, text=True, timeout=180, check=False
+        [sys.executable, WITNESS, json.dumps(case)], capture_output=True, text=True, timeout=240, check=False
     )
     output = (cwd / "output").read_text()
     assert done.returncode == 0, done.stderr + output

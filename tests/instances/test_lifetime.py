@@ -22,7 +22,7 @@ from kinds import LEVELS
 from test_fork_bombs import BOMBS
 
 WITNESS = str(Path(__file__).with_name("witness.py"))
-DEADLINE = 180
+DEADLINE = 240
 
 Seen = dict[str, Any]
 

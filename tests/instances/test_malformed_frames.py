@@ -62,10 +62,10 @@ MALFORMED = {
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_frame_ends_its_event_and_is_no_error_of_ours(each_kind: ScfRuntime, data: Any) -> None:
     fn = each_kind.deploy(WRITES, async_run=True, timeout=60)
-    event = fn.invoke_async({"data": data.hex()}).wait(30)
+    event = fn.invoke_async({"data": data.hex()}).wait(120)
     assert (event.status, event.status_code) == ("FAILED", 500)
     assert "the instance sent what no runtime sends" in event.diagnosis
-    assert fn.invoke_async(None).wait(30).return_value == "answer"
+    assert fn.invoke_async(None).wait(120).return_value == "answer"
     host = current()
     assert host is not None
     assert host.reactor.errors == []
@@ -76,7 +76,9 @@ def test_a_frame_of_four_gigabytes_is_refused_with_its_header(each_kind: ScfRunt
     header = wire.HEADER.pack(0xFFFFFFFF, wire.RETURNED)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     event = (
-        each_kind.deploy(WRITES, async_run=True, timeout=60).invoke_async({"data": header.hex(), "more": 4000}).wait(30)
+        each_kind.deploy(WRITES, async_run=True, timeout=60)
+        .invoke_async({"data": header.hex(), "more": 4000})
+        .wait(120)
     )
     assert (event.status, event.status_code) == ("FAILED", 500)
     assert "announces 4294967295 bytes" in event.diagnosis
@@ -88,11 +90,11 @@ def test_a_frame_of_four_gigabytes_is_refused_with_its_header(each_kind: ScfRunt
 def test_an_answer_that_was_not_asked_for_is_not_taken_for_that_of_a_later_event(each_kind: ScfRuntime) -> None:
     forged = wire.frame(wire.RETURNED, MEASURE + b'"forged"') * 2
     fn = each_kind.deploy(WRITES, async_run=True, timeout=60)
-    event = fn.invoke_async({"data": forged.hex()}).wait(30)
-    later = fn.invoke_async(None).wait(30)
+    event = fn.invoke_async({"data": forged.hex()}).wait(120)
+    later = fn.invoke_async(None).wait(120)
     assert event.return_value == "forged"  # it is its own handler that says so
     assert later.status != "FINISHED" or later.return_value == "answer"
-    assert fn.invoke_async(None).wait(30).return_value == "answer"
+    assert fn.invoke_async(None).wait(120).return_value == "answer"
 
 
 def test_what_the_runtimes_send_is_let_pass() -> None:

@@ -79,7 +79,7 @@ def main_handler(event, context):
 @pytest.mark.parametrize("how", ["shared", "memfd", "mapped memfd", "double-forked"])
 def test_memory_of_all_processes_counts(each_kind: ScfRuntime, how: str) -> None:
     fn = each_kind.deploy(HANDLER, memory=128, timeout=120, async_run=True)
-    event = fn.invoke_async({"how": how, "seconds": 100}).wait(100)
+    event = fn.invoke_async({"how": how, "seconds": 600}).wait(120)
     assert (event.status, event.status_code) == ("FAILED", 434), event.diagnosis
 
 

@@ -158,7 +158,7 @@ def main_handler(event, context):
     fn = each_level.deploy(source)
     first = fn.invoke().instance
     (first.tmp / "go").open("w").close()
-    assert first._record.gone.wait(30)
+    assert first._record.gone.wait(120)
     second = fn.invoke()
     assert int(second.status_code) == 200
     assert second.instance != first
@@ -216,7 +216,7 @@ def test_without_idle_time_no_instance_is_kept(scf_runtime_of: Callable[..., Scf
     fn = rt.deploy(ENDING)
     results = [fn.invoke("x") for _ in range(20)]
     assert [result.return_value for result in results] == ["x"] * 20
-    assert all(result.instance._record.gone.wait(30) for result in results)
+    assert all(result.instance._record.gone.wait(120) for result in results)
     assert fn.instances == []
 
 

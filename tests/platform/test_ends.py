@@ -445,12 +445,13 @@ def with_multiprocessing(start_method: str) -> str:
 def test_processes_of_multiprocessing_and_subprocess_work_in_a_handler(
     each_level: ScfRuntime, start_method: str
 ) -> None:
-    assert each_level.deploy(with_multiprocessing(start_method)).invoke().return_value == ["from the child", 0, "ran\n"]
+    fn = each_level.deploy(with_multiprocessing(start_method), timeout=60)
+    assert fn.invoke().return_value == ["from the child", 0, "ran\n"]
 
 
 def test_the_fork_server_of_multiprocessing_works_in_a_handler(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     """How processes are started from Python 3.14 on. Its socket is in the temporary directory."""
-    fn = scf_runtime_of("namespaces").deploy(with_multiprocessing("forkserver"))
+    fn = scf_runtime_of("namespaces").deploy(with_multiprocessing("forkserver"), timeout=60)
     assert fn.invoke().return_value == ["from the child", 0, "ran\n"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ def status_of(rt, event) -> list[dict]:
     """GetRequestStatus, reaching back as far as the clock may have been moved."""
     start = event.start_time.strftime("%Y-%m-%d %H:%M:%S")
     asked = {"FunctionName": event.function.name, "FunctionRequestId": event.request_id}
-    end = (event.start_time.replace(microsecond=0)).replace(year=event.start_time.year + 1)
+    end = event.start_time + timedelta(days=365)
     asked |= {"StartTime": start, "EndTime": end.strftime("%Y-%m-%d %H:%M:%S")}
     return rt.api.call("GetRequestStatus", asked)["Data"]
 

@@ -8,7 +8,6 @@ import os
 import threading
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 
 from pytest_scf import ScfRuntime, UsageError
 from pytest_scf.errors import ScfError
-from pytest_scf.platform.staging import StagingArea
+from pytest_scf.platform.staging import Staging, StagingArea
 
 DEADLINE = 60
 
@@ -89,31 +88,10 @@ def staged(runtime: ScfRuntime) -> set[str]:
     return {name for name in os.listdir(base) if name.startswith("code-")} if base.exists() else set()
 
 
-def in_the_middle_of(runtime: ScfRuntime, call: Callable[[], Any], files: int) -> tuple[threading.Thread, list[str]]:
-    """Begin a call that writes code, and return when it has written the first files."""
-    before, said = staged(runtime), []
-
-    def run() -> None:
-        try:
-            call()
-        except ScfError as error:
-            said.append(str(error))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    deadline = time.monotonic() + DEADLINE
-    while thread.is_alive() and time.monotonic() < deadline:
-        new = [runtime._platform.base_dir / name for name in staged(runtime) - before]
-        if sum(len(names) for path in new for _, _, names in os.walk(path)) >= files:
-            break
-        time.sleep(0.002)
-    return thread, said
-
-
 @pytest.mark.parametrize("publish", [False, True], ids=["unpacked", "copied"])
-def test_code_that_is_being_written_when_the_runtime_is_closed(publish: bool) -> None:
+def test_code_that_is_being_written_when_the_runtime_is_closed(publish: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = ScfRuntime(isolation="directory")
-    many = {f"d{number % 50}/f{number}": "x" for number in range(4_000)}
+    many = {f"d{number % 5}/f{number}": "x" for number in range(200)}
     code = {"ZipFile": zipped({"index.py": "def main_handler(event, context):\n    return 1\n", **many})}
 
     def create() -> None:
@@ -127,7 +105,30 @@ def test_code_that_is_being_written_when_the_runtime_is_closed(publish: bool) ->
             def call() -> None:
                 runtime.api.call("PublishVersion", {"FunctionName": "many"})
 
-        thread, said = in_the_middle_of(runtime, call, 50)
+        before, begun, said = staged(runtime), threading.Event(), []
+        check = Staging.check
+
+        def check_slowly(staging: Staging) -> None:
+            """The first files are written, and the next ones no faster than the runtime is closed."""
+            check(staging)
+            new = [runtime._platform.base_dir / name for name in staged(runtime) - before]
+            if sum(len(names) for path in new for _, _, names in os.walk(path)) >= 50:
+                begun.set()
+                deadline = time.monotonic() + DEADLINE
+                while time.monotonic() < deadline:
+                    check(staging)
+                    time.sleep(0.002)
+
+        def run() -> None:
+            try:
+                call()
+            except ScfError as error:
+                said.append(str(error))
+
+        monkeypatch.setattr(Staging, "check", check_slowly)
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert begun.wait(DEADLINE)
     finally:
         runtime.close()
     assert staged(runtime) == set()

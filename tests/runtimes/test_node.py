@@ -379,7 +379,7 @@ def test_a_program_that_the_handler_starts_holds_nothing_of_ours(one: Any) -> No
         "exports.main_handler = async () => Number(require('child_process')"
         """.execFileSync(process.execPath, ["-p", "require('fs').readdirSync('/proc/self/fd').length"]));"""
     )
-    inside = deployed(one, source, async_run=False).invoke().return_value
+    inside = deployed(one, source, async_run=False, timeout=60).invoke().return_value
     alone = int(subprocess.check_output([interpreters.find_node().executable, "-p", body[len("async () => ") :]]))
     assert inside == alone
 

@@ -54,7 +54,7 @@ def deployed(runtime: ScfRuntime, source: str, code: Path, packages: Path | None
     """A function with this code and these packages, in an environment with a proxy that there is not."""
     shutil.copytree(packages, code) if packages is not None else code.mkdir()
     (code / "index.py").write_text(source)
-    return runtime.deploy(code, timeout=30, environment={"HTTPS_PROXY": "http://127.0.0.1:9"})
+    return runtime.deploy(code, timeout=120, environment={"HTTPS_PROXY": "http://127.0.0.1:9"})
 
 
 @pytest.mark.parametrize("version", VERSIONS)

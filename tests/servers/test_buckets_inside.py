@@ -73,7 +73,7 @@ def test_a_function_of_javascript(each_level: ScfRuntime, layer: Path, tmp_path:
     bucket = each_level.cos("shots")
     bucket.put("in/a.txt", "a,b")
     (tmp_path / "index.js").write_text(NODE)
-    fn = each_level.deploy(tmp_path, runtime="Nodejs18.15", layers=[layer], timeout=30)
+    fn = each_level.deploy(tmp_path, runtime="Nodejs18.15", layers=[layer], timeout=60)
     result = fn.invoke()
     assert result.return_value == [["out/é.txt"], ["GET", "PUT", "GET"], True], result.log
     assert bucket.get("out/é.txt") == b"A,B"
@@ -89,7 +89,7 @@ def test_a_module_of_javascript(isolated: ScfRuntime, layer: Path, tmp_path: Pat
         "exports.main_handler =", "export const main_handler ="
     )
     (tmp_path / "index.mjs").write_text(text)
-    result = isolated.deploy(tmp_path, runtime="Nodejs18.15", layers=[layer], timeout=30).invoke()
+    result = isolated.deploy(tmp_path, runtime="Nodejs18.15", layers=[layer], timeout=60).invoke()
     assert result.return_value == [["out/é.txt"], ["GET", "PUT", "GET"], True], result.log
 
 
@@ -101,7 +101,7 @@ def test_a_server_in_python(isolated: ScfRuntime, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FLASK)
     environment = {"PYTHONPATH": "/somewhere"}
     command = [sys.executable, "app.py"]
-    result = isolated.deploy_image(command, cwd=tmp_path, environment=environment, timeout=30).invoke()
+    result = isolated.deploy_image(command, cwd=tmp_path, environment=environment, timeout=60).invoke()
     assert result.status_code == 200, result.log
     assert bucket.get("out/a.txt") == b"A,B"
     # What has changed the SDK is not seen.

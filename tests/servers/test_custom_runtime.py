@@ -212,16 +212,17 @@ def test_a_body_in_chunks_is_taken(deploy: Callable[..., Function], python: Call
 
 
 def test_events_wait_for_the_bootstrap_to_be_ready(
-    deploy: Callable[..., Function], python: Callable[..., Path]
+    isolated: ScfRuntime, python: Callable[..., Path], time_is_up: Callable[..., None]
 ) -> None:
     run = (
         'print(call("GET", "/runtime/invocation/next"), call("GET", "/x")[0], call("POST", "/x")[0])\nsignal.pause()\n'
     )
-    result = deploy(python("", run), init_timeout=1).invoke()
-    assert result.status_code == 450
-    assert "did not POST /runtime/init/ready" in result.diagnosis
-    assert "(403," in result.log
-    assert "404 404" in result.log
+    event = isolated.deploy(python("", run), runtime="CustomRuntime", async_run=True).invoke_async()
+    event.wait_for_log("404 404")
+    time_is_up(isolated, event)
+    event.assert_failed(450)
+    assert "did not POST /runtime/init/ready" in event.diagnosis
+    assert "(403," in event.logs.text
 
 
 def test_a_bootstrap_that_exits_is_439(

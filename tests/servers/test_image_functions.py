@@ -180,21 +180,30 @@ def test_a_response_of_more_than_6_mb_is_407(isolated: ScfRuntime, server: Calla
     assert fn.invoke(1).status_code == 407
 
 
-def test_a_server_that_is_bound_to_loopback_alone_is_446(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
-    fn = each_level.deploy_image(COMMAND, cwd=server(run=RUN_ON.format('"127.0.0.1", 9000')), init_timeout=1)
-    result = fn.invoke()
-    assert result.status_code == 446
-    assert "listens on 127.0.0.1 only" in result.diagnosis
-    assert "0.0.0.0" in result.error_message
+def test_a_server_that_is_bound_to_loopback_alone_is_446(
+    each_level: ScfRuntime, server: Callable[..., Path], time_is_up: Callable[..., None]
+) -> None:
+    directory = server(run=RUN_ON.format('"127.0.0.1", 9000'))
+    event = each_level.deploy_image(COMMAND, cwd=directory, async_run=True).invoke_async()
+    event.wait_for_log("listens")
+    time_is_up(each_level, event)
+    event.assert_failed(446)
+    assert "listens on 127.0.0.1 only" in event.diagnosis
+    assert "0.0.0.0" in event.error_message
 
 
-def test_a_server_on_another_port_is_446(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
-    result = isolated.deploy_image(COMMAND, cwd=server(run=RUN_ON.format('"", 5000')), init_timeout=1).invoke()
-    assert result.status_code == 446
-    assert "listens on port 5000 instead" in result.diagnosis
+def test_a_server_on_another_port_is_446(
+    isolated: ScfRuntime, server: Callable[..., Path], time_is_up: Callable[..., None]
+) -> None:
+    directory = server(run=RUN_ON.format('"", 5000'))
+    event = isolated.deploy_image(COMMAND, cwd=directory, async_run=True).invoke_async()
+    event.wait_for_log("listens")
+    time_is_up(isolated, event)
+    event.assert_failed(446)
+    assert "listens on port 5000 instead" in event.diagnosis
 
 
-RUN_ON = "ThreadingHTTPServer(({}), Handler).serve_forever()\n"
+RUN_ON = "server = ThreadingHTTPServer(({}), Handler)\nprint('listens')\nserver.serve_forever()\n"
 
 
 def test_a_container_that_exits_while_it_starts_is_405(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
