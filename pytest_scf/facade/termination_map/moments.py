@@ -205,3 +205,16 @@ def check_occurrences(occurrences: object, limit: object) -> None:
         raise UsageError(f"occurrences is one of {', '.join(map(repr, OCCURRENCES))}, not {occurrences!r}")
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise UsageError(f"limit is a number of moments, 1 or more, or None; got {limit!r}")
+
+
+def without_excuse(moments: Sequence[AnyMoment]) -> list[str]:
+    """Excuse none of them where a signal handler was registered at none of them; gives what is to be known of that."""
+    reached = [each for each in moments if each.reached]
+    if not reached or not all(each.unregistered for each in reached):
+        return []
+    for moment in moments:
+        moment.excused = False
+    return [
+        "no signal handler for SIGTERM was registered at any of these moments, so nothing acted on the signal: "
+        "register one with signal.signal(signal.SIGTERM, ...) where the module is loaded"
+    ]

@@ -27,6 +27,7 @@ from pytest_scf.facade.termination_map.moments import (
     Terminated,
     chosen,
     of_recording,
+    without_excuse,
 )
 from pytest_scf.facade.termination_map.options import Options
 from pytest_scf.facade.termination_map.result import TerminationMap
@@ -81,6 +82,7 @@ class MapRunner(Generic[E]):
         self._checking = threading.Lock()
         self._local = threading.local()
         self._errors: list[BaseException] = []
+        self._texts: dict[str, list[str]] = {}
         self._stopping = False
         #: a signal handler was registered while it was recorded; None where that is not told of
         self.registers: bool | None = None
@@ -99,24 +101,12 @@ class MapRunner(Generic[E]):
         self._run_all(moments)
         # What a server does after its answer belongs to no event that could be terminated.
         moments = [each for each in moments if each.reached or id(each) not in self._late]
-        if self._nothing_acts_on_it(moments, total):
-            self._notes.append(
-                "no signal handler for SIGTERM was registered at any of these moments, so nothing acted on the signal: "
-                "register one with signal.signal(signal.SIGTERM, ...) where the module is loaded"
-            )
-            for moment in moments:
-                moment.excused = False
+        if self._options.only is None and (self.registers is False or (not self.registers and len(moments) == total)):
+            self._notes += without_excuse(moments)
         how = "graceful" if self._options.graceful else "forced"
         title = f"termination map of function {self._record.name}, {how}, event {_shown(self._event)}"
         origins = self._session.origins.get(self._record, {})
         return TerminationMap(title, moments, total=total, notes=self._notes, root=self._root, origins=origins)
-
-    def _nothing_acts_on_it(self, moments: list[Moment[E]], total: int) -> bool:
-        reached = [each for each in moments if each.reached]
-        if self.registers or self._options.only is not None or not reached:
-            return False
-        complete = self.registers is False or len(moments) == total
-        return complete and all(each.unregistered for each in reached)
 
     def moments(self) -> tuple[list[Moment[E]], int]:
         """Those that are to be run, and how many there are."""
@@ -149,7 +139,9 @@ class MapRunner(Generic[E]):
         return found, len(all_of_them)
 
     def _source(self, file: str, line: int) -> str:
-        text = lines.source_lines(self._root / file)
+        text = self._texts.get(file)
+        if text is None:
+            text = self._texts[file] = lines.source_lines(self._root / file)
         return text[line - 1].strip() if line <= len(text) else ""
 
     def _example(self, moment: Moment[E]) -> str:
@@ -173,15 +165,7 @@ class MapRunner(Generic[E]):
             self._platform.equip(self._record, self._probe)  # what has no end is recorded as long as its instance lives
         self._probe.settle(invocation)
         self._probe.forget(invocation.request_id)
-        texts: dict[str, list[str]] = {}
-
-        def source(file: str, line: int) -> str:
-            text = texts.get(file)
-            if text is None:
-                text = texts[file] = lines.source_lines(self._root / file)
-            return text[line - 1].strip() if line <= len(text) else ""
-
-        found = of_recording(plan.recorded, len(plan.recorded) if end is None else end, source)
+        found = of_recording(plan.recorded, len(plan.recorded) if end is None else end, self._source)
         if self._is_server and end is None:
             # After its last line it waits for the next event, which is no moment of this one.
             self._late = {id(each) for each in found if each.index + each.blocked >= answered}
