@@ -88,12 +88,14 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 def write_events(directory: Path, events: Iterable[_Event]) -> None:
-    """``events.json``, and ``REQUEST_ID.log`` for each event."""
+    """``events.json``, and ``REQUEST_ID.log`` for each event. Raises OSError where there is no room for them."""
     written = []
     for event in events:
-        (directory / f"{event.request_id}.log").write_text(event.log, "utf-8")
+        (directory / f"{event.request_id}.log").write_text(event.log, "utf-8", "backslashreplace")
         written.append(_facts(event))
-    (directory / "events.json").write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    # What the names of files may hold that is no UTF-8 is escaped, which is JSON, too.
+    text = json.dumps(written, indent=2, ensure_ascii=False)
+    (directory / "events.json").write_text(f"{text}\n", "utf-8", "backslashreplace")
 
 
 def _facts(event: Described) -> dict[str, Any]:

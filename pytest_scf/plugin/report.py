@@ -110,8 +110,12 @@ def complete(item: pytest.Item, report: pytest.TestReport) -> None:
     if report.failed and not failed_before:
         text = _section(item, report.longreprtext)
         if text:
-            kept = artifacts.keep(item)
-            text = "\n".join([text, *(f"artifacts: {directory}" for directory in kept)])
+            try:
+                kept = [str(directory) for directory in artifacts.keep(item)]
+            except OSError as error:
+                # Such as a full disk: the failure itself is to be told all the same.
+                kept = [f"not kept: {error}"]
+            text = "\n".join([text, *(f"artifacts: {each}" for each in kept)])
     elif report.when == "call" and report.passed and _output_is_kept(item.config):
         text = _section(item, "")
     elif report.when != "teardown" or report.failed:

@@ -79,6 +79,29 @@ def test_logs_events_and_tmp_of_a_failed_test_are_kept(
     assert not list(directory.parent.glob("scf-pending*/*"))
 
 
+def test_a_disk_without_room_takes_nothing_but_the_artifacts(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile("""
+        import resource
+
+        def main_handler(event, context):
+            print("x" * 1000000)
+            raise ValueError("the function's own failure")
+
+        def test_failing(scf_runtime):
+            event = scf_runtime.deploy(main_handler, async_run=True).invoke_async().wait()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100000, resource.RLIM_INFINITY))
+            event.assert_finished()
+
+        def test_another():
+            pass
+    """)
+    result = run("--scf-artifacts=failed", "--scf-isolation=directory")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["E *ValueError: the function's own failure*", "artifacts: not kept: *File too large*"])
+
+
 def test_nothing_is_kept_unless_asked_for(artifacts: Any) -> None:
     result, kept = artifacts("--scf-isolation=directory")
     result.assert_outcomes(passed=1, failed=1)

@@ -106,7 +106,7 @@ class TerminationMap(Generic[E]):
         from pytest_scf.facade.termination_map.page import page
 
         target = Path(path)
-        target.write_text(page(self), encoding="utf-8")
+        target.write_text(page(self), encoding="utf-8", errors="backslashreplace")
         return target
 
     def sources(self) -> dict[str, list[str]]:
