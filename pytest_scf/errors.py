@@ -1,7 +1,7 @@
 """The exceptions and warnings of pytest-scf.
 
 ScfError
-├── UsageError            bad input to deploy, invoke, a setting or an option
+├── UsageError            bad input to deploy, invoke, a setting or an option; a stand-in of what does not exist
 │   └── InvalidSetting    a setting of a function that the cloud refuses
 ├── ApiError              an error of the cloud's API; one subclass per code in ``pytest_scf.api_errors``
 ├── InstanceError         an instance could not be made or spoken to

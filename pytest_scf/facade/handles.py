@@ -78,11 +78,15 @@ class Function(Handle):
         return [Provisioned(each.version, each.allocated, each.available, each.status, each.reason) for each in states]
 
     def invoke(self, event: Any = EMPTY) -> InvokeResult:
-        """Call the function and wait for its answer; the function's own timeout ends it. ``event`` is {} by default."""
+        """Call the function and wait for its answer; the function's own timeout ends it. ``event`` is {} by default.
+
+        Raises UsageError where a stand-in or the set-up of the test's could not be put in place.
+        """
+        __tracebackhide__ = True
         payload = encode(event).encode()
         record = self._session.api.perform("Invoke", invoking.call_and_wait, self._record, payload)
         self._note_text(event, record)
-        return InvokeResult._of(self._session, record)
+        return self._result_of(record)
 
     def invoke_async(self, event: Any = EMPTY, *, stop_at: str | Sequence[str] | None = None) -> Event:
         """Have the function called, and give the event without waiting. ``event`` is {} by default.
@@ -123,7 +127,8 @@ class Function(Handle):
         ``self`` first, as ``patch(autospec=True)`` does. See docs/inside.md.
 
         Raises UsageError for what is no dotted name, and for a function whose handler is not Python. A target that does
-        not exist ends the event in whose instance it is looked for with 443; its error names the nearest.
+        not exist ends the event in whose instance it is looked for with 443, and is raised as a UsageError, with the
+        nearest names, by what waits for that event: ``invoke``, ``event.wait``, the assertions; else at the end.
         """
         from pytest_scf.facade.probing.function_probe import add_stub
 
@@ -232,6 +237,8 @@ class Function(Handle):
         return WebSocket(platform, self._result_of, self._record, path, headers or {}, subprotocols)
 
     def _result_of(self, invocation: Invocation) -> InvokeResult:
+        __tracebackhide__ = True
+        _check_inside(invocation)
         return InvokeResult._of(self._session, invocation)
 
     @property
@@ -503,8 +510,10 @@ class Event(_Invocation):
     def wait(self, timeout: float = 60) -> Event:
         """Wait until the event has ended; gives the event.
 
-        Raises WaitTimeout where it has not within ``timeout`` seconds.
+        Raises WaitTimeout where it has not within ``timeout`` seconds, and UsageError where a stand-in or the set-up of
+        the test's could not be put in place.
         """
+        __tracebackhide__ = True
         _check_timeout(timeout)
         terminal = self._session.terminal
         debugged = 0.0 if terminal is None else terminal.seconds()
@@ -513,6 +522,7 @@ class Event(_Invocation):
             if terminal is None or (left := terminal.seconds() - debugged) <= 0:
                 raise self._timed_out("did not end", timeout)
             debugged += left  # what was spent in pdb does not count
+        _check_inside(self._record)
         return self
 
     def __await__(self) -> Generator[Any, None, Event]:
@@ -554,6 +564,7 @@ class Event(_Invocation):
         except WaitTimeout:
             raise self._timed_out(f"did not end its attempt {number}", timeout) from None
         found = self.attempts
+        _check_inside(self._record)
         if len(found) < number:
             raise EventEnded(f"{self!r} ended with {len(found)} attempts, and attempt {number} was waited for")
         return found[number - 1]
@@ -639,6 +650,7 @@ class Event(_Invocation):
         return WaitTimeout(self._explained(f"the event {what} within {timeout:g} s"))
 
     def _ended(self, what: str) -> EventEnded:
+        _check_inside(self._record)
         return EventEnded(self._explained(f"the event {what}: {headline(self)}"))
 
     def _explained(self, what: str) -> str:
@@ -660,6 +672,14 @@ def _reason(invocation: InvokeResult | Event) -> str:
     session = invocation._session
     text = diagnose(attempt, session.origins.get(attempt.function))
     return f", {one_line(session.files(attempt).renamed(text))}"
+
+
+def _check_inside(record: Invocation) -> None:
+    __tracebackhide__ = True
+    if record.attempt.config.probe is not None:
+        from pytest_scf.facade.probing.function_probe import check
+
+        check(record)
 
 
 def _check_timeout(timeout: object) -> None:

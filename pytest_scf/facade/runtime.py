@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.loopback import LoopbackEndpoint
-from pytest_scf.errors import IsolationWarning, LeftRunningWarning
+from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
 from pytest_scf.facade.artifacts import KeptTmp
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.deployment import Deployment
@@ -233,7 +233,20 @@ class ScfRuntime(Deployment):
         """Terminate what is still running, and remove every instance and all that was staged.
 
         Gives the events that were still RUNNING. A second call does nothing, and gives none.
+        Raises UsageError, when all is closed, where a stand-in or a set-up could not be put in place, and nobody has
+        waited for an event that would have told of it.
         """
+        left = self._release()
+        if untold := self._take_untold():
+            raise UsageError("\n".join(untold))
+        return left
+
+    def _take_untold(self) -> list[str]:
+        """What could not be done in an instance as the test asked, and nobody knows of yet."""
+        return [text for probe in self._session.probes for text in probe.take_untold()]
+
+    def _release(self) -> list[Event]:
+        """Close, and leave it to the caller to judge what was found."""
         if self._closed:
             return []
         self._closed = True
@@ -257,9 +270,13 @@ class ScfRuntime(Deployment):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        left = self.close()
-        # Release first, judge afterwards; and what went wrong in the block is not to be hidden by a warning.
-        if left and error is None:
+        left = self._release()
+        # Release first, judge afterwards; and what went wrong in the block is not to be hidden by another error.
+        if error is not None:
+            return
+        if untold := self._take_untold():
+            raise UsageError("\n".join(untold))
+        if left:
             listed = ", ".join(f"{event.request_id} of function {event.function.name}" for event in left)
             warnings.warn(
                 LeftRunningWarning(

@@ -23,6 +23,10 @@ class Probe(Protocol):
 
     def close(self) -> None: ...
 
+    def take_untold(self) -> list[str]:
+        """What could not be done there, and the test does not know of yet; it does from now on."""
+        ...
+
 
 @dataclass(eq=False)
 class Session:

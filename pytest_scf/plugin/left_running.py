@@ -33,11 +33,14 @@ class LeftRunning:
         self._told: list[Note] = []
 
     def close(self, watched: watch.Watched) -> None:
-        """Close a runtime. What it had to terminate is told at the end of the run, or is an error at once."""
+        """Close a runtime. What it had to terminate is told at the end of the run, or is an error at once.
+
+        So is a stand-in or a set-up that could not be put in place, where no wait of the test's has told of it.
+        """
         watched.closed = True
         known = watch.state(self._config)
         nodeid = known.item.nodeid if known.item else ""
-        left = watched.runtime.close()
+        left = watched.runtime._release()
         artifacts.drop(watched)
         notes = [
             {
@@ -49,9 +52,14 @@ class LeftRunning:
         ]
         self._pending += notes
         # At the end of the run there is no test to fail any more; the notes are printed all the same.
-        if notes and not known.ending and options.LEFT_RUNNING.value(self._config) == "error":
+        if known.ending:
+            return
+        problems = watched.runtime._take_untold()
+        if notes and options.LEFT_RUNNING.value(self._config) == "error":
             lines = [f"{_line(note)}, begun in {note['nodeid']}: was still RUNNING, terminated" for note in notes]
-            pytest.fail("\n".join([*lines, "Wait for each event, or terminate it, in its test."]), pytrace=False)
+            problems += [*lines, "Wait for each event, or terminate it, in its test."]
+        if problems:
+            pytest.fail("\n".join(problems), pytrace=False)
 
     def attach(self, report: pytest.TestReport) -> None:
         if report.when == "teardown" and self._pending:

@@ -60,10 +60,14 @@ def broken() -> None:
 
 
 def test_one_that_fails_ends_the_event_and_says_why(each_way: ScfRuntime) -> None:
-    result = each_way.deploy(SOURCE, setup=broken).invoke()
-    assert result.status_code == 443
-    assert "LookupError: nothing to patch" in result.error_message
-    assert "in broken" in present(result._event().error)["stackTrace"]
+    line = broken.__code__.co_firstlineno + 1
+    said = rf"the set-up broken\(\) failed at test_setup\.py:{line}: LookupError: nothing to patch"
+    with pytest.raises(UsageError, match=said):
+        each_way.deploy(SOURCE, setup=broken).invoke()
+    (event,) = each_way.invocations()
+    assert event.status_code == 443
+    assert "LookupError: nothing to patch" in event.error_message
+    assert "in broken" in present(event.error)["stackTrace"]
 
 
 def test_what_is_no_set_up_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:

@@ -508,13 +508,17 @@ def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(each_way: S
 def test_a_target_that_cannot_be_had_says_what_there_is(
     scf_runtime_of: Callable[..., ScfRuntime], uploader: Path, target: str, said: str
 ) -> None:
-    fn = scf_runtime_of("directory").deploy(uploader)
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy(uploader)
     line = sys._getframe().f_lineno + 1
     fn.stub(target)
-    result = fn.invoke({"key": "k"})
+    with pytest.raises(UsageError, match=said) as error:
+        fn.invoke({"key": "k"})
+    (result,) = rt.invocations()
     assert result.status_code == 443
-    assert re.search(said, result.error_message), result.error_message
-    assert f"the stand-in for {target!r}, of test_stubs.py:{line}, cannot be put in place" in result.error_message
+    for text in (str(error.value), result.error_message):
+        assert re.search(said, text), text
+        assert f"the stand-in for {target!r}, of test_stubs.py:{line}, cannot be put in place" in text
     assert "During handling" not in result.traceback
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 #: seconds that a side_effect of the user's is given to return once its instance is gone and the runtime closes
 LEAVE_DEADLINE = 5.0
+_TEXT = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,10 @@ class FunctionProbe:
         self._plans: dict[str, Plan] = {}
         #: held while an event is invoked whose plan is noted right after
         self._planning = threading.RLock()
+        #: by instance: what the test asked for and could not be done in it
+        self._refused: dict[InstanceRecord, str] = {}
+        #: what of that the test knows
+        self._told: set[str] = set()
 
     # -- what the platform asks, under its lock ------------------------------------------------------------------
 
@@ -116,6 +121,21 @@ class FunctionProbe:
     def forget(self, request_id: str) -> None:
         self._plans.pop(request_id, None)
 
+    def check(self, record: Invocation) -> None:
+        """Raises UsageError where an instance that worked on it could not be made what the test asked for."""
+        __tracebackhide__ = True
+        for attempt in record.attempts:
+            refused = "" if attempt.instance is None else self._refused.get(attempt.instance, "")
+            if refused:
+                self._told.add(refused)
+                raise UsageError(f"{refused} ({record.request_id} of function {record.function.name} ended with it)")
+
+    def take_untold(self) -> list[str]:
+        """What could not be done inside and nobody was told of, as no event was waited for that it ended."""
+        untold = [text for text in dict.fromkeys(self._refused.values()) if text not in self._told]
+        self._told.update(untold)
+        return untold
+
     def close(self) -> None:
         """The instances are gone: wait for the threads that served them."""
         self._stubs.let_go()
@@ -128,7 +148,7 @@ class FunctionProbe:
         if kind == link.CALL:
             return self._stubs.call(connections, payload)
         if kind == link.INSTALLED:
-            self._stubs.installed(json.loads(payload))
+            self._take(connections, json.loads(payload))
             return link.ANSWER, b""
         if kind == link.DEBUG and (self.terminal is not None or self.editor is not None):
             return link.ANSWER, self._debug(connections, payload).encode("utf-8", "replace")
@@ -150,6 +170,19 @@ class FunctionProbe:
                 connections.resume()
             return link.ANSWER, b""
         return None
+
+    def _take(self, connections: Connections, facts: dict[str, Any]) -> None:
+        """What became of a stand-in or of the set-up."""
+        if "set_up" not in facts:
+            refused = self._stubs.refused(facts)
+            if not refused:
+                self._stubs.installed(facts)
+        elif self._setup is not None:
+            file, call = os.path.basename(self._setup["file"]), self._setup["call"]
+            what = f"the set-up {call}()" if call else "the set-up"
+            refused = f"{what} failed at {file}:{facts['line'] or '?'}: {facts['set_up']}"
+        if refused:
+            self._refused.setdefault(connections.instance, refused[:_TEXT])
 
     def _debug(self, connections: Connections, payload: bytes) -> str:
         with self._lock:
@@ -232,6 +265,14 @@ def add_stub(session: Session, function: FunctionRecord, target: str, *, autospe
     stub = probe.stub(target, autospec=autospec)
     session.platform.equip(function, probe)
     return stub
+
+
+def check(record: Invocation) -> None:
+    """Raises UsageError where what the test asked for inside could not be done in an instance that worked on it."""
+    __tracebackhide__ = True
+    probe = record.attempt.config.probe
+    if isinstance(probe, FunctionProbe):
+        probe.check(record)
 
 
 def plan_of(record: Invocation) -> Plan | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from pytest_scf.errors import EventEnded, UsageError
+from pytest_scf.facade.probing.function_probe import check
 from pytest_scf.facade.probing.lines import source_lines
 
 if TYPE_CHECKING:
@@ -85,5 +86,6 @@ def wait_for_stop(event: Stoppable, plan: Plan | None, timeout: float) -> Stop:
 
     found = cast("Stopped | EventEnded", session.platform.wait(record, look, timeout, "a stop"))
     if isinstance(found, EventEnded):
+        check(record)
         raise found
     return Stop(session, record, found)

@@ -156,6 +156,14 @@ class StubTable:
                 self._objects[number] = found
             return number
 
+    def refused(self, facts: dict[str, Any]) -> str:
+        """Why a stand-in cannot be put in place, as an instance says; "" where it is."""
+        stub = next((each for each in self._config if each["id"] == facts["id"]), None)
+        if stub is None or not facts.get("problem"):
+            return ""
+        problem = str(facts["problem"])
+        return f"the stand-in for {stub['target']!r}, of {stub['place']}, cannot be put in place: {problem}"
+
     def installed(self, facts: dict[str, Any]) -> None:
         """A stand-in is in place: from now on calls are compared by the signature of the original."""
         stub = self._stubs.get(facts["id"])

@@ -182,6 +182,7 @@ class MapRunner(Generic[E]):
         """Wait until it has ended. One that does not end by itself is terminated: what it had done until then."""
         event = self._handle(invocation)
         ended = self._platform.wait_final(invocation, self._options.record_for)
+        function_probe.check(invocation)
         if self._record.config.is_python:
             instance = invocation.attempt.instance
             self.registers = instance is not None and instance.registration is not None
@@ -259,13 +260,9 @@ class MapRunner(Generic[E]):
         # An instance that has served a moment well may serve another. Whatever is wrong then is tried anew in a fresh
         # one, and that is what counts.
         if not self._run_once(moment, fresh=False) or (
-            moment.event is not None and not self._was_cold and not moment.ok
+            moment.event is not None and not self._local.cold and not moment.ok
         ):
             self._run_once(moment, fresh=True)
-
-    @property
-    def _was_cold(self) -> bool:
-        return bool(getattr(self._local, "cold", True))
 
     def _run_once(self, moment: Moment[E], *, fresh: bool) -> bool:
         """Whether what was found counts: in an instance that had served others, it came there on the same way."""
@@ -287,6 +284,7 @@ class MapRunner(Generic[E]):
         moment.event = self._handle(invocation)
         self._local.cold = invocation.attempt.cold
         if not moment.reached:
+            function_probe.check(invocation)
             moment.problem = f"it was not reached again: {moment.event.diagnosis}"
             return True
         if self._options.resume:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 import types
 
 from . import codec, files, link, recording, stand_ins, targets, tracing
@@ -38,6 +39,8 @@ class Probe(object):
         self._pending = list(config["stand_ins"])  # type: list[dict[str, Any]]
         self._tracer = tracing.Tracer(self.link, code_root) if config["trace"] else None
         self._fresh = True
+        #: the handler is loaded, and with it what it imports then
+        self._loaded = False
 
     def before_load(self):
         # type: () -> None
@@ -92,6 +95,7 @@ class Probe(object):
         for each in list(self._pending):
             if each["target"].partition(".")[0] in sys.modules:
                 self._install(each, may_import=True)
+        self._loaded = True
         tracer = self._tracer
         if tracer is None:
             return handler
@@ -134,16 +138,24 @@ class Probe(object):
         module = types.ModuleType("scf_setup")
         module.__file__ = setup["file"]
         sys.modules["scf_setup"] = module
-        exec(compile(setup["text"], setup["file"], "exec"), module.__dict__)
-        if setup["call"]:
-            getattr(module, setup["call"])()
+        try:
+            exec(compile(setup["text"], setup["file"], "exec"), module.__dict__)
+            if setup["call"]:
+                getattr(module, setup["call"])()
+        except Exception as error:
+            lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == setup["file"]]
+            said = "".join(traceback.format_exception_only(type(error), error)).strip()
+            self._tell({"set_up": said, "line": lines[-1] if lines else None})
+            raise
 
     def _module_loaded(self, name):
         # type: (str) -> None
         """A module of the user's was run: what stands for something in it is due, if it is there by now."""
         for each in list(self._pending):
             target = each["target"]
-            if target.startswith(name + "."):
+            if target.startswith(name + ".") and self._loaded:
+                self._install(each, may_import=True)
+            elif target.startswith(name + "."):
                 try:
                     found = targets.resolve(target, False)
                 except targets.TargetError:

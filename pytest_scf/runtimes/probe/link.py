@@ -20,7 +20,7 @@ HEADER = struct.Struct("<IB")
 SIZE_LIMIT = 17 * 1024 * 1024
 
 # instance -> test, each of which is answered
-INSTALLED = 1  # what became of the stand-ins: {targets, problem}
+INSTALLED = 1  # what became of a stand-in: {id, problem} or what it stands for; of a set-up that fails: {set_up, line}
 BEGIN = 2  # an event is about to be handled: its request id; answered by what is to be done in it
 CALL = 3  # a stand-in is used: see ``stand_ins``
 STOPPED = 4  # a thread has come to a line that it was to stop at; answered when it is to go on
