@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import threading
 
+# That of os is put off by gevent until its event loop goes round: until then the other end would see nothing.
+from posix import close
+
 
 class Lifeline:
     """Held by this process alone: its children, forks of it among them, do not keep it open."""
@@ -19,8 +22,8 @@ class Lifeline:
         with _lock:
             if self._writing in _held:
                 _held.remove(self._writing)
-                os.close(self._writing)
-                os.close(self.reading)
+                close(self._writing)
+                close(self.reading)
 
 
 #: the writing ends of all lifelines of this process
@@ -30,7 +33,7 @@ _lock = threading.RLock()
 
 def _after_fork_in_child() -> None:
     while _held:
-        os.close(_held.pop())
+        close(_held.pop())
     _lock.release()
 
 
