@@ -224,8 +224,9 @@ class Assignment(abc.ABC):
         event.drop_connection()
         attempt.publish()
         self._events.finish(event)
-        event.done.open()
+        # Before anybody who waits for the end goes on: what follows it is told of it first.
         event.notify_waiters()
+        event.done.open()
 
     def serve_queue(self, function: FunctionRecord) -> None:
         """Begin with the messages that wait, as far as the function may have instances."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_scf import ApiError, ScfError, ScfRuntime
+from pytest_scf.platform.records import Invocation
 
 #: says which of its process's events this is, and by which process; leaves a file behind
 COUNTING = """\
@@ -281,6 +282,24 @@ def test_a_synchronous_call_is_refused_while_the_queue_waits(scf_runtime: ScfRun
     assert events[1].status == "RUNNING"
     with pytest.raises(ScfError):
         _ = events[1].instance
+
+
+# -- who is told of an end ---------------------------------------------------------------------------------------------
+
+
+def test_what_follows_an_invocation_sees_its_end_before_who_waits_for_it(scf_runtime: ScfRuntime) -> None:
+    """So what ``serve`` prints of it stands before the request that is answered with it."""
+    answered = threading.Event()
+    before: list[bool] = []
+
+    def follow(invocation: Invocation) -> None:
+        if invocation.final:
+            before.append(not answered.wait(0.1))
+
+    scf_runtime._platform.observe(follow)
+    scf_runtime.deploy(ENDING).invoke("x")
+    answered.set()
+    assert before[:1] == [True]
 
 
 # -- closing ---------------------------------------------------------------------------------------------------------
