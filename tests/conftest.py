@@ -15,6 +15,19 @@ from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.instances.host import HostLease, current
 from pytest_scf.instances.levels import LEVELS
 
+with contextlib.suppress(ImportError):  # the oldest dependencies are tried without it
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "this suite",
+        # How long something takes says nothing on a machine under heavy load.
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        # Others each time are looked for where this is set: a change is not judged by an example that met another one.
+        derandomize="SCF_RANDOM_EXAMPLES" not in os.environ,
+    )
+    settings.load_profile("this suite")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
