@@ -224,8 +224,7 @@ class Assignment(abc.ABC):
         event.drop_connection()
         attempt.publish()
         self._events.finish(event)
-        # Before anybody who waits for the end goes on: what follows it is told of it first.
-        event.notify_waiters()
+        event.notify_waiters()  # before anybody who waits for the end goes on: what follows it is told of it first
         event.done.open()
 
     def serve_queue(self, function: FunctionRecord) -> None:
