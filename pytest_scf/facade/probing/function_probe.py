@@ -173,7 +173,8 @@ class FunctionProbe:
 
     def _take(self, connections: Connections, facts: dict[str, Any]) -> None:
         """What became of a stand-in or of the set-up."""
-        if "set_up" not in facts:
+        refused = ""
+        if "id" in facts:
             refused = self._stubs.refused(facts)
             if not refused:
                 self._stubs.installed(facts)

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-import traceback
 import types
 
 from . import codec, files, link, recording, stand_ins, targets, tracing
@@ -143,6 +142,8 @@ class Probe(object):
             if setup["call"]:
                 getattr(module, setup["call"])()
         except Exception as error:
+            import traceback
+
             lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == setup["file"]]
             said = "".join(traceback.format_exception_only(type(error), error)).strip()
             self._tell({"set_up": said, "line": lines[-1] if lines else None})

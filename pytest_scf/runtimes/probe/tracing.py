@@ -107,6 +107,7 @@ class _Tracing(object):
     def enter(self, on_line):
         # type: (OnLine) -> None
         name = self._files.name
+        of_file = {}  # type: dict[str, Any]
 
         def line(frame, event, arg):
             # type: (FrameType, str, object) -> Any
@@ -116,7 +117,12 @@ class _Tracing(object):
 
         def call(frame, event, arg):
             # type: (FrameType, str, object) -> Any
-            return line if name(frame.f_code.co_filename) is not None else None
+            file = frame.f_code.co_filename
+            try:
+                return of_file[file]
+            except KeyError:
+                found = of_file[file] = line if name(file) is not None else None
+                return found
 
         self._trace(call)
 
