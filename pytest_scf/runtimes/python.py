@@ -39,7 +39,7 @@ try:
 except ImportError:  # pragma: no cover
     resource = None  # type: ignore[assignment]
 
-__all__ = ["connect_standard_streams", "make_standard_streams", "prepare_interpreter", "run"]
+__all__ = ["connect_standard_streams", "prepare_function", "prepare_interpreter", "run"]
 
 #: ``pytest_scf.runtimes.probe.inside`` where the fork server has loaded it for the instances that follow
 probe_module = None  # type: Any
@@ -242,26 +242,35 @@ def main():
         if each is not None:
             each.set_inheritable(False)
     connect_standard_streams(os.dup(1))
-    make_standard_streams()
+    prepare_interpreter()
     # The fork server's module search path: packages of the user, and those installed in editable form.
     sys.path += [place for place in spec[launch_keys.PATH] if place not in sys.path]
-    prepare_interpreter(spec)
+    prepare_function(spec)
     _exit(run(sock, spec, coverage_socket, probe_socket))
 
 
-def prepare_interpreter(spec):
+def prepare_interpreter():
+    # type: () -> None
+    """Streams, logging and arguments as the cloud's runtime has them: what is the same for all functions.
+
+    The fork server does it once: what an instance changes of what it shares with others it has a copy of, in pages.
+    """
+    make_standard_streams()
+    log_handler.install()
+    sys.argv = [""]
+
+
+def prepare_function(spec):
     # type: (dict[str, Any]) -> None
-    """Working directory, module search path and arguments as the cloud's runtime has them."""
+    """Working directory, module search path and what is reached from inside, as the function has them."""
     code_root = spec[launch_keys.CODE_ROOT]
     os.chdir(code_root)
-    sys.argv = [""]
     sys.dont_write_bytecode = True
     if hasattr(time, "tzset"):
         time.tzset()  # a fork has inherited the zone of this machine
     first = [code_root, spec[launch_keys.LAYERS_ROOT]]
     sys.path[:] = first + [place for place in sys.path if place and place not in first]
     sys.path_importer_cache.clear()
-    log_handler.install()
     if spec[launch_keys.API_PORT]:
         sdk.reach_platform(spec[launch_keys.API_PORT])
     if "PYTEST_SCF_COS_ENDPOINT" in os.environ:

@@ -21,7 +21,7 @@ import threading
 import traceback
 from typing import Any
 
-from pytest_scf.instances.forkserver import fdpassing, linux, reaping
+from pytest_scf.instances.forkserver import fdpassing, linux, own_modules, reaping
 from pytest_scf.instances.forkserver.isolation import Isolation
 from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
 from pytest_scf.runtimes import python, wire
@@ -174,9 +174,6 @@ def _become_user_process(isolation: Isolation, channel: socket.socket, name: str
             isolation.limit_capabilities()
             linux.forbid_new_privileges()
             linux.die_with_parent()
-        _unload_own_modules()
-        python.make_standard_streams()
-        os.environ.clear()
         identity = linux.own_identity()
         message = fdpassing.receive_spec(channel)
         channel.close()
@@ -192,23 +189,15 @@ def _become_user_process(isolation: Isolation, channel: socket.socket, name: str
         if spec.command is not None:
             _execute(spec.command, spec.environ, sockets)
         python.connect_standard_streams(sockets.out)
-        os.environ.update(spec.environ)
+        for variable, value in spec.environ.items():
+            os.environ[variable] = value
         fields = spec.fields()
-        python.prepare_interpreter(fields)
+        python.prepare_function(fields)
         status = python.run(sockets.runtime, fields, sockets.coverage, sockets.probe)
     except BaseException:
         os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
     finally:
         _exit(status)
-
-
-def _unload_own_modules() -> None:
-    """Remove our modules from ``sys.modules``; code that runs already does not need them there."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "pytest_scf"]:
-        del sys.modules[name]
-    main = vars(sys.modules["__main__"])
-    for name in [name for name in main if not name.startswith("__")]:
-        del main[name]
 
 
 def _execute(command: tuple[str, ...], environ: dict[str, str], sockets: Sockets) -> None:
@@ -269,18 +258,19 @@ def _serve_beside(
     spec: LaunchSpec, server: ServerSpec, runtime: socket.socket, user: int, listener: socket.socket | None
 ) -> None:
     """Start the thread that passes events on to the server."""
-    from pytest_scf.runtimes.main_process import MainProcess
+    with own_modules.shown():
+        from pytest_scf.runtimes.main_process import MainProcess
 
-    process = MainProcess(user)
-    beside: Any
-    if listener is not None:
-        from pytest_scf.runtimes.custom import CustomRuntime
+        process = MainProcess(user)
+        beside: Any
+        if listener is not None:
+            from pytest_scf.runtimes.custom import CustomRuntime
 
-        beside = CustomRuntime(runtime, spec.context, process, listener)
-    else:
-        from pytest_scf.runtimes.server import ServerRuntime
+            beside = CustomRuntime(runtime, spec.context, process, listener)
+        else:
+            from pytest_scf.runtimes.server import ServerRuntime
 
-        beside = ServerRuntime(runtime, spec.context, process, server.port, is_web=server.kind.takes_requests)
+            beside = ServerRuntime(runtime, spec.context, process, server.port, is_web=server.kind.takes_requests)
     threading.Thread(target=beside.serve, name="scf-server", daemon=True).start()
 
 

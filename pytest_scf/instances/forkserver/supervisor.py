@@ -39,6 +39,7 @@ def main(level: str, control_fd: int, alive_fd: int, base_dir: str, preload: str
         site.addsitedir(place)
     if preload:
         importlib.import_module(preload)
+    os.environ.clear()  # nothing of it reaches an instance
     if sys.platform == "linux":
         linux.become_subreaper()
         linux.continue_at_parents_end()  # the zygote, which resumes it otherwise, may be stopped as well

@@ -14,7 +14,7 @@ import traceback
 from collections import deque
 from typing import Any, NamedTuple
 
-from pytest_scf.instances.forkserver import fdpassing, init, linux, reaping
+from pytest_scf.instances.forkserver import fdpassing, init, linux, own_modules, reaping
 from pytest_scf.instances.forkserver.isolation import Isolation
 from pytest_scf.instances.launch_spec import LaunchSpec
 from pytest_scf.runtimes import python, wire
@@ -44,6 +44,8 @@ def main(control: socket.socket, lifelines: list[int], isolation: Isolation) -> 
         if error:
             status = 1
         else:
+            python.prepare_interpreter()
+            own_modules.hide()
             zygote = Zygote(control, lifelines, isolation)
             zygote.serve()
     except (BrokenPipeError, ConnectionResetError):
@@ -154,7 +156,8 @@ class Zygote:
         self.spare_wanted = False  # until the next launch, whatever comes of it
         if self.probe_wanted and python.probe_module is None:
             # The next instances find it loaded.
-            python.probe_module = importlib.import_module("pytest_scf.runtimes.probe.inside")
+            with own_modules.shown():
+                python.probe_module = importlib.import_module("pytest_scf.runtimes.probe.inside")
         if self.spare is None:
             with contextlib.suppress(OSError):  # the next launch reports it
                 self.spare = self._make_spare()
