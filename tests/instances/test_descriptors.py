@@ -10,7 +10,7 @@ import pytest
 from kinds import LEVELS
 
 #: every limit is tried where this is set, which takes minutes
-STEP = 1 if "SCF_EVERY_LIMIT" in os.environ else 8
+STEP = 1 if "SCF_EVERY_LIMIT" in os.environ else 16
 
 RUNS_OUT = """
     import json, os, resource, sys

@@ -99,10 +99,12 @@ def test_refused_namespaces_are_warned_of_once_and_instances_run_in_directories(
 
 @pytest.mark.parametrize(("how", "reason"), REFUSALS)
 def test_a_test_that_requires_namespaces_is_skipped_with_the_reason(
-    pytester: pytest.Pytester, how: Any, reason: Any
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, how: Any, reason: Any
 ) -> None:
+    # Others that are installed take most of the time that pytest needs to start.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(TESTS)
-    result = pytester.run(*lesser(how), "-m", "pytest", "-p", "no:cacheprovider", "-rs", timeout=120)
+    result = pytester.run(*lesser(how), "-m", "pytest", "-pscf", "-ptimeout", "-pno:cacheprovider", "-rs", timeout=120)
     result.assert_outcomes(passed=2, skipped=1, warnings=1)
     result.stdout.fnmatch_lines_random([f"*SKIPPED*requires scf isolation level 'namespaces': *{reason}*"])
     assert result.stdout.str().count("IsolationWarning: ") == 1

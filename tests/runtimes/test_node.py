@@ -384,9 +384,10 @@ def test_a_program_that_the_handler_starts_holds_nothing_of_ours(one: Any) -> No
     assert inside == alone
 
 
-def test_measuring_coverage_changes_nothing(pytester: pytest.Pytester) -> None:
+def test_measuring_coverage_changes_nothing(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """There are no lines of it to be counted, and nobody waits for them."""
     pytest.importorskip("pytest_cov")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others take most of the time that pytest needs
     pytester.makepyfile(
         """
         def test_ends(scf_runtime):
@@ -399,7 +400,8 @@ def test_measuring_coverage_changes_nothing(pytester: pytest.Pytester) -> None:
             event.assert_failed(439)
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--cov=.", timeout=120)
+    plugins = ("-pscf", "-ptimeout", "-ppytest_cov", "-pno:cacheprovider")
+    result = pytester.runpytest_subprocess(*plugins, "--cov=.", timeout=120)
     result.assert_outcomes(passed=1)
 
 

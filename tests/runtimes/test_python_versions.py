@@ -120,8 +120,12 @@ def test_the_same_contract_holds(version: Any, each_level: Any) -> None:
 @pytest.mark.parametrize(
     ("version", "branch"), [("3.6", ()), ("3.8", ("--cov-branch",)), (ANOTHER, ("--cov-branch",))], indirect=["version"]
 )
-def test_its_lines_are_counted_without_a_package_in_it(version: str, branch: Any, pytester: pytest.Pytester) -> None:
+def test_its_lines_are_counted_without_a_package_in_it(
+    version: str, branch: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pytest_cov")
+    # Others that are installed take most of the time that pytest needs to start.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeconftest("")
     pytester.mkdir("functions")
     (pytester.path / "functions" / "index.py").write_text(
@@ -155,7 +159,8 @@ def test_its_lines_are_counted_without_a_package_in_it(version: str, branch: Any
             event.terminate()
         """
     )
-    arguments = ("-p", "no:cacheprovider", "--cov=functions", "--cov-report=term-missing")
+    plugins = (f"-p{name}" for name in ("scf", "timeout", "pytest_cov", "no:cacheprovider"))
+    arguments = (*plugins, "--cov=functions", "--cov-report=term-missing")
     result = pytester.runpytest_subprocess(*arguments, *branch, timeout=120)
     result.assert_outcomes(passed=1)
     # All else that ran did so in both ways.
