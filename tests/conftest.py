@@ -35,8 +35,9 @@ def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     directory = str(tmp_path_factory.mktemp("tmp", numbered=False))
     patch = pytest.MonkeyPatch()
     patch.setenv("TMPDIR", directory)
-    # What this run is told is nothing to the runs of pytest that tests start.
-    for name in ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS"):
+    # What this run is told is nothing to the runs of pytest that tests start, nor how wide and colourful it is.
+    told = ("CI", "BUILD_NUMBER", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTHONWARNINGS")
+    for name in (*told, "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYTHON_COLORS"):
         patch.delenv(name, raising=False)
     patch.setattr(tempfile, "tempdir", directory)
     yield

@@ -44,7 +44,7 @@ def together(*work: Callable[[], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     assert raised == []
 
 

@@ -67,6 +67,7 @@ def test_a_cold_start_that_is_too_slow(scf_runtime_of: Callable[..., ScfRuntime]
         slow.wait()
         assert slow.status == "FAILED"
         assert "InitTimeout of 1 s" in slow.diagnosis
+        rt.api.call("UpdateFunctionConfiguration", {"FunctionName": fn.name, "InitTimeout": 60})
         fn.invoke_async().assert_finished("done")
 
 

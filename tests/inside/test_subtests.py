@@ -35,7 +35,8 @@ def test_each_moment_is_a_subtest(pytester: pytest.Pytester, pytestconfig: pytes
     if not (hasattr(pytest, "Subtests") or pytestconfig.pluginmanager.has_plugin("subtests")):
         pytest.skip("there is no fixture subtests: pytest 9 has one, and pytest-subtests")
     pytester.makepyfile(TEST)
-    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", "-rA", timeout=60)
+    without = [f"-pno:{name}" for name in ("hypothesispytest", "asyncio", "anyio", "syrupy")]
+    result = pytester.runpytest_subprocess(*without, "-rA", timeout=120)
     text = result.stdout.str()
     wrong = next(int(line.split()[-1]) for line in text.splitlines() if line.startswith("wrong moments:"))
     failed = [line for line in text.splitlines() if line.startswith("SUBFAILED") and "moment='index.py:" in line]

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+# What pdb loads is loaded before the time limit counts.
 WORKER = """
-import time
+import pdb
 
 def main_handler(event, context):
     value = event["n"] + 1
@@ -36,12 +37,13 @@ def test_debugged(scf_runtime):
     event = fn.invoke_async({"n": 20})
 
     def outlast():
-        event.wait_for_log("value 21")
+        open("opened").close()
         other.invoke_async().assert_failed(433)
         open("over", "w").close()
 
-    if os.path.exists("over"):
+    if os.path.exists("opened"):
         threading.Thread(target=outlast).start()
+    event.wait_for_log("value 21")
     event.wait(timeout=1)
     event.assert_finished(84)
 """
@@ -62,7 +64,7 @@ class Terminal:
     def __init__(self, *arguments: str) -> None:
         self.shown = ""
         self._fd, there = pty.openpty()
-        program = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments]
+        program = [sys.executable, "-m", "pytest", *arguments]
         self.process = subprocess.Popen(program, stdin=there, stdout=there, stderr=there, start_new_session=True)
         os.close(there)
 
@@ -91,16 +93,20 @@ class Terminal:
 
 
 @pytest.mark.parametrize("capturing", [(), ("-s",)], ids=["captured", "not captured"])
-def test_pdb_is_opened_on_the_terminal(worker: Any, capturing: Any) -> None:
-    os.mkfifo("over")
-    terminal = Terminal(*capturing)
+def test_pdb_is_opened_on_the_terminal(worker: Any, arguments: tuple[str, ...], capturing: tuple[str, ...]) -> None:
+    if not capturing:
+        os.mkfifo("opened")
+        os.mkfifo("over")
+    terminal = Terminal(*arguments, *capturing)
     terminal.expect("pdb in function worker, event")
     terminal.expect("(Pdb) ")
     terminal.type("p value + 1000")
     terminal.expect("1021")
     terminal.expect("(Pdb) ")
     # Neither the function's time limit nor the wait of the test counts this: another, invoked later, runs out of time.
-    Path("over").read_text()
+    if not capturing:
+        Path("opened").write_text("")
+        Path("over").read_text()
     terminal.type("value = 42")
     terminal.expect("(Pdb) ")
     terminal.type("next")
@@ -110,16 +116,18 @@ def test_pdb_is_opened_on_the_terminal(worker: Any, capturing: Any) -> None:
     assert terminal.close() == 0
 
 
-def test_where_there_is_no_terminal_it_says_so(worker: Any, pytester: pytest.Pytester) -> None:
-    for arguments in ((), ("-n", "1")):
-        result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", *arguments, timeout=DEADLINE)
+def test_where_there_is_no_terminal_it_says_so(
+    worker: Any, pytester: pytest.Pytester, arguments: tuple[str, ...]
+) -> None:
+    for workers in ((), ("-n", "1")):
+        result = pytester.runpytest_subprocess(*arguments, *workers, timeout=DEADLINE)
         result.assert_outcomes(failed=1)
         text = result.stdout.str()
         assert "breakpoint() opens pdb on the terminal that pytest runs in, and there is none here" in text
         assert "BdbQuit" not in text
 
 
-def test_a_function_says_itself_what_a_breakpoint_does(pytester: pytest.Pytester) -> None:
+def test_a_function_says_itself_what_a_breakpoint_does(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     pytester.makepyfile(
         """
         SOURCE = "def main_handler(event, context):\\n    breakpoint()\\n    return 1\\n"
@@ -128,10 +136,12 @@ def test_a_function_says_itself_what_a_breakpoint_does(pytester: pytest.Pytester
             assert scf_runtime.deploy(SOURCE, environment={"PYTHONBREAKPOINT": "0"}).invoke().return_value == 1
         """
     )
-    pytester.runpytest_subprocess("-p", "no:hypothesispytest", timeout=DEADLINE).assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*arguments, timeout=DEADLINE).assert_outcomes(passed=1)
 
 
-def test_a_failing_test_is_looked_at_while_its_instance_lives(pytester: pytest.Pytester) -> None:
+def test_a_failing_test_is_looked_at_while_its_instance_lives(
+    pytester: pytest.Pytester, arguments: tuple[str, ...]
+) -> None:
     pytester.makepyfile(
         """
         import time
@@ -142,15 +152,15 @@ def test_a_failing_test_is_looked_at_while_its_instance_lives(pytester: pytest.P
         OTHER = ScfRuntime()  # no fixture's, so its limits go on
 
         def test_failing(scf_runtime):
-            event = scf_runtime.deploy(SOURCE, timeout=1, async_run=True).invoke_async()
+            event = scf_runtime.deploy(SOURCE, timeout=2, async_run=True).invoke_async()
             event.wait_for_log("working")
             assert event.status == "FINISHED"
         """
     )
-    terminal = Terminal("--pdb")
+    terminal = Terminal(*arguments, "--pdb")
     terminal.expect("(Pdb) ")
     # What is invoked later, with the same time limit, runs out of it.
-    terminal.type("p 'code', OTHER.deploy(SOURCE, timeout=1).invoke().status_code")
+    terminal.type("p 'code', OTHER.deploy(SOURCE, timeout=2).invoke().status_code")
     terminal.expect("('code', 433)")
     terminal.expect("(Pdb) ")
     terminal.type("p event.status + ' ' + str(event.instance.tmp.exists())")

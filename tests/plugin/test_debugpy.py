@@ -88,7 +88,7 @@ class Editor:
 
 @contextmanager
 def _run(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *arguments]
+    command = [sys.executable, "-m", "pytest", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         try:
             yield run
@@ -97,11 +97,13 @@ def _run(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("level", ["namespaces", "directory"])
-def test_an_editor_stops_the_handler_at_a_line(pytester: pytest.Pytester, level: str) -> None:
+def test_an_editor_stops_the_handler_at_a_line(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], level: str
+) -> None:
     directory = pytester.mkdir("worker")
     (directory / "index.py").write_text(WORKER)
     pytester.makepyfile(test_worker=TEST)
-    with _run("--scf-debugpy=0", f"--scf-isolation={level}") as run:
+    with _run(*arguments, "--scf-debugpy=0", f"--scf-isolation={level}") as run:
         assert run.stdout is not None
         shown = ""
         for line in run.stdout:
@@ -135,12 +137,12 @@ def test_an_editor_stops_the_handler_at_a_line(pytester: pytest.Pytester, level:
         assert run.wait(DEADLINE) == 0
 
 
-def test_what_cannot_be_is_refused(pytester: pytest.Pytester) -> None:
-    for arguments, said in (
+def test_what_cannot_be_is_refused(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    for more, said in (
         (("--scf-debugpy=70000",), "--scf-debugpy: 70000 is no port"),
         (("--scf-debugpy=0", "-n", "1"), "--scf-debugpy: an editor is for one process"),
     ):
-        result = pytester.runpytest_subprocess(*arguments, timeout=DEADLINE)
+        result = pytester.runpytest_subprocess(*arguments, *more, timeout=DEADLINE)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines([f"ERROR: {said}*"])
 

@@ -37,9 +37,11 @@ LINE = r"(?m)^worker [0-9a-f]{8} \| "
 
 
 @pytest.mark.parametrize("capturing", ["fd", "sys", "no"])
-def test_whole_lines_are_shown_with_function_and_event(pytester: pytest.Pytester, capturing: str) -> None:
+def test_whole_lines_are_shown_with_function_and_event(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], capturing: str
+) -> None:
     pytester.makepyfile(TEST % "")
-    result = pytester.runpytest_subprocess("--scf-live", f"--capture={capturing}", timeout=DEADLINE)
+    result = pytester.runpytest_subprocess(*arguments, "--scf-live", f"--capture={capturing}", timeout=DEADLINE)
     result.assert_outcomes(passed=1)
     text = result.stdout.str()
     names = set(re.findall(LINE.replace("[0-9a-f]{8}", "([0-9a-f]{8})"), text))
@@ -50,9 +52,9 @@ def test_whole_lines_are_shown_with_function_and_event(pytester: pytest.Pytester
     assert ("captured" in text) == (capturing == "no")
 
 
-def test_they_are_shown_while_the_test_runs(pytester: pytest.Pytester) -> None:
+def test_they_are_shown_while_the_test_runs(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     pytester.makepyfile(TEST % "import pathlib, time\n    while not pathlib.Path('seen').exists(): time.sleep(0.01)")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--scf-live"]
+    command = [sys.executable, "-m", "pytest", *arguments, "--scf-live"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         for line in run.stdout:
@@ -61,9 +63,11 @@ def test_they_are_shown_while_the_test_runs(pytester: pytest.Pytester) -> None:
         assert run.wait(DEADLINE) == 0
 
 
-def test_without_the_option_and_in_a_worker_nothing_is_shown(pytester: pytest.Pytester) -> None:
+def test_without_the_option_and_in_a_worker_nothing_is_shown(
+    pytester: pytest.Pytester, arguments: tuple[str, ...]
+) -> None:
     pytester.makepyfile(TEST % "")
-    for arguments in ((), ("--scf-live", "-n", "1")):
-        result = pytester.runpytest_subprocess(*arguments, timeout=DEADLINE)
+    for more in ((), ("--scf-live", "-n", "1")):
+        result = pytester.runpytest_subprocess(*arguments, *more, timeout=DEADLINE)
         result.assert_outcomes(passed=1)
         assert "begun" not in result.stdout.str()

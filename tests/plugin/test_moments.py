@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ def test_each(scf_moment):
     scf_moment.assert_finished()
 """
 
+Run = Callable[..., pytest.RunResult]
+
 
 @pytest.fixture
 def worker(pytester: pytest.Pytester) -> Any:
@@ -29,37 +32,46 @@ def worker(pytester: pytest.Pytester) -> Any:
     return directory
 
 
-def run(pytester, *arguments):
-    return pytester.runpytest_subprocess("-p", "no:hypothesispytest", *arguments, timeout=120)
+@pytest.fixture
+def run(pytester: pytest.Pytester, worker: Any, arguments: tuple[str, ...]) -> Run:
+    def run(*more: str) -> pytest.RunResult:
+        return pytester.runpytest_subprocess(*arguments, *more, timeout=120)
+
+    return run
 
 
-def test_failed_moments_run_alone(pytester: pytest.Pytester, worker: Any) -> None:
+def test_failed_moments_run_alone(pytester: pytest.Pytester, worker: Any, arguments: tuple[str, ...]) -> None:
     pytester.makepyfile(test_worker=TEST)
-    result = run(pytester, "-v")
+    remembering = [each.replace("no:cacheprovider", "no:nothing") for each in arguments]
+
+    def run(*more: str) -> pytest.RunResult:
+        return pytester.runpytest_subprocess(*remembering, *more, timeout=120)
+
+    result = run("-v")
     outcomes = result.parseoutcomes()
     assert outcomes["failed"] == 4
     assert outcomes["passed"] > 4
     result.stdout.fnmatch_lines(["*test_each?index.py:18? PASSED*", "*test_each?index.py:18#2? PASSED*"])
-    again = run(pytester, "--lf")
+    again = run("--lf")
     again.assert_outcomes(failed=4)
     # What is mended passes; its moments have the same names.
     (worker / "index.py").write_text(FAULTY.replace("raise Stopped", "pass"))
-    run(pytester, "--lf").assert_outcomes(passed=4)
+    run("--lf").assert_outcomes(passed=4)
 
 
-def test_a_function_without_a_signal_handler_fails_at_each(pytester: pytest.Pytester, worker: Any) -> None:
+def test_a_function_without_a_signal_handler_fails_at_each(pytester: pytest.Pytester, worker: Any, run: Run) -> None:
     (worker / "index.py").write_text("def main_handler(event, context):\n    return 1\n")
     pytester.makepyfile(test_worker=TEST)
-    run(pytester).assert_outcomes(failed=2)
+    run().assert_outcomes(failed=2)
 
 
-def test_in_two_workers(pytester: pytest.Pytester, worker: Any) -> None:
+def test_in_two_workers(pytester: pytest.Pytester, run: Run) -> None:
     pytester.makepyfile(test_worker=TEST)
-    outcomes = run(pytester, "-n", "2").parseoutcomes()
+    outcomes = run("-n", "2").parseoutcomes()
     assert outcomes["failed"] == 4
 
 
-def test_options_and_refusals(pytester: pytest.Pytester, worker: Any) -> None:
+def test_options_and_refusals(pytester: pytest.Pytester, run: Run) -> None:
     pytester.makepyfile(
         test_forced="""
         import pytest
@@ -70,7 +82,7 @@ def test_options_and_refusals(pytester: pytest.Pytester, worker: Any) -> None:
             assert scf_moment.resumed.return_value == 3
         """
     )
-    outcomes = run(pytester, "test_forced.py").parseoutcomes()
+    outcomes = run("test_forced.py").parseoutcomes()
     assert set(outcomes) == {"passed"}
     refused = [
         ("", "takes the function's source"),
@@ -84,13 +96,13 @@ def test_options_and_refusals(pytester: pytest.Pytester, worker: Any) -> None:
         (directory / f"test_{number}.py").write_text(
             f"import pytest\n\n@pytest.mark.scf_moments({marker})\ndef test_each(scf_moment):\n    pass\n"
         )
-    result = run(pytester, "refused")
+    result = run("refused")
     result.assert_outcomes(errors=len(refused))
     for _marker, said in refused:
         assert said in result.stdout.str()
 
 
-def test_progress_is_shown_on_a_terminal_only(pytester: pytest.Pytester, worker: Any) -> None:
+def test_progress_is_shown_on_a_terminal_only(pytester: pytest.Pytester, run: Run, arguments: tuple[str, ...]) -> None:
     pytester.makepyfile(
         """
         from pytest_scf.facade.termination_map import runner
@@ -102,7 +114,8 @@ def test_progress_is_shown_on_a_terminal_only(pytester: pytest.Pytester, worker:
         """
     )
     reading, writing = pty.openpty()
-    child = subprocess.Popen([sys.executable, "-m", "pytest"], stdin=writing, stdout=writing, stderr=writing)
+    command = [sys.executable, "-m", "pytest", *arguments]
+    child = subprocess.Popen(command, stdin=writing, stdout=writing, stderr=writing)
     os.close(writing)
     shown = b""
     with contextlib.suppress(OSError):  # its end, as a terminal tells it
@@ -111,4 +124,4 @@ def test_progress_is_shown_on_a_terminal_only(pytester: pytest.Pytester, worker:
     os.close(reading)
     assert child.wait(60) == 0, shown.decode()
     assert re.search(r"termination map: \d+/\d+, \d+ failed", shown.decode())
-    assert "termination map" not in run(pytester).stdout.str()
+    assert "termination map" not in run().stdout.str()

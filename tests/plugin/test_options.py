@@ -96,11 +96,10 @@ def test_the_rate_limit_is_switched_on_and_a_setting_beats_the_switch(
             assert scf_runtime.settings.rate_limit == 5
         """
     )
-    run("--scf-rate-limit=on").assert_outcomes(passed=2)
     pytester.makeini("[pytest]\nscf_rate_limit = on")
     run().assert_outcomes(passed=2)
-    pytester.makepyfile("def test_off(scf_runtime): assert scf_runtime.settings.rate_limit == 0")
-    run("--scf-rate-limit=off").assert_outcomes(passed=1)
+    pytester.makeini("[pytest]\nscf_rate_limit = off")
+    run("--scf-rate-limit=on").assert_outcomes(passed=2)
 
 
 def test_a_run_that_asks_for_nothing_is_told_nothing(

@@ -73,6 +73,7 @@ def test_the_timeout_by_signal_fails_the_test_and_shows_the_event(
             note_processes()
             event.wait(timeout=600)
 
+        @pytest.mark.timeout(60)
         def test_next(scf_runtime):
             assert scf_runtime.deploy("functions/worker").invoke({}).return_value == {}
         """
