@@ -82,7 +82,6 @@ class Function(Handle):
 
         Raises UsageError where a stand-in or the set-up of the test's could not be put in place.
         """
-        __tracebackhide__ = True
         payload = encode(event).encode()
         record = self._session.api.perform("Invoke", invoking.call_and_wait, self._record, payload)
         self._note_text(event, record)
@@ -237,7 +236,6 @@ class Function(Handle):
         return WebSocket(platform, self._result_of, self._record, path, headers or {}, subprotocols)
 
     def _result_of(self, invocation: Invocation) -> InvokeResult:
-        __tracebackhide__ = True
         _check_inside(invocation)
         return InvokeResult._of(self._session, invocation)
 
@@ -513,7 +511,6 @@ class Event(_Invocation):
         Raises WaitTimeout where it has not within ``timeout`` seconds, and UsageError where a stand-in or the set-up of
         the test's could not be put in place.
         """
-        __tracebackhide__ = True
         _check_timeout(timeout)
         terminal = self._session.terminal
         debugged = 0.0 if terminal is None else terminal.seconds()
