@@ -130,7 +130,9 @@ def test_a_whole_project_is_served(serve: Serve, shop: Path) -> None:
     assert served.process.returncode == 0
     assert psutil.wait_procs(below, timeout=DEADLINE)[1] == []
     assert any(line.endswith("ms GET /article/7: 200") for line in served.printed)
-    assert served.printed[-2:] == ["SIGTERM: closing", "closed"]
+    # The timer may be due between the two.
+    assert "SIGTERM: closing" in served.printed
+    assert served.printed[-1] == "closed"
 
 
 def test_changed_code_is_what_a_timer_runs_next(serve: Serve, shop: Path) -> None:

@@ -20,7 +20,7 @@ from pytest_scf.instances.forkserver.zygote import SPARE_NAME
 
 #: goes on in a child after each of: leaving the session, ignoring SIGTERM, both by way of two forks, being stopped
 DESCENDANTS = """
-import os, signal
+import os, signal, time
 
 def descend(prepare):
     ready, told = os.pipe()
@@ -67,7 +67,7 @@ def main_handler(event, context):
     if event == "exit":
         os._exit(47)
     while not left:
-        signal.pause()
+        time.sleep(0.01)  # a signal just before a pause would be missed by it
     if event == "raise":
         raise LookupError("on purpose")
     return left[0]

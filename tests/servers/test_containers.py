@@ -155,10 +155,15 @@ def test_a_container_that_ends_while_it_starts_is_405(deploy: Callable[..., Func
     assert "no configuration" in result.log
 
 
-def test_a_server_on_the_loopback_address_alone_is_446(deploy: Callable[..., Function]) -> None:
-    result = deploy(run=RUN.replace("0.0.0.0", "127.0.0.1"), init_timeout=2).invoke()
-    assert result.status_code == 446
-    assert "127.0.0.1 only" in result.diagnosis
+def test_a_server_on_the_loopback_address_alone_is_446(
+    docker_runtime: ScfRuntime, deploy: Callable[..., Function], time_is_up: Callable[..., None]
+) -> None:
+    run = "server = ThreadingHTTPServer(('127.0.0.1', 9000), Handler)\nprint('listens')\nserver.serve_forever()\n"
+    event = deploy(run=run, async_run=True).invoke_async()
+    event.wait_for_log("listens")
+    time_is_up(docker_runtime, event)
+    event.assert_failed(446)
+    assert "127.0.0.1 only" in event.diagnosis
 
 
 def test_a_dockerfile_is_built(docker_runtime: ScfRuntime, image: str, tmp_path: Path) -> None:

@@ -295,7 +295,7 @@ int main(void) {
     for (;;) {
         char *event = call("GET /runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n");
         printf("event %s\n", event);
-        if (strstr(event, "wait")) while (!stopped) pause();
+        if (strstr(event, "wait")) while (!stopped) usleep(1000);
         snprintf(body, sizeof body, "{\"stopped\": %s}", stopped ? "true" : "false");
         snprintf(request, sizeof request, "POST /runtime/invocation/response HTTP/1.1\r\nHost: x\r\n"
                  "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
