@@ -7,25 +7,31 @@ or its diagnosis. None of it is random.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
+import functools
 import math
 import os
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 
 from pytest_scf import api_errors
 from pytest_scf.errors import ApiError, UsageError
+from pytest_scf.facade.handles import Event, Function, Instance
 from pytest_scf.facade.probing import function_probe
 from pytest_scf.facade.probing.function_probe import StartFault
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
-    from pytest_scf.facade.handles import Event, Function, Instance
     from pytest_scf.facade.session import Session
+    from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.platform import Platform
     from pytest_scf.platform.records import Attempt, Invocation
 
+_P = ParamSpec("_P")
+_T_co = TypeVar("_T_co", covariant=True)
 _FILLER = ".scf-fault-full"
 _CHUNK = 1 << 20
 #: seconds
@@ -55,6 +61,37 @@ class Strikes:
         return f"<struck {self.count} times>"
 
 
+class Fault(contextlib.AbstractContextManager[_T_co], Generic[_T_co]):
+    """What is wrong within a ``with`` block."""
+
+    def __init__(self, name: str, body: Generator[_T_co, None, None]) -> None:
+        self._name = name
+        self._body = body
+        self._begun = False
+
+    def __enter__(self) -> _T_co:
+        self._begun = True
+        return next(self._body)
+
+    def __exit__(self, *error: object) -> None:
+        self._body.close()
+
+    def __del__(self) -> None:
+        if not self._begun:
+            message = f"faults.{self._name}(...) does nothing by itself: `with scf_runtime.faults.{self._name}(...):`"
+            warnings.warn(message, stacklevel=2)
+
+
+def _fault(method: Callable[_P, Iterator[_T_co]]) -> Callable[_P, Fault[_T_co]]:
+    """Of contextlib's context managers the frames would be shown where bad input is refused."""
+
+    @functools.wraps(method)
+    def fault(*args: _P.args, **kwargs: _P.kwargs) -> Fault[_T_co]:
+        return Fault(method.__name__, cast("Generator[_T_co, None, None]", method(*args, **kwargs)))
+
+    return fault
+
+
 class Faults:
     """``scf_runtime.faults`` is it."""
 
@@ -63,14 +100,14 @@ class Faults:
         self._api = api
         self._session = session
 
-    @contextlib.contextmanager
+    @_fault
     def slow_start(self, function: Function, seconds: float, *, times: int | None = None) -> Iterator[Strikes]:
         """Cold starts of the function take ``seconds`` longer, before its code is loaded. Idle instances go at once."""
         _above_zero(seconds)
         with self._starting(function, StartFault(seconds, "", Strikes(_times(times)))) as strikes:
             yield strikes
 
-    @contextlib.contextmanager
+    @_fault
     def failing_start(
         self, function: Function, message: str = "the code could not be fetched", *, times: int | None = None
     ) -> Iterator[Strikes]:
@@ -80,21 +117,21 @@ class Faults:
         with self._starting(function, StartFault(0.0, message, Strikes(_times(times)))) as strikes:
             yield strikes
 
-    @contextlib.contextmanager
+    @_fault
     def no_network(self, function: Function, *, times: int | None = None) -> Iterator[Strikes]:
         """Instances that start within the block have no network. Idle ones go at once, and again at its end."""
         if not self._platform.isolation.own_network:
             raise UsageError("a network can be taken from instances where they are isolated by namespaces only")
         fault = StartFault(0.0, "", Strikes(_times(times)), no_network=True)
-        record = function._record
+        record = _record_of(function)
         with contextlib.ExitStack() as stack:
             # At the end those that were cut off go, too.
             stack.callback(lambda: self._platform.equip(record, function_probe.probe_of(self._session, record)))
             yield stack.enter_context(self._starting(function, fault))
 
-    @contextlib.contextmanager
+    @_fault
     def _starting(self, function: Function, fault: StartFault) -> Iterator[Strikes]:
-        record = function._record
+        record = _record_of(function)
         probe = function_probe.probe_of(self._session, record)
         probe.start_faults.append(fault)
         self._platform.equip(record, probe)
@@ -103,11 +140,11 @@ class Faults:
         finally:
             probe.start_faults.remove(fault)
 
-    @contextlib.contextmanager
+    @_fault
     def lost_signal(self, function: Function | None = None, *, times: int | None = None) -> Iterator[Strikes]:
         """Termination signals do not arrive: ``[PLATFORM] Signal reception failed``. Of one function, or of all."""
         strikes = Strikes(_times(times))
-        wanted = None if function is None else function._record
+        wanted = None if function is None else _record_of(function)
 
         def loses(attempt: Attempt) -> bool:
             return (wanted is None or attempt.function is wanted) and strikes.take()
@@ -118,7 +155,7 @@ class Faults:
         finally:
             self._platform.signal_filters.remove(loses)
 
-    @contextlib.contextmanager
+    @_fault
     def visibility_delay(
         self, seconds: float, function: Function | None = None, *, times: int | None = None
     ) -> Iterator[Strikes]:
@@ -130,7 +167,7 @@ class Faults:
         """
         _above_zero(seconds)
         strikes = Strikes(_times(times))
-        wanted = None if function is None else function._record
+        wanted = None if function is None else _record_of(function)
 
         def hide(invocation: Invocation) -> None:
             if invocation.asynchronous and (wanted is None or invocation.function is wanted) and strikes.take():
@@ -145,7 +182,7 @@ class Faults:
         finally:
             self._platform.arrivals.remove(hide)
 
-    @contextlib.contextmanager
+    @_fault
     def clock_jump(self, seconds: float) -> Iterator[None]:
         """The platform tells the time so much later within the block; below 0: earlier.
 
@@ -175,7 +212,7 @@ class Faults:
             finally:
                 self._platform.arrivals.remove(tell)
 
-    @contextlib.contextmanager
+    @_fault
     def api_error(
         self, action: str, code: str = "RequestLimitExceeded", message: str | None = None, *, times: int | None = None
     ) -> Iterator[Strikes]:
@@ -186,7 +223,9 @@ class Faults:
         from pytest_scf.contract.action_registry import ACTIONS
 
         if action not in ACTIONS:
-            raise UsageError(f"there is no action {action!r}; known here: {', '.join(ACTIONS)}")
+            near = difflib.get_close_matches(str(action), ACTIONS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(ACTIONS)}"
+            raise UsageError(f"there is no action {action!r}; {hint}")
         kinds = {kind.code: kind for kind in _subclasses(ApiError)}
         if code not in kinds:
             raise UsageError(f"there is no error code {code!r} of the API")
@@ -204,14 +243,16 @@ class Faults:
 
     def kill(self, event: Event) -> None:
         """Have the event's instance end now, as a machine does that breaks down. The event is FAILED, 500."""
+        _check_kind(event, Event, "event", "an event that invoke_async gave")
         instance = event._record.attempt.instance
         if event.final or instance is None:
             raise UsageError(f"{event!r} has no instance that could be killed")
         self._platform.break_down(instance, "a fault that the test has asked for killed the instance")
 
-    @contextlib.contextmanager
+    @_fault
     def full_tmp(self, instance: Instance) -> Iterator[None]:
         """The instance's /tmp has no byte left, until the end of the block. It takes that much memory meanwhile."""
+        _check_kind(instance, Instance, "instance", "an instance, such as event.instance")
         if not instance._record.level.own_tree:
             raise UsageError("the /tmp of an instance has no size of its own at the directory level of isolation")
         path = instance.tmp / _FILLER
@@ -236,6 +277,16 @@ def _fill(path: str) -> None:
                 size //= 2
     finally:
         os.close(fd)
+
+
+def _check_kind(given: object, kind: type, name: str, what: str) -> None:
+    if not isinstance(given, kind):
+        raise UsageError(f"{name} must be {what}; got {given!r}")
+
+
+def _record_of(function: Function) -> FunctionRecord:
+    _check_kind(function, Function, "function", "what deploy gave")
+    return function._record
 
 
 def _above_zero(seconds: object) -> None:

@@ -26,6 +26,8 @@ def diagnose(attempt: Attempt, origins: Mapping[str, Path] | None = None) -> str
 
 def _signal(attempt: Attempt, note: SignalNote, origins: Mapping[str, Path]) -> str:
     number = "" if len(attempt.signals) == 1 else f" (number {len(attempt.signals)})"
+    if note.lost:
+        return f"the termination signal{number} was lost"
     if not note.delivered:
         return f"the termination signal{number} could not be delivered: the process was gone"
     text = f"SIGTERM{number} was {note.disposition} when it was sent"
@@ -52,12 +54,16 @@ def _end(attempt: Attempt) -> str:
     if invocation.waits and attempt is invocation.attempt:
         return f"the invocation waits {invocation.waits}"
     if outcome is None or not attempt.final:
-        return "the event is still RUNNING" + (", as the code goes on after the signal" if attempt.signals else "")
+        return "the event is still RUNNING" + (", as the code goes on after the signal" if _signalled(attempt) else "")
     if outcome.status == FINISHED:
-        return outcome.cause + (" after the signal" if attempt.signals else "")
+        return outcome.cause + (" after the signal" if _signalled(attempt) else "")
     if outcome.status == ABORTED:
         return f"{outcome.cause}: the instance was killed and repossessed"
     return outcome.cause
+
+
+def _signalled(attempt: Attempt) -> bool:
+    return any(not note.lost for note in attempt.signals)
 
 
 def _short(file: str, attempt: Attempt) -> str:

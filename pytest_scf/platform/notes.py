@@ -48,3 +48,5 @@ class SignalNote:
     delivered: bool
     disposition: str
     registration: Registration | None
+    #: a fault on purpose has kept it from a process that was there
+    lost: bool = False

@@ -58,7 +58,9 @@ class Termination:
             with scheduler.lock:
                 attempt.note("a fault that the test has asked for lost the signal")
                 found = process.disposition(signal.SIGTERM)
-                self._note_locked(attempt, SignalNote(self._clock.now(), False, found, instance.registration))
+                self._note_locked(
+                    attempt, SignalNote(self._clock.now(), False, found, instance.registration, lost=True)
+                )
             return
         if process.disposition(signal.SIGTERM) in ("default", "unknown"):
             # SIGTERM may kill the process: its coverage is collected first. A process that goes on hands its counts out

@@ -81,7 +81,10 @@ def test_a_signal_that_is_lost(each_way: ScfRuntime) -> None:
             event.terminate(graceful=True)
         assert struck.count == 1
         assert events[0].logs.platform == ["[PLATFORM] Signal reception failed"]
-        assert "lost the signal" in events[0].diagnosis
+        assert events[0].diagnosis == (
+            "the termination signal was lost; the event is still RUNNING (a fault that the test has asked for lost the "
+            "signal)"
+        )
         assert events[0].status == "RUNNING"
         events[1].assert_finished("END")
         events[0].terminate(graceful=True)
@@ -312,6 +315,7 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
     rt = scf_runtime_of("directory")
     fn = rt.deploy(WORKER)
     faults = rt.faults
+    anything: Any = "worker"
     for make, said in [
         (lambda: faults.slow_start(fn, 0), "seconds must be a number above 0"),
         (lambda: faults.slow_start(fn, 1, times=0), "times must be a number of times"),
@@ -323,8 +327,15 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         (lambda: faults.clock_jump(math.inf), "seconds must be a number, not inf"),
         (lambda: faults.clock_jump(0), "not by 0 s"),
         (lambda: faults.clock_jump(-1e12), "by up to 3650 days"),
-        (lambda: faults.api_error("Invok"), "there is no action 'Invok'"),
+        (lambda: faults.api_error("Invok"), "there is no action 'Invok'; did you mean 'Invoke'"),
+        (lambda: faults.slow_start(anything, 1), "function must be what deploy gave; got 'worker'"),
+        (lambda: faults.lost_signal(anything), "function must be what deploy gave; got 'worker'"),
+        (lambda: faults.full_tmp(anything), "instance must be an instance, such as event.instance; got 'worker'"),
         (lambda: faults.api_error("Invoke", "Nonsense"), "there is no error code 'Nonsense'"),
     ]:
         with pytest.raises(UsageError, match=said), make():
             pass
+    with pytest.raises(UsageError, match="event must be an event that invoke_async gave; got 'worker'"):
+        faults.kill(anything)
+    with pytest.warns(UserWarning, match=r"faults\.slow_start\(\.\.\.\) does nothing by itself: `with "):
+        faults.slow_start(fn, 1)
