@@ -39,7 +39,7 @@ def title(event: Described) -> str:
 def headline(event: Described, wanted: str = "") -> str:
     """State and reason in one line: "FAILED 430, not FINISHED 200: the handler raised ValueError: no such job"."""
     reason = one_line(event.diagnosis)
-    reason = "" if reason == _STILL_RUNNING else f": {reason}"
+    reason = "" if reason == _STILL_RUNNING else f": {reason.removeprefix(f'{_STILL_RUNNING}; ')}"
     return f"{state(event)}{f', not {wanted}' if wanted else ''}{reason}"
 
 
@@ -59,8 +59,10 @@ def describe(event: Described, *, verbose: bool = False, said: str = "") -> list
     known = diagnosis in said or diagnosis == _STILL_RUNNING
     end = state(event) if known else headline(event)
     lines.append(f"{_since(started, steps[-1].time) if event.final else '':>9}  {end}")
-    if event.traceback:
-        lines += shortened(event.traceback).splitlines()
+    trace = shortened(event.traceback).splitlines()
+    # Where no line of the user's code was run the traceback is the error alone, which the diagnosis has.
+    if len(trace) > 1 or (trace and one_line(trace[0]) not in diagnosis):
+        lines += trace
     return lines
 
 

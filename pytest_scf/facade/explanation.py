@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_scf.facade import registrations
 from pytest_scf.facade.hints import Failure, hints
@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 _OF_JSON = re.compile(r'Traceback \(most recent call last\):\n  File "[^"]*/json/__init__\.py"')
 
 
+_SHELLS = ("sh", "bash", "dash", "ash", "zsh")
+
+
 def diagnosis(session: Session, attempt: Attempt, *, given_as_text: bool) -> str:
     """One sentence: what was so when the termination signal was sent, what ended the attempt, and why.
 
     ``given_as_text``: the event was a str that holds JSON.
     """
     origins = session.origins.get(attempt.function, {})
-    clauses = [diagnose(attempt, origins), _unregistered(session, attempt), *_hints(session, attempt, given_as_text)]
+    probe: Any = attempt.config.probe
+    clauses = [
+        diagnose(attempt, origins),
+        _unregistered(session, attempt),
+        *_hints(session, attempt, given_as_text),
+        *(() if probe is None else probe.explain(attempt)),
+    ]
     text = "; ".join(clause.removesuffix(".") for clause in clauses if clause)
     return session.files(attempt).renamed(text)
 
@@ -61,6 +70,9 @@ def _unregistered(session: Session, attempt: Attempt) -> str:
     # A registration that did run, and was taken back since, is no registration that had not run yet.
     if last is None or last.disposition != "default" or last.registration is not None:
         return ""
+    server = attempt.config.server
+    if server is not None and (shell := Path(server.command[0]).name) in _SHELLS:
+        return f"it goes to the process that the command starts, here {shell}, which hands it on to none: use `exec`"
     found = registrations.find(attempt.config.code_root, session.origins.get(attempt.function, {}))
     if not found:
         return ""

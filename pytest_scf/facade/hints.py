@@ -89,6 +89,11 @@ def _return_value_is_no_json(failure: Failure) -> str | None:
     found = re.search(r"Object of type (\w+) is not JSON serializable", failure.message)
     if found is None or found[1] == "coroutine" or failure.stack:
         return None
+    if found[1].endswith("StandIn"):
+        return (
+            "what the handler returned is, or holds, a Mock that a stand-in gave, as nothing else was said: "
+            "stub.return_value = ... says what it gives"
+        )
     return f"what the handler returned is, or holds, a {found[1]}, which JSON cannot say"
 
 
@@ -134,6 +139,12 @@ def _debug_mode(failure: Failure) -> str | None:
     )
 
 
+def _only_tmp_is_writable(failure: Failure) -> str | None:
+    if re.search(r"\[Errno 30\] Read-only file system|EROFS: read-only file system", failure.message) is None:
+        return None
+    return "only /tmp can be written to, as in the cloud"
+
+
 def _time_limit(failure: Failure) -> str | None:
     if failure.status_code != 433 or failure.timeout > 3:
         return None
@@ -149,5 +160,6 @@ _RULES: tuple[Rule, ...] = (
     _event_is_text,
     _no_route_for_events,
     _debug_mode,
+    _only_tmp_is_writable,
     _time_limit,
 )

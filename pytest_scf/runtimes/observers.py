@@ -13,6 +13,8 @@ from pytest_scf.runtimes import wire
 
 MYPY = False
 if MYPY:  # for the type comments only
+    from typing import Any, Callable  # noqa: F401
+
     from pytest_scf.runtimes.channel import Channel  # noqa: F401
 
 _getpid = os.getpid  # the user's code may replace it
@@ -22,6 +24,12 @@ def watch_signal_handlers(channel):
     # type: (Channel) -> None
     """Report what the process does with SIGTERM each time the user's code changes it."""
     original = signal.signal
+    reported = {"disposition": "default", "name": "", "file": "", "line": 0}  # type: dict[str, Any]
+
+    def report(facts):
+        # type: (dict[str, Any]) -> None
+        reported.update(facts)
+        channel.send(wire.SIGNAL_HANDLER, json.dumps(facts).encode())
 
     def signal_(signalnum, handler):  # type: ignore[no-untyped-def]
         previous = original(signalnum, handler)
@@ -39,13 +47,26 @@ def watch_signal_handlers(channel):
                 facts["disposition"] = "ignored"
             else:
                 facts["name"] = getattr(handler, "__qualname__", None) or type(handler).__qualname__
-            channel.send(wire.SIGNAL_HANDLER, json.dumps(facts).encode())
+            report(facts)
         return previous
+
+    def remember(handler):
+        # type: (Any) -> Callable[[], None]
+        """What gives SIGTERM this handler back, with the report that was last made of it."""
+        facts = dict(reported)
+
+        def restore():
+            # type: () -> None
+            original(signal.SIGTERM, handler)
+            report(facts)
+
+        return restore
 
     signal_.__name__ = signal_.__qualname__ = "signal"
     signal_.__doc__ = original.__doc__
     signal_.__module__ = "signal"
     signal_.__wrapped__ = original  # type: ignore[attr-defined]
+    signal_.scf_remember = remember  # type: ignore[attr-defined]
     signal.signal = signal_
 
 

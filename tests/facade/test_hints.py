@@ -58,6 +58,13 @@ def test_a_return_value_that_is_no_json(runtime: Any) -> None:
     assert result.diagnosis.endswith("what the handler returned is, or holds, a set, which JSON cannot say")
 
 
+def test_a_file_that_cannot_be_written(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    result = (
+        scf_runtime_of("namespaces").deploy("def main_handler(event, context):\n    open('result.txt', 'w')\n").invoke()
+    )
+    assert result.diagnosis.endswith("only /tmp can be written to, as in the cloud")
+
+
 @pytest.mark.parametrize("where", ["module", "handler"])
 def test_a_missing_variable(runtime: Any, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     code = "import os\n\ndef main_handler(event, context):\n    return os.environ['DATABASE_URL']\n"

@@ -168,7 +168,10 @@ def test_a_line_that_is_not_reached(each_way: ScfRuntime, worker: Path) -> None:
         event.wait_for_stop()
     event = fn.invoke_async(stop_at=at("done.append"))
     event.wait_for_stop()
-    with pytest.raises(WaitTimeout, match="did not happen within 0 s"):
+    with pytest.raises(
+        WaitTimeout,
+        match=r"did not come to a stop within 0 s: .*it is stopped at index\.py:27, until stop\.release\(\) is called",
+    ):
         event.wait_for_stop(timeout=0)
     event.terminate()
     plain = fn.invoke_async()

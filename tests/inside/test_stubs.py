@@ -249,6 +249,9 @@ def test_the_signature_of_the_original_is_kept(each_way: ScfRuntime) -> None:
         assert "TypeError" in result.error_message
         assert said in result.error_message
     act.assert_called_once_with(1, c=3)
+    failed = fn.invoke({"args": [], "kwargs": {"c": 1}})
+    assert failed.error_message.endswith("TypeError: act() missing a required argument: 'a'")
+    assert "inspect.py" not in failed.traceback
     other = each_way.deploy(source)
     loose = other.stub("index.act", autospec=False)
     loose.return_value = "anything"
@@ -392,6 +395,9 @@ def test_coroutine_functions_leave_the_loop_running(each_way: ScfRuntime) -> Non
     client = fn.stub("index.Client").return_value
     client.__aenter__.return_value.get = mock.AsyncMock(return_value="from a coroutine")
     assert fn.invoke(["a", "b", "c"]).return_value == [["aa", "bb", "cc", "from a coroutine"], True]
+    fetch.assert_any_await("b")
+    with pytest.raises(AssertionError, match="called once"):
+        fetch.assert_awaited_once_with("a")
     fetch.side_effect = None
     fetch.return_value = "x"
     barrier.reset()
@@ -471,6 +477,37 @@ def test_a_call_is_held_while_the_event_is_terminated_by_force(each_way: ScfRunt
         event.assert_aborted()
     put.return_value = {"ETag": "next"}
     fn.invoke_async({"key": "k"}).assert_finished("next")
+
+
+def test_a_wait_for_an_event_that_is_held_says_where(scf_runtime_of: Callable[..., ScfRuntime], uploader: Path) -> None:
+    fn = scf_runtime_of("namespaces").deploy(uploader, async_run=True)
+    put = fn.stub("index.client.put_object")
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        with pytest.raises(WaitTimeout, match=r"RUNNING: it is held in the call of index\.client\.put_object, until"):
+            event.wait(0)
+        event.terminate()
+
+
+def test_the_diagnosis_tells_what_the_test_did(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("namespaces").deploy(handler("return get(event)", "def get(key):\n    return None"))
+    get = fn.stub("index.get")
+    assert "stub.return_value = ... says what it gives" in fn.invoke().diagnosis
+
+    def answer(key: object) -> None:
+        raise ValueError("of the test")
+
+    get.side_effect = answer
+    blamed = fn.invoke().diagnosis
+    place = f"test_stubs.py:{answer.__code__.co_firstlineno + 1}"
+    assert blamed.endswith(f"it was raised in the test by the side_effect of the stand-in index.get, at {place}")
+    get.side_effect = lambda: None
+    assert fn.invoke().diagnosis.endswith("of the stand-in index.get, at its call, whose arguments it does not take")
+    get.side_effect = []
+    assert fn.invoke().diagnosis.endswith("the side_effect of the stand-in index.get has no value left for this call")
+    get.side_effect = ValueError("on purpose")
+    assert fn.invoke().diagnosis.endswith("ValueError: on purpose")
 
 
 def test_a_call_that_does_not_come(each_way: ScfRuntime, uploader: Path) -> None:

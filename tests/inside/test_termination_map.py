@@ -197,6 +197,16 @@ def test_instances_that_served_one_moment_change_nothing_for_the_next(
     assert dict(outcomes[0])["index.py:9"] == "FINISHED 200"
 
 
+def test_what_an_instance_is_given_back_is_told_as_its_code_registered_it(
+    scf_runtime_of: Callable[..., ScfRuntime],
+) -> None:
+    fn = scf_runtime_of("directory").deploy(MENDED, async_run=True)
+    found = fn.termination_map({"count": 1}, parallel=1)
+    told = {present(moment.event).diagnosis for moment in found.moments}
+    assert any("registered at index.py:" in each for each in told)
+    assert not any("inside.py" in each for each in told)
+
+
 def test_a_moment_that_is_not_reached_again_is_no_success(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     fn = scf_runtime_of("directory").deploy(CHOOSER, async_run=True)
     choose = fn.stub("index.choose")
@@ -384,6 +394,9 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         ({"limit": 0}, "limit is a number of moments"),
         ({"moments": "words"}, "moments is 'lines' or 'log'"),
         ({"check": 7}, "check is a function"),
+        ({"check": lambda event: None}, r"check is called with \(event, moment\); it takes \(event\)"),
+        ({"check": lambda event, moment: None, "resume": True}, r"\(event, resumed, moment\), since resume is True"),
+        ({"prepare": lambda: None}, r"prepare is called with \(moment\)"),
         ({"timeout": 0}, "timeout is a number of seconds above 0"),
         ({"parallel": 0}, "parallel is a number of moments"),
         ({"graceful": 1}, "graceful must be True or False"),

@@ -93,6 +93,17 @@ def test_without_a_signal_handler_the_process_exits_with_439(
     assert "no signal handler was registered" in event.diagnosis
 
 
+def test_a_shell_in_between_does_not_hand_the_signal_on(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
+    command = ["sh", "-c", f"{' '.join(COMMAND)}; true"]
+    event = isolated.deploy_image(command, cwd=server(LOOPING), async_run=True).invoke_async()
+    event.wait_for_log("working")
+    event.terminate(graceful=True)
+    event.assert_failed(439)
+    assert event.diagnosis.endswith(
+        "the process that the command starts, here sh, which hands it on to none: use `exec`"
+    )
+
+
 def test_a_signal_handler_that_leaves_through_the_interpreter_is_439_too(
     each_level: ScfRuntime, server: Callable[..., Path]
 ) -> None:
@@ -218,7 +229,7 @@ def test_a_command_that_is_not_there_is_445(each_level: ScfRuntime, server: Call
     result = each_level.deploy_image(["no-such-program", "--now"], cwd=server()).invoke()
     assert result.status_code == 445
     assert "no-such-program --now" in result.diagnosis
-    assert "No such file" in result.diagnosis
+    assert "there is no program 'no-such-program' on its PATH" in result.diagnosis
 
 
 def test_a_time_limit_ends_it(each_level: ScfRuntime, server: Callable[..., Path]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pytest_scf.runtimes.probe import link
@@ -43,6 +43,8 @@ class Connections:
         self.debugged: Any = None
         #: set by the owner
         self.instance: Any = None
+        #: the stand-ins in whose calls threads of the instance are held
+        self.held: list[str] = []
         self._answer = answer
         self._ended = ended
         self._lock = threading.Lock()
@@ -100,6 +102,15 @@ class Connections:
                 self._latches.discard(latch)
         if self.gone:
             raise Gone
+
+    @contextlib.contextmanager
+    def holding(self, stand_in: str) -> Iterator[None]:
+        """Within the block a thread of the instance is held in a call."""
+        self.held.append(stand_in)
+        try:
+            yield
+        finally:
+            self.held.remove(stand_in)
 
     def lift_limits(self) -> None:
         """Somebody debugs the instance: no time of it counts any more."""

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.probing import debugging
 from pytest_scf.facade.probing.connections import Connections
 from pytest_scf.facade.probing.debugging import DebuggedInstance, EditedInstance, Editor, Terminal
 from pytest_scf.facade.probing.plans import Plan
-from pytest_scf.facade.probing.stubs import Stub, StubTable
+from pytest_scf.facade.probing.stubs import Blame, Stub, StubTable
 from pytest_scf.runtimes.probe import link
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class FunctionProbe:
         self.editor: Editor | None = None
         self.start_faults: list[StartFault] = []
         self._plans: dict[str, Plan] = {}
+        #: what a stand-in raised last, of its own accord
+        self._blamed: WeakKeyDictionary[Attempt, Blame] = WeakKeyDictionary()
         #: held while an event is invoked whose plan is noted right after
         self._planning = threading.RLock()
         #: by instance: what the test asked for and could not be done in it
@@ -115,6 +118,20 @@ class FunctionProbe:
             if connections.instance is instance and connections.gone:
                 connections.join(LEAVE_DEADLINE)
 
+    def explain(self, attempt: Attempt) -> list[str]:
+        """Clauses for a diagnosis: what keeps an attempt from going on; what of the test's raised what ended it."""
+        if not attempt.final:
+            plan = self._plans.get(attempt.request_id)
+            stops = () if plan is None else [each.place for each in plan.stopped if not each.released.is_set()]
+            held = [what for each in list(self._instances) if each.instance is attempt.instance for what in each.held]
+            return [
+                *(f"it is stopped at {place}, until stop.release() is called" for place in stops),
+                *(f"it is held in the call of {what}, until the block of held() ends" for what in held),
+            ]
+        blame = self._blamed.get(attempt)
+        ended_by_it = blame is not None and attempt.outcome is not None and attempt.outcome.cause.endswith(blame.error)
+        return [blame.clause] if blame is not None and ended_by_it else []
+
     def plan(self, request_id: str) -> Plan | None:
         return self._plans.get(request_id)
 
@@ -146,7 +163,10 @@ class FunctionProbe:
 
     def _answer(self, connections: Connections, kind: int, payload: bytes) -> tuple[int, bytes] | None:
         if kind == link.CALL:
-            return self._stubs.call(connections, payload)
+            kind, answer, blame = self._stubs.call(connections, payload)
+            if blame is not None and (caller := self._platform.attempt_of(connections.instance)) is not None:
+                self._blamed[caller] = blame
+            return kind, answer
         if kind == link.INSTALLED:
             self._take(connections, json.loads(payload))
             return link.ANSWER, b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from pytest_scf.errors import EventEnded, UsageError
+from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
 from pytest_scf.facade.probing.function_probe import check
 from pytest_scf.facade.probing.lines import source_lines
 
@@ -84,7 +84,10 @@ def wait_for_stop(event: Stoppable, plan: Plan | None, timeout: float) -> Stop:
             return EventEnded(f"{event!r} ended without coming to {missed or 'another stop'}; {event.diagnosis}")
         return None
 
-    found = cast("Stopped | EventEnded", session.platform.wait(record, look, timeout, "a stop"))
+    try:
+        found = cast("Stopped | EventEnded", session.platform.wait(record, look, timeout))
+    except WaitTimeout:
+        raise WaitTimeout(f"{event!r} did not come to a stop within {timeout:g} s: {event.diagnosis}") from None
     if isinstance(found, EventEnded):
         check(record)
         raise found

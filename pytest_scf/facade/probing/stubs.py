@@ -7,10 +7,11 @@ import inspect
 import os
 import sys
 import threading
+import traceback
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 from pytest_scf.errors import UsageError, WaitTimeout
@@ -29,6 +30,13 @@ _SPECIAL = {f"__{name}__" for name in [*SPECIAL, *SPECIAL_ASYNC, "aiter"]}
 
 #: in a thread that serves an instance: whose call it is that a Mock is called for
 _calling = threading.local()
+
+
+class Blame(NamedTuple):
+    """What a side effect raised, as Python words it, and a clause that says where."""
+
+    error: str
+    clause: str
 
 
 class HeldCall:
@@ -81,6 +89,14 @@ class Stub(mock.MagicMock):
         if connections is not None:
             _hold(connections, self, args, kwargs)
         return super()._mock_call(*args, **kwargs)
+
+    def _is_awaited(self) -> None:
+        """It stands for a coroutine function, whose calls are known once they are awaited: as an AsyncMock's awaits."""
+        for name in ("", "_once", "_with", "_once_with"):
+            self.__dict__[f"assert_awaited{name}"] = getattr(self, f"assert_called{name}")
+        self.__dict__["assert_any_await"] = self.assert_any_call
+        self.__dict__["assert_has_awaits"] = self.assert_has_calls
+        self.__dict__["assert_not_awaited"] = self.assert_not_called
 
     @contextmanager
     def held(self) -> Iterator[HeldCall]:
@@ -167,6 +183,8 @@ class StubTable:
     def installed(self, facts: dict[str, Any]) -> None:
         """A stand-in is in place: from now on calls are compared by the signature of the original."""
         stub = self._stubs.get(facts["id"])
+        if stub is not None and facts.get("async") is True:
+            stub._is_awaited()
         signature = facts.get("signature")
         if stub is None or signature is None or facts.get("kind") != "function" or "_scf_spec" in stub.__dict__:
             return
@@ -176,7 +194,8 @@ class StubTable:
 
     # -- a use of a stand-in, in a thread of ours ----------------------------------------------------------------
 
-    def call(self, connections: Connections, payload: bytes) -> tuple[int, bytes]:
+    def call(self, connections: Connections, payload: bytes) -> tuple[int, bytes, Blame | None]:
+        """The answer's kind and payload; and what is to blame where it raises what the test did not mean to give."""
         owner = object()
         codec = self._codec(owner)
         reference, operation, name, args, kwargs = codec.decode(payload)
@@ -185,11 +204,11 @@ class StubTable:
             raise CodecError("a call without arguments")
         try:
             result = self._use(connections, found, operation, name, args, kwargs)
-            return link.ANSWER, self._encoded(codec, result, found)
+            return link.ANSWER, self._encoded(codec, result, found), None
         except (Gone, CodecError):
             raise
         except BaseException as error:
-            return link.RAISE, codec.encode(error)
+            return link.RAISE, codec.encode(error), _blame(found, error)
 
     def _encoded(self, codec: Codec, result: Any, found: Any) -> bytes:
         try:
@@ -255,8 +274,27 @@ def _hold(connections: Connections, stub: Stub, args: tuple[Any, ...], kwargs: d
     except IndexError:
         return
     call.args, call.kwargs = args, kwargs
-    call._there.set()
-    connections.wait(call._released)
+    with connections.holding(call._target):
+        call._there.set()
+        connections.wait(call._released)
+
+
+def _blame(found: Any, error: BaseException) -> Blame | None:
+    if not isinstance(found, mock.NonCallableMock):
+        return None
+    what = f"{type_name(error)}: {error}".removesuffix(": ")
+    name = found._extract_mock_name()
+    if isinstance(error, (StopIteration, StopAsyncIteration)) and not error.args:
+        return Blame(what, f"the side_effect of the stand-in {name} has no value left for this call")
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__"))
+        if module.partition(".")[0] not in ("pytest_scf", "asyncio") and module != "unittest.mock":
+            place = f"{os.path.basename(frame.f_code.co_filename)}:{line}"
+    if not place and isinstance(error, TypeError) and callable(found.side_effect):
+        place = "its call, whose arguments it does not take"
+    clause = f"it was raised in the test by the side_effect of the stand-in {name}, at {place}"
+    return Blame(what, clause) if place else None
 
 
 def _awaited(result: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ class Options:
         for name in ("check", "prepare"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise UsageError(f"{name} is a function, not {getattr(self, name)!r}")
+        _check_takes("prepare", self.prepare, ["moment"])
+        _check_takes("check", self.check, ["event", *(["resumed"] if self.resume else []), "moment"])
         for name in ("timeout", "record_for"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
@@ -52,3 +55,17 @@ class Options:
             raise UsageError(f"only takes moments such as 'index.py:31#5', one or a list of them; got {self.only!r}")
         if self.only is not None and self.moments == "log":
             raise UsageError("only= names lines of the code, and moments='log' has none")
+
+
+def _check_takes(name: str, function: Callable[..., object] | None, arguments: list[str]) -> None:
+    if function is None:
+        return
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        more = ", since resume is True" if "resumed" in arguments else ""
+        raise UsageError(f"{name} is called with ({', '.join(arguments)}){more}; it takes {signature}") from None

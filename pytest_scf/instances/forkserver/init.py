@@ -11,6 +11,7 @@ and ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -236,7 +237,9 @@ def _become_server(isolation: Isolation, spec: LaunchSpec, server: ServerSpec, s
                 environ = _with_probe(spec, cwd, sockets.probe.fileno())
             os.execvpe(server.command[0], server.command, environ)
     except OSError as error:
-        problem = f"{' '.join(server.command)!r} cannot be started in {cwd}: {error}"
+        missing = error.errno == errno.ENOENT and "/" not in server.command[0]
+        why = f"there is no program {server.command[0]!r} on its PATH" if missing else str(error)
+        problem = f"{' '.join(server.command)!r} cannot be started in {cwd}: {why}"
     facts = {"type": "OSError", "message": problem, "stack": "", "reason": reason}
     sockets.runtime.sendall(wire.frame(wire.LOAD_FAILED, wire.MEASURE.pack(0, 0) + json.dumps(facts).encode()))
     _exit(127)

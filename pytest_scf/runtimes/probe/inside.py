@@ -99,27 +99,27 @@ class Probe(object):
         if tracer is None:
             return handler
         tracer.loaded()
-        at_first = signal.getsignal(signal.SIGTERM)
+        restore = _restoring_sigterm()
 
         def handle(event, context):
             # type: (object, object) -> object
             try:
-                self._begin(tracer, at_first)
+                self._begin(tracer, restore)
                 return handler(event, context)
             finally:
                 tracer.end()
 
         return handle
 
-    def _begin(self, tracer, at_first):
-        # type: (tracing.Tracer, Any) -> None
+    def _begin(self, tracer, restore):
+        # type: (tracing.Tracer, Callable[[], object]) -> None
         if self._fresh:
             self._fresh = False
         else:
             plan = self._plan()
-            if plan["reset"] and at_first is not None:
+            if plan["reset"]:
                 # As a fresh instance has it, so that what an earlier event has registered does not serve this one.
-                signal.signal(signal.SIGTERM, at_first)
+                restore()
             tracer.begin(plan)
         tracer.enter()
 
@@ -241,6 +241,16 @@ class _Loader(object):
         module.__loader__ = spec.loader = self._loader
         self._loader.exec_module(module)
         self._loaded(module.__name__)
+
+
+def _restoring_sigterm():
+    # type: () -> Callable[[], object]
+    """What gives SIGTERM back what the init phase has left, told of as what registered it."""
+    at_first = signal.getsignal(signal.SIGTERM)
+    if at_first is None:
+        return lambda: None
+    remember = getattr(signal.signal, "scf_remember", None)  # not where the user's code has replaced it
+    return remember(at_first) if remember is not None else lambda: signal.signal(signal.SIGTERM, at_first)
 
 
 def _load(name):

@@ -223,8 +223,16 @@ def _check_signature(spec, args, kwargs):
     # type: (Any, tuple[Any, ...], dict[str, Any]) -> None
     """Raises TypeError where the original would for these arguments."""
     signature = _signature(spec)
-    if signature is not None:
+    if signature is None:
+        return
+    try:
         signature.bind(*args, **kwargs)
+    except TypeError as error:
+        # Raised here, as the frames of ``inspect`` say nothing to whoever reads the traceback.
+        problem = "%s() %s" % (getattr(spec, "__qualname__", None) or type_name(spec), error)
+    else:
+        return
+    raise TypeError(problem)
 
 
 def _signature(spec):
