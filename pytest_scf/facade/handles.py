@@ -342,6 +342,8 @@ class _Invocation(Handle):
         attempt = self._attempt
         if self._state != FINISHED or not attempt.ret_msg:
             self._note_early("return_value")
+            if self._state != FINISHED:
+                self._session.read_as_none = self.request_id
             return None
         return attempt.ret_msg if attempt.is_text else json.loads(attempt.ret_msg)
 
@@ -611,6 +613,8 @@ class Event(_Invocation):
         Raises the API's errors: an event that is not RUNNING, or that is no asynchronous execution.
         """
         record = self._record
+        if not isinstance(graceful, bool):
+            raise UsageError(f"graceful must be True or False; got {graceful!r}")
         if not record.asynchronous:
             raise UnsupportedOperationAsyncRunEnable(
                 f"{self.kind} {self.request_id} of function {record.function.name} cannot be terminated, since the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from pytest_scf.facade.triggers import Bucket, CosAddress, Topic
 
 
+#: those of this process, for the plugin: those that a test has made itself are told of in its report, too
+made: weakref.WeakSet[ScfRuntime] = weakref.WeakSet()
+
+
 class ScfRuntime(Deployment):
     """Deploys functions and gives out what they do. Works without pytest:
 
@@ -63,6 +68,7 @@ class ScfRuntime(Deployment):
         #: where ``deploy`` looks a relative source up; may be set at any time
         self.base_dirs: Sequence[str | os.PathLike[str]] = base_dirs
         self._closed = False
+        made.add(self)
         #: closed with the runtime, the latest first
         self._closing = ExitStack()
         self._cos: CosAddress | None = None

@@ -46,8 +46,12 @@ class Session:
     editor: Editor | None = None
     #: by request id: what was read of an event while it was RUNNING, which explains a failure of the test
     read_early: dict[str, str] = field(default_factory=dict)
+    #: request id of the latest invocation whose return_value was read as None, since it had not returned
+    read_as_none: str = ""
     #: request ids of asynchronous invocations of functions without asynchronous execution
     queued: set[str] = field(default_factory=set)
+    #: request ids of the events of whole termination maps, which tell of them
+    mapped: set[str] = field(default_factory=set)
     #: request ids of invocations whose event was given as a str that holds JSON
     given_as_text: set[str] = field(default_factory=set)
 

@@ -13,6 +13,7 @@ from pytest_scf import facts, trigger_events
 from pytest_scf.contract.validators import too_large
 from pytest_scf.errors import UsageError
 from pytest_scf.facade import http_answers
+from pytest_scf.facade.description import one_line
 from pytest_scf.facade.values import Answered
 from pytest_scf.runtimes import wire
 
@@ -164,4 +165,5 @@ class Response(Generic[_R]):
         return self.invocation.log
 
     def __repr__(self) -> str:
-        return f"<Response {int(self.status_code)} of {self.invocation.function.name}>"
+        problem = f": {one_line(self.problem)}" if self.problem else ""
+        return f"<Response {int(self.status_code)} of {self.invocation.function.name}{problem}>"

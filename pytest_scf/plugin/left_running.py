@@ -37,7 +37,7 @@ class LeftRunning:
 
         So is a stand-in or a set-up that could not be put in place, where no wait of the test's has told of it.
         """
-        watched.closed = True
+        watched.note_closed()
         known = watch.state(self._config)
         nodeid = known.item.nodeid if known.item else ""
         left = watched.runtime._release()

@@ -38,6 +38,7 @@ def scf_moment(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Momen
 
 def generate(metafunc: pytest.Metafunc) -> None:
     """Record what the function does, and make a test of each moment."""
+    from pytest_scf.errors import UsageError
     from pytest_scf.facade.runtime import ScfRuntime
     from pytest_scf.facade.termination_map.options import Options
 
@@ -46,16 +47,21 @@ def generate(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     watch.lease(config)
     places = [metafunc.definition.path.parent, config.rootpath]
+    names: list[str] = []
+    excused, refused = True, ""
     with ScfRuntime(isolation=options.ISOLATION.value(config), base_dirs=places) as runtime:
-        function = runtime.deploy(source, **{"async_run": True, **deploy})
         try:
-            wanted = Options(**more)
+            function = runtime.deploy(source, **{"async_run": True, **deploy})
+            runner = function._map_runner(event, Options(**more))
+            names = [moment.name for moment in runner.moments()[0]]
+            # Where none registers a signal handler at all, no moment is excused for coming too early for it.
+            excused = runner.registers is not False
+        except UsageError as error:
+            refused = f"is refused: {error}"
         except TypeError as error:
-            _refuse(metafunc.definition.nodeid, f"takes the options of termination_map: {error}")
-        runner = function._map_runner(event, wanted)
-        names = [moment.name for moment in runner.moments()[0]]
-    # Where none registers a signal handler at all, no moment is excused for coming too early for it.
-    excused = runner.registers is not False
+            refused = f"takes the options of termination_map, and in deploy= those of deploy: {error}"
+    if refused:  # here, as the frames between the marker and the refusal are ours
+        _refuse(metafunc.definition.nodeid, refused)
     metafunc.parametrize("scf_moment", [(name, excused) for name in names], ids=names, indirect=True)
 
 
@@ -71,9 +77,7 @@ def _asked(marker: pytest.Mark | None, nodeid: str) -> tuple[Any, Any, dict[str,
 
 
 def _refuse(nodeid: str, what: str) -> NoReturn:
-    from pytest_scf.errors import UsageError
-
-    raise UsageError(f"the scf_moments marker of {nodeid} {what}")
+    pytest.fail(f"the scf_moments marker of {nodeid} {what}", pytrace=False)
 
 
 def progress(config: pytest.Config) -> Callable[[str], None] | None:

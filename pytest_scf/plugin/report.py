@@ -33,6 +33,7 @@ OF_MOCKS = (
     "a mock in the test reaches no function, which runs in a process of its own: fn.stub('index.name') puts a stand-in "
     "there that is a mock in the test (docs/inside.md)"
 )
+_PATCHING = ("unittest.mock", "_pytest.monkeypatch")
 _REQUEST_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b")
 _HANDLE = re.compile(rf"<(?:Event|InvokeResult|Logs of) ({_REQUEST_ID.pattern})")
 
@@ -46,8 +47,16 @@ def explain_failure(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExcepti
         return
     _hide_our_frames()
     error = excinfo.value
+    if len(error.args) == 1 and (cause := _cause_of_another_error(item, excinfo)):
+        excinfo.exconly(tryshort=True)
+        error.args = (f"{cause}\n{error.args[0]}",)
+        if isinstance(error, ImportError):
+            error.msg = error.args[0]  # which it shows
+        return
     if not isinstance(error, AssertionError) or not error.args or not isinstance(error.args[0], str):
         return
+    if str(excinfo.traceback[-1].frame.f_globals.get("__name__")).startswith("pytest_scf."):
+        return  # an assertion of ours, which begins with the reason
     lines = error.args[0].splitlines()
     compared = set(watch.state(item.config).compared)
     reasons = [line.strip() for line in lines if line.strip() in compared]
@@ -60,6 +69,21 @@ def explain_failure(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExcepti
         excinfo.exconly(tryshort=True)  # some versions of pytest look at the beginning of the text here, once for all
         rest = [line for line in lines if line.strip() not in compared]
         error.args = ("\n".join([*reasons, *rest]), *error.args[1:])
+
+
+def _cause_of_another_error(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """What is behind an error that is no assertion: a return value that is None, a patch of what is not here."""
+    error, runtimes = excinfo.value, watch.state(item.config).runtimes
+    if isinstance(error, (TypeError, AttributeError)) and "NoneType" in str(error):
+        if "return_value" not in str(excinfo.traceback[-1].statement):
+            return ""
+        reasons = [_reason(item, watched.runtime._session.read_as_none) for watched in runtimes]
+        return next((f"return_value is None: {reason}" for reason in reasons if reason), "")
+    if isinstance(error, ImportError) and error.name is not None:
+        patches = any(entry.frame.f_globals.get("__name__") in _PATCHING for entry in excinfo.traceback)
+        if patches and any(watched.has_module(error.name.partition(".")[0]) for watched in runtimes):
+            return OF_MOCKS
+    return ""
 
 
 def explain_comparison(config: pytest.Config, op: str, left: object, right: object) -> list[str] | None:
@@ -143,6 +167,11 @@ def _describe_all(item: pytest.Item, watched: watch.Watched, said: str) -> Itera
     except Exception as error:
         yield f"(the events cannot be listed: {error!r})"
         return
+    mapped = set() if item.config.get_verbosity() > 0 else watched.runtime._session.mapped
+    told_by_a_map = sum(event.request_id in mapped for event in events)
+    if told_by_a_map:
+        yield f"({told_by_a_map} events of termination maps left out, of which the maps tell; -v has them)"
+        events = [event for event in events if event.request_id not in mapped]
     if len(events) > MOST_EVENTS:
         yield f"({len(events) - MOST_EVENTS} earlier events left out)"
     for event in events[-MOST_EVENTS:]:

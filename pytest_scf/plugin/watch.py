@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +21,29 @@ if TYPE_CHECKING:
 
 
 class Watched:
-    """A runtime that a fixture made, and where in its events the running test begins."""
+    """A runtime, and where in its events the running test begins. ``own``: a fixture of ours made it, no test."""
 
-    def __init__(self, runtime: ScfRuntime, pending: Path | None = None) -> None:
+    def __init__(self, runtime: ScfRuntime, pending: Path | None = None, *, own: bool = True) -> None:
         self.runtime = runtime
+        self.own = own
         #: where the /tmp of instances is copied that are killed; None where nothing is kept
         self.pending = pending
-        self.closed = False
+        self._closed = False
         #: request id -> the test that left the event RUNNING behind it, in a runtime that outlives the test
         self.origin: dict[str, str] = {}
         self._last_before: Event | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._closed if self.own else self.runtime._closed
+
+    def note_closed(self) -> None:
+        self._closed = True
+
+    def has_module(self, name: str) -> bool:
+        """Whether the code of one of its functions has a module of this name."""
+        roots = [function.config.code_root for function in self.runtime._platform.functions.all()]
+        return any((root / f"{name}.py").is_file() or (root / name).is_dir() for root in roots)
 
     def events(self) -> list[Event]:
         """What the running test invoked, synchronous calls too, oldest first."""
@@ -59,6 +74,8 @@ class State:
         self.runtimes: list[Watched] = []
         #: the test in whose setup, call or teardown we are; None between tests and at the end of the run
         self.item: pytest.Item | None = None
+        #: runtimes of no interest: closed ones of earlier tests, those of a test within which this run takes place
+        self.foreign: weakref.WeakSet[ScfRuntime] = weakref.WeakSet()
         #: the run is being ended, perhaps in the middle of a test: there is no report left to be made
         self.ending = False
         #: the reasons that the latest comparison of a status was explained with
@@ -73,7 +90,8 @@ _STATE = pytest.StashKey[State]()
 
 
 def configure(config: pytest.Config) -> None:
-    config.stash[_STATE] = State()
+    config.stash[_STATE] = known = State()
+    known.foreign.update(_made())
 
 
 def state(config: pytest.Config) -> State:
@@ -84,7 +102,8 @@ def begin(item: pytest.Item) -> None:
     known = state(item.config)
     known.item = item
     for watched in known.runtimes:
-        watched.runtime.base_dirs = base_dirs(item.config)
+        if watched.own:
+            watched.runtime.base_dirs = base_dirs(item.config)
 
 
 def end(item: pytest.Item) -> None:
@@ -92,6 +111,7 @@ def end(item: pytest.Item) -> None:
     known = state(item.config)
     known.item = None
     if known.runtimes:
+        known.foreign.update(watched.runtime for watched in known.runtimes if watched.closed)
         known.runtimes = [watched for watched in known.runtimes if not watched.closed]
         for watched in known.runtimes:
             watched.pass_on(item.nodeid)
@@ -99,8 +119,19 @@ def end(item: pytest.Item) -> None:
 
 def end_of_phase(item: pytest.Item) -> None:
     """A setup, call or teardown ends."""
+    known = state(item.config)
+    there = {id(watched.runtime) for watched in known.runtimes}
+    for runtime in _made():
+        if id(runtime) not in there and runtime not in known.foreign:
+            known.runtimes.append(Watched(runtime, own=False))
     for watched in state(item.config).runtimes:
         watched.runtime._end_of_phase()
+
+
+def _made() -> list[ScfRuntime]:
+    """Loads nothing where nobody has made one."""
+    module = sys.modules.get("pytest_scf.facade.runtime")
+    return [] if module is None else list(module.made)
 
 
 def add(config: pytest.Config, runtime: ScfRuntime, pending: Path | None = None) -> Watched:

@@ -103,8 +103,11 @@ def test_what_is_refused(call: Call) -> None:
         timer(call, "no blanks")
     with pytest.raises(api_errors.InvalidParameterValueTriggerName):
         timer(call, "a" * 101)
-    with pytest.raises(api_errors.InvalidParameterValueTriggerCronConfig, match="hour: '25' is not a number from 0"):
+    with pytest.raises(
+        api_errors.InvalidParameterValueTriggerCronConfig, match="hour: '25' is not a number from 0"
+    ) as refused:
         timer(call, TriggerDesc="0 0 25 * * * *")
+    assert refused.value.__cause__ is None  # which would be shown, with frames of ours
     with pytest.raises(api_errors.InvalidParameterValueTriggerCronConfig):
         call("CreateTrigger", FunctionName="one", TriggerName="t", Type="timer")
     with pytest.raises(api_errors.InvalidParameterValue, match="CustomArgument"):

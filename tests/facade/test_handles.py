@@ -366,6 +366,10 @@ class TestWaiting:
 
 
 def test_terminating_what_cannot_be(each_level: ScfRuntime) -> None:
+    looping: Any = each_level.deploy(GRACEFUL, async_run=True).invoke_async()
+    with pytest.raises(UsageError, match="graceful must be True or False; got 'forced'"):
+        looping.terminate("forced")
+    looping.terminate()
     event = each_level.deploy("def main_handler(e, c):\n    pass\n", async_run=True).invoke_async().wait()
     with pytest.raises(ApiError) as caught:
         event.terminate()

@@ -77,6 +77,7 @@ def test_json_without_a_status_code(each_level: ScfRuntime) -> None:
     assert (refused.status_code, refused.reason) == (403, "Forbidden")
     assert refused.json()["error"].startswith("Invalid scf response format")
     assert "statusCode" in refused.problem
+    assert repr(refused) == f"<Response 403 of plain: {refused.problem}>"
     assert refused.invocation.return_value == {"asked": "/a"}
 
 

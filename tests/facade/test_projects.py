@@ -357,6 +357,9 @@ def test_a_file_that_is_not_there(each_level: ScfRuntime, tmp_path: Path) -> Non
         each_level.deploy_project(tmp_path)
     with pytest.raises(UsageError, match="no project file"):
         each_level.deploy("none.yml")
+    (tmp_path / "serverless.yml").write_text("component: scf\n")
+    with pytest.raises(UsageError, match=r"there is no file .*/serverless\.yaml; there is .*/serverless\.yml"):
+        each_level.deploy_project(tmp_path / "serverless.yaml")
 
 
 def test_a_web_function(scf_runtime_of: Any, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,3 +226,134 @@ def test_an_event_that_cannot_be_described_does_not_hide_the_failure(
     result.stdout.fnmatch_lines(
         ["E * RuntimeError: the test's own failure", "(event * cannot be described: KeyError('a bug of ours'))"]
     )
+
+
+def test_a_return_value_that_is_none_since_the_function_failed(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        """
+        def test_unpacked(scf_runtime):
+            fn = scf_runtime.deploy("functions/worker")
+            first, second = fn.invoke({"raise": "no such job"}).return_value
+
+        def test_called_too_early(scf_runtime):
+            fn = scf_runtime.deploy("functions/worker", async_run=True)
+            event = fn.invoke_async({"loop": True})
+            value = event.return_value["done"]
+
+        def test_another_error(scf_runtime):
+            scf_runtime.deploy("functions/worker").invoke({"raise": "on purpose"}).return_value
+            None["x"]
+        """
+    )
+    result = run("-W", "ignore::SyntaxWarning")
+    result.stdout.fnmatch_lines(
+        [
+            "E *TypeError: return_value is None: FAILED 430: the handler raised ValueError: no such job",
+            "E *cannot unpack non-iterable NoneType object",
+            "E *TypeError: return_value is None: the event was RUNNING when event.return_value was read: call *",
+            "E *'NoneType' object is not subscriptable",
+            "E *TypeError: 'NoneType' object is not subscriptable",
+        ]
+    )
+
+
+def test_a_runtime_that_the_test_makes_itself_is_told_of_too(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from pytest_scf import ScfRuntime
+
+        @pytest.fixture(scope="module")
+        def shared():
+            with ScfRuntime(isolation="directory") as runtime:
+                yield runtime
+
+        def test_in_a_block():
+            with ScfRuntime(isolation="directory") as runtime:
+                result = runtime.deploy("functions/worker").invoke({"raise": "in a block"})
+                assert result.return_value == "END"
+
+        def test_shared(shared):
+            shared.deploy("functions/worker", name="shared").invoke({"raise": "by a fixture"})
+            raise RuntimeError("of the test")
+
+        def test_shared_again(shared):
+            raise RuntimeError("without events")
+        """
+    )
+    result = run()
+    result.stdout.fnmatch_lines(
+        [
+            "E *AssertionError: FAILED 430: the handler raised ValueError: in a block",
+            "invocation * of function worker",
+            "E *RuntimeError: of the test",
+            "invocation * of function shared",
+            "* FAILED 430: the handler raised ValueError: by a fixture",
+            "E *RuntimeError: without events",
+        ]
+    )
+    assert result.stdout.str().count("invocation ") == 2
+
+
+def test_a_patch_of_what_is_only_in_the_function(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        """
+        from unittest import mock
+
+        def test_with_mock(scf_runtime):
+            scf_runtime.deploy("functions/worker")
+            with mock.patch("index.main_handler"):
+                pass
+
+        def test_with_monkeypatch(scf_runtime, monkeypatch):
+            scf_runtime.deploy("functions/worker")
+            monkeypatch.setattr("index.main_handler", None)
+
+        def test_of_something_else(scf_runtime, monkeypatch):
+            scf_runtime.deploy("functions/worker")
+            monkeypatch.setattr("nowhere.to_be_found", None)
+        """
+    )
+    result = run()
+    told = "E *ModuleNotFoundError: a mock in the test reaches no function*fn.stub('index.name')*"
+    other = "E *ModuleNotFoundError: No module named 'nowhere'"
+    result.stdout.fnmatch_lines([told, "E *No module named 'index'", told, "E *No module named 'index'", other])
+
+
+def test_a_map_tells_of_its_events_once(run: Callable[..., pytest.RunResult], pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        def check(event, moment):
+            assert event.return_value == "END"
+
+        def test_map(scf_runtime):
+            fn = scf_runtime.deploy("functions/worker", async_run=True)
+            fn.termination_map({"raise": "no"}, check=check).assert_all()
+        """
+    )
+    pytester.makepyfile(
+        test_refused="""
+        import pytest
+
+        @pytest.mark.scf_moments("nowhere")
+        def test_moments(scf_moment):
+            pass
+        """
+    )
+    result = run("--continue-on-collection-errors")
+    result.stdout.fnmatch_lines(
+        [
+            "the scf_moments marker of *::test_moments is refused: there is no file or directory 'nowhere'*",
+            "E *AssertionError: wanted: every moment ended as it should",
+            "(* events of termination maps left out, of which the maps tell; -v has them)",
+        ]
+    )
+    assert "_caller.py" not in result.stdout.str()

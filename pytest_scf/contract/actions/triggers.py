@@ -131,11 +131,11 @@ def _rule(kind: str, name: str, text: str, before: rules.Rule | None = None) -> 
     except CronError as why:
         raise InvalidParameterValueTriggerCronConfig(
             f"The schedule in the parameter `TriggerDesc` is not valid: {why}.", field="TriggerDesc", value=text
-        ) from why
+        ) from None
     except rules.RuleError as why:
         raise InvalidParameterValueTriggerDesc(
             f"The parameter `TriggerDesc` of a {kind} trigger is not valid: {why}.", field="TriggerDesc", value=text
-        ) from why
+        ) from None
 
 
 def _argument(text: str | None, kind: str) -> str | None:

@@ -40,6 +40,9 @@ def find(path: Path) -> Path:
     for name in FILES:
         if (path / name).is_file():
             return path / name
+    near = next((path.parent / name for name in FILES if (path.parent / name).is_file()), None)
+    if near is not None and not path.exists():
+        raise UsageError(f"there is no file {path}; there is {near}")
     raise UsageError(f"{path} is no project file, and no directory with {' or '.join(FILES)}")
 
 

@@ -281,7 +281,7 @@ class MapRunner(Generic[E]):
         )
         if invocation is None:
             return False
-        moment.event = self._handle(invocation)
+        moment.event = self._mapped(invocation)
         self._local.cold = invocation.attempt.cold
         if not moment.reached:
             function_probe.check(invocation)
@@ -291,9 +291,14 @@ class MapRunner(Generic[E]):
             again = self._invoke()
             if not self._platform.wait_final(again, max(self._options.timeout, self._options.record_for * 2)):
                 self._end_by_force(again)
-            moment.resumed = self._handle(again)
+            moment.resumed = self._mapped(again)
         self._check(moment)
         return True
+
+    def _mapped(self, invocation: Invocation) -> E:
+        if self._options.only is None:
+            self._session.mapped.add(invocation.request_id)
+        return self._handle(invocation)
 
     def _check(self, moment: Moment[E]) -> None:
         check = self._options.check
