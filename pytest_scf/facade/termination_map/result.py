@@ -14,6 +14,8 @@ from pytest_scf.facade.termination_map.moments import LOG, E, Moment
 
 #: failures that are described; the others are counted
 _DESCRIBED = 10
+#: characters of an event that are shown
+_LONGEST_EVENT = 500
 
 
 class TerminationMap(Generic[E]):
@@ -171,3 +173,9 @@ def smallest(wrong: list[Moment[E]]) -> list[Moment[E]]:
     for moment in wrong:
         found.setdefault((moment.file, moment.line, moment.blocked, moment.outcome), moment)
     return list(found.values())
+
+
+def shown(event: Any) -> str:
+    """An event in a title, or in a call that is to be copied."""
+    text = repr(event)
+    return text if len(text) <= _LONGEST_EVENT else "event"

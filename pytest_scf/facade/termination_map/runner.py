@@ -30,7 +30,7 @@ from pytest_scf.facade.termination_map.moments import (
     without_excuse,
 )
 from pytest_scf.facade.termination_map.options import Options
-from pytest_scf.facade.termination_map.result import TerminationMap
+from pytest_scf.facade.termination_map.result import TerminationMap, shown
 
 if TYPE_CHECKING:
     from pytest_scf.facade.session import Session
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 #: seconds that a recorded event which a signal does not end is given, and between two words on the progress
 _LEAVE_DEADLINE = 5.0
 _PROGRESS_INTERVAL = 0.5
-_SHOWN_EVENT = 500
 _MAIN_THREAD = "MainThread"
 
 
@@ -104,7 +103,7 @@ class MapRunner(Generic[E]):
         if self._options.only is None and (self.registers is False or (not self.registers and len(moments) == total)):
             self._notes += without_excuse(moments)
         how = "graceful" if self._options.graceful else "forced"
-        title = f"termination map of function {self._record.name}, {how}, event {_shown(self._event)}"
+        title = f"termination map of function {self._record.name}, {how}, event {shown(self._event)}"
         origins = self._session.origins.get(self._record, {})
         return TerminationMap(title, moments, total=total, notes=self._notes, root=self._root, origins=origins)
 
@@ -148,7 +147,7 @@ class MapRunner(Generic[E]):
         more = "".join(f", {name}={name}" for name in ("check", "prepare") if getattr(self._options, name) is not None)
         resume = ", resume=True" if self._options.resume else ""
         return (
-            f"fn.termination_map({_shown(self._event)}, graceful={self._options.graceful}{resume}{more}, "
+            f"fn.termination_map({shown(self._event)}, graceful={self._options.graceful}{resume}{more}, "
             f"only={moment.name!r})"
         )
 
@@ -395,8 +394,3 @@ class MapRunner(Generic[E]):
 def _written(event: Terminated) -> list[str]:
     """Whole lines that the function wrote."""
     return event.logs.user.split("\n")[:-1]
-
-
-def _shown(event: Any) -> str:
-    text = repr(event)
-    return text if len(text) <= _SHOWN_EVENT else "event"
