@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,16 @@ def test_a_moment_that_is_not_reached_again_is_no_success(scf_runtime_of: Callab
     assert missed in found.failures
     with pytest.raises(AssertionError, match="it was not reached again"):
         found.assert_all()
+
+
+def test_a_stand_in_that_answers_late_makes_no_moment(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    """How soon the test's own process answers is a matter of what else the machine does."""
+    fn = scf_runtime_of("directory").deploy(CHOOSER, async_run=True)
+    delays = [0.15]
+    fn.stub("index.choose").side_effect = lambda: time.sleep(delays.pop() if delays else 0)
+    found = fn.termination_map({}, graceful=False)
+    assert not delays
+    assert [moment.name for moment in found.moments if moment.blocked] == []
 
 
 def test_a_recording_writes_nothing_into_the_functions_log(scf_runtime_of: Callable[..., ScfRuntime]) -> None:

@@ -74,6 +74,8 @@ class Link(object):
         self._sock = sock
         self._pid = os.getpid()
         self._free = []  # type: list[socket.socket]
+        #: how many uses of stand-ins the main thread waits for
+        self.used = 0
 
     def connect(self):
         # type: () -> socket.socket

@@ -15,6 +15,8 @@ if MYPY:  # for the type comments only
 
 #: seconds between two looks at a recording: a line that is the last one twice is one that blocks
 LOOK_INTERVAL = 0.02
+#: how many looks in a row find it so where a stand-in is waited for, as a busy machine alone makes that some of them
+STAND_IN_LOOKS = 25
 #: lines that are recorded of one event
 LINES_LIMIT = 1000000
 #: a recorded line is one number: that of its file, and in so many lower bits its own
@@ -104,12 +106,13 @@ class Recording(object):
 
     def _watch(self):
         # type: () -> None
-        last, blocked = (-1, ""), -1
+        last, blocked, looks = (-1, ""), -1, 0
         while not self._over.wait(LOOK_INTERVAL):
             total = self._sent + len(self.lines)
             now = (total, _rest())
             blocks = []
-            if now == last and total and blocked != total and now[1] != "runs":
+            looks = looks + 1 if now == last and now[1] != "runs" else 0
+            if looks >= (STAND_IN_LOOKS if self._link.used else 1) and total and blocked != total:
                 blocked = total
                 blocks.append(total - 1)
             last = now

@@ -4,6 +4,7 @@ import functools
 import importlib
 import inspect
 import sys
+import threading
 import types
 
 from . import link, targets
@@ -40,6 +41,11 @@ def find_exception(module, name):
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
+def _in_main_thread():
+    # type: () -> bool
+    return threading.get_ident() == threading.main_thread().ident
+
+
 class Questions(object):
     """Asks the test what a stand-in does. What cannot travel is shown to it, and kept until it has answered."""
 
@@ -51,7 +57,14 @@ class Questions(object):
         # type: (Use) -> Any
         kept = []  # type: list[object]
         codec = self._codec(kept)
-        return _result(codec, *self._link.ask(link.CALL, _encoded(codec, use)))
+        payload = _encoded(codec, use)
+        main = _in_main_thread()
+        self._link.used += main
+        try:
+            kind, answer = self._link.ask(link.CALL, payload)
+        finally:
+            self._link.used -= main
+        return _result(codec, kind, answer)
 
     async def ask_async(self, use):
         # type: (Use) -> Any
@@ -64,7 +77,9 @@ class Questions(object):
         kept = []  # type: list[object]
         codec = self._codec(kept)
         payload = _encoded(codec, use)
+        main = _in_main_thread()
         connection = self._link.connect()
+        self._link.used += main
         try:
             connection.setblocking(False)
             await loop.sock_sendall(connection, link.HEADER.pack(len(payload), link.CALL) + payload)
@@ -75,6 +90,8 @@ class Questions(object):
         except BaseException:
             connection.close()
             raise
+        finally:
+            self._link.used -= main
         self._link.release(connection)
         return _result(codec, kind, answer)
 
