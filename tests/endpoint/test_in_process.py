@@ -152,9 +152,10 @@ WITHOUT = """
 """
 
 
-def test_without_the_sdk(pytester: pytest.Pytester) -> None:
+def test_without_the_sdk(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # others take most of the time that pytest needs
     pytester.makepyfile(WITHOUT)
-    arguments = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--scf-isolation=directory")
+    arguments = ("-pscf", "-ptimeout", "-pno:cacheprovider", "--scf-isolation=directory")
     result = pytester.runpytest_subprocess(*arguments, timeout=120)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*the official Python SDK is not installed*pip install 'pytest-scf?sdk?'*"])

@@ -96,8 +96,8 @@ def test_what_is_shared_with_a_file_or_among_processes_counts_once_or_not(
     (code / "big.bin").write_bytes(bytes(200 << 20))
     fn = each_kind.deploy(code, memory=128, timeout=120)
     file = "/var/user/big.bin" if each_kind.isolation == "namespaces" else str(code / "big.bin")
-    # Some twenty looks at it, or none.
-    seconds = 0 if how == "file no longer mapped" else 1
+    # Some looks at it, or none.
+    seconds = 0 if how == "file no longer mapped" else 0.4
     result = fn.invoke({"how": how, "seconds": seconds, "file": file})
     assert result.status_code == 200, result.diagnosis
     assert result.memory <= 128 << 20

@@ -27,8 +27,9 @@ def handler(body: str, before: str = "") -> str:
 
 def ended(rt, body: str, before: str = "", event: object = None, **config):
     """An event of a handler with this body, ended; and its synchronous twin. Both have the same outcome."""
+    asynchronous = rt.deploy(handler(body, before), async_run=True, **config).invoke_async(event)
     twin = rt.deploy(handler(body, before), **config).invoke(event)
-    asynchronous = rt.deploy(handler(body, before), async_run=True, **config).invoke_async(event).wait()
+    asynchronous.wait()
     assert int(twin.status_code) == int(asynchronous.status_code)
     return asynchronous, twin
 

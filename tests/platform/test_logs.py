@@ -172,10 +172,8 @@ def test_a_process_that_never_stops_writing_can_be_terminated(each_level: ScfRun
 
 
 def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(each_level: ScfRuntime) -> None:
-    fn = each_level.deploy(
-        handler("print(''.join(chr(97 + n % 26) for n in range(10 * 1024 * 1024)))"), timeout=60, memory=512
-    )
-    result = fn.invoke()
+    body = f"print(('abcdefghijklmnopqrstuvwxyz' * {10 * MIB // 26 + 1})[:{10 * MIB}])"
+    result = each_level.deploy(handler(body), timeout=60, memory=512).invoke()
     wanted = "".join(map(chr, range(97, 123))) * (10 * MIB // 26 + 1)
     # Compared first: a difference of ten megabytes is not to be explained.
     same = result.log.splitlines()[2] == wanted[: 10 * MIB]
@@ -184,12 +182,12 @@ def test_ten_megabytes_in_one_print_are_kept_byte_for_byte(each_level: ScfRuntim
 
 def test_ten_megabytes_in_many_lines_are_kept_byte_for_byte(each_level: ScfRuntime) -> None:
     event = each_level.deploy(
-        handler("for n in range(200000): print(f'line {n:06} ' + 'x' * 40)"), async_run=True, timeout=120
+        handler("for n in range(100000): print(f'line {n:06} ' + 'x' * 92)"), async_run=True, timeout=120
     ).invoke_async()
     event.wait()
-    same = event.logs.user == "".join(f"line {n:06} " + "x" * 40 + "\n" for n in range(200000))
+    same = event.logs.user == "".join(f"line {n:06} " + "x" * 92 + "\n" for n in range(100000))
     assert same
-    assert len(event.logs.lines) == 200000 + 5
+    assert len(event.logs.lines) == 100000 + 5
 
 
 def test_a_waiter_reads_along_with_much_output(each_level: ScfRuntime) -> None:
