@@ -49,6 +49,10 @@ _CAPABILITY_VERSION_3 = 0x20080522
 KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 31})
 
 _libc = ctypes.PyDLL(None, use_errno=True)
+# Looked up here once: each child would do it anew.
+_before_fork = ctypes.pythonapi.PyOS_BeforeFork
+_after_fork_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
+_after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
 
 
 def _check(result: int, what: str) -> int:
@@ -114,13 +118,13 @@ def fork_into(flags: int) -> int:
     for them with the fork itself.
     """
     arguments = struct.pack("=11Q", flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
-    ctypes.pythonapi.PyOS_BeforeFork()
+    _before_fork()
     pid: int = _libc.syscall(ctypes.c_long(_SYS_CLONE3), arguments, ctypes.c_size_t(len(arguments)))
     number = ctypes.get_errno()
     if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
+        _after_fork_in_child()
         return 0
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    _after_fork_in_parent()
     if pid == -1:
         raise OSError(number, f"clone3: {os.strerror(number)}")
     return pid
