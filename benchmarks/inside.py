@@ -36,9 +36,9 @@ def work(lines):
         rows.append(json.loads(text))
 
 def main_handler(event, context):
-    began = time.perf_counter()
+    began = time.process_time()
     globals()[event["what"]](event["lines"])
-    return time.perf_counter() - began
+    return time.process_time() - began
 """
 WORKER = """
 import signal
@@ -79,19 +79,20 @@ def _median(values: Iterable[float]) -> float:
 
 def main(python: str | None = None) -> None:
     with ScfRuntime() as runtime:
-        fn = runtime.deploy(SOURCE, python=python, timeout=60, async_run=True)
-        events = [{"what": what, "lines": LINES} for what in ("bare", "work")]
-        plain = [_median(fn.invoke_async(event).wait().return_value for _ in range(RUNS)) for event in events]
+        plain, fn = (runtime.deploy(SOURCE, python=python, timeout=60, async_run=True) for _ in range(2))
         probe = function_probe.trace(fn._session, fn._record)
-        for event, without in zip(events, plain, strict=True):
-            recorded = []
+        for what in ("bare", "work"):
+            event = {"what": what, "lines": LINES}
+            without, recorded, after = [], [], []
             for _ in range(RUNS):
+                without.append(plain.invoke_async(event).wait().return_value)
                 invocation = probe.begin(Plan(record=True), lambda event=event: fn._begin(event))
                 runtime._platform.wait_final(invocation)
                 recorded.append(float(invocation.attempt.ret_msg))
-            after = _median(fn.invoke_async(event).wait().return_value for _ in range(RUNS))
-            print(f"{LINES} lines, {event['what']}: {without * 1000:.2f} ms", end="")
-            print(f"; recorded x{_median(recorded) / without:.1f}; not recorded, after that x{after / without:.1f}")
+                after.append(fn.invoke_async(event).wait().return_value)
+            seconds = _median(without)
+            print(f"{LINES} lines, {what}: {seconds * 1000:.2f} ms of a processor", end="")
+            print(f"; recorded x{_median(recorded) / seconds:.1f}; not, after that x{_median(after) / seconds:.1f}")
         worker = runtime.deploy(WORKER, python=python, async_run=True)
         for graceful in (True, False):
             began = time.perf_counter()
