@@ -14,10 +14,7 @@ from typing import Any
 
 import pytest
 
-# What pdb loads is loaded before the time limit counts.
 WORKER = """
-import pdb
-
 def main_handler(event, context):
     value = event["n"] + 1
     print("value", value)

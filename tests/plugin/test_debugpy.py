@@ -10,8 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import pytest
+
+from pytest_scf.facade.probing import debugging
 
 pytest.importorskip("debugpy")
 
@@ -135,6 +138,14 @@ def test_an_editor_stops_the_handler_at_a_line(
         editor.close()
         assert "1 passed" in shown, shown
         assert run.wait(DEADLINE) == 0
+
+
+def test_any_free_port_is_chosen_by_who_listens_and_not_long_before() -> None:
+    terminal = mock.Mock()
+    instance = debugging.EditedInstance(debugging.Editor(terminal, 0))
+    assert instance.answer(mock.Mock(), b'{"do": "attach"}', "title") == "0"
+    instance.answer(mock.Mock(), b'{"do": "listening", "port": "41000"}', "title")
+    terminal.write.assert_called_once_with("title: waits for an editor on 127.0.0.1:41000\n")
 
 
 def test_what_cannot_be_is_refused(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:

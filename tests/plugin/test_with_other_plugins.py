@@ -12,7 +12,8 @@ NOTES = """
 
     def note_processes():
         pids = [process.pid for process in psutil.Process().children(recursive=True)]
-        Path("pids").write_text(json.dumps(pids))
+        Path("pids.new").write_text(json.dumps(pids))
+        Path("pids.new").rename("pids")  # the timeout may come at any moment
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
 _ASKS = re.compile(rb"\bbreakpoint\s*\(|\bset_trace\s*\(")
 _SIZE_LIMIT = 1 << 20
+#: characters of a port
+_PORT = 5
 
 
 class Terminal(Protocol):
@@ -54,18 +55,13 @@ class Editor:
 
     def __init__(self, terminal: Terminal, port: int) -> None:
         self.terminal = terminal
-        self._port = port
+        #: to listen on; 0: any that is free
+        self.port = port
         self._taken = threading.Lock()
 
-    def take(self) -> int:
-        """The port to listen on; 0 where another instance has the editor."""
-        if not self._taken.acquire(blocking=False):
-            return 0
-        if self._port:
-            return self._port
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            return int(free.getsockname()[1])
+    def take(self) -> bool:
+        """Whether it is the caller's from now on: not where another instance has it."""
+        return self._taken.acquire(blocking=False)
 
     def give_back(self) -> None:
         self._taken.release()
@@ -77,28 +73,28 @@ class EditedInstance:
     def __init__(self, editor: Editor) -> None:
         self._editor = editor
         self._lock = threading.Lock()
-        self._port = 0
+        self._has_it = False
 
     def answer(self, connections: Connections, payload: bytes, title: str) -> str:
         facts = json.loads(payload)
         terminal = self._editor.terminal
-        if facts["do"] == "attach" and not self._port:
+        if facts["do"] == "attach" and not self._has_it:
             with self._lock:
-                self._port = self._editor.take()
-            if not self._port:
+                self._has_it = self._editor.take()
+            if not self._has_it:
                 terminal.write(f"{title}: runs without the editor, which another instance has\n")
                 return ""
             connections.lift_limits()
             terminal.enter(title)
-            return str(self._port)
-        if facts["do"] == "listening" and self._port:
-            terminal.write(f"{title}: waits for an editor on 127.0.0.1:{self._port}\n")
+            return str(self._editor.port)
+        if facts["do"] == "listening" and self._has_it:
+            terminal.write(f"{title}: waits for an editor on 127.0.0.1:{str(facts['port'])[:_PORT]}\n")
         return ""
 
     def leave(self) -> None:
         with self._lock:
-            port, self._port = self._port, 0
-        if port:
+            had_it, self._has_it = self._has_it, False
+        if had_it:
             self._editor.terminal.leave()
             self._editor.give_back()
 

@@ -6,6 +6,7 @@ And debugpy, which an editor on this machine attaches to.
 import json
 import os
 import pdb
+import socket
 import sys
 
 MYPY = False
@@ -72,6 +73,14 @@ def install(link, kind):
     pdb.set_trace = set_trace
 
 
+def _free_port():
+    # type: () -> str
+    """Not every debugpy tells which one it has chosen. Asked for at the last moment, as it is anybody's until then."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
 def wait_for_editor(link, kind):
     # type: (Link, int) -> None
     """Listen where the test says, and return when an editor has attached; at once where another instance has it."""
@@ -85,6 +94,8 @@ def wait_for_editor(link, kind):
     import debugpy
 
     del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
+    if port == "0":
+        port = _free_port()
     debugpy.listen(("127.0.0.1", int(port)), in_process_debug_adapter=True)
-    terminal.ask(do="listening")
+    terminal.ask(do="listening", port=port)
     debugpy.wait_for_client()
