@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
@@ -37,8 +38,14 @@ if TYPE_CHECKING:
     from pytest_scf.facade.triggers import Bucket, CosAddress, Topic
 
 
-#: those of this process, for the plugin: those that a test has made itself are told of in its report, too
-made: weakref.WeakSet[ScfRuntime] = weakref.WeakSet()
+_made: weakref.WeakSet[ScfRuntime] = weakref.WeakSet()
+_making = threading.Lock()
+
+
+def made() -> list[ScfRuntime]:
+    """Those of this process, for the plugin: those that a test has made itself are told of in its report, too."""
+    with _making:
+        return list(_made)
 
 
 class ScfRuntime(Deployment):
@@ -68,7 +75,8 @@ class ScfRuntime(Deployment):
         #: where ``deploy`` looks a relative source up; may be set at any time
         self.base_dirs: Sequence[str | os.PathLike[str]] = base_dirs
         self._closed = False
-        made.add(self)
+        with _making:
+            _made.add(self)
         #: closed with the runtime, the latest first
         self._closing = ExitStack()
         self._cos: CosAddress | None = None

@@ -131,7 +131,7 @@ def end_of_phase(item: pytest.Item) -> None:
 def _made() -> list[ScfRuntime]:
     """Loads nothing where nobody has made one."""
     module = sys.modules.get("pytest_scf.facade.runtime")
-    return [] if module is None else list(module.made)
+    return [] if module is None else module.made()
 
 
 def add(config: pytest.Config, runtime: ScfRuntime, pending: Path | None = None) -> Watched:
