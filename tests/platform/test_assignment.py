@@ -139,7 +139,7 @@ def test_any_exceptional_end_of_an_asynchronous_execution_repossesses(each_level
 def test_a_synchronous_call_keeps_the_instance_unless_the_process_is_gone(
     each_level: ScfRuntime, how: str, kept: bool
 ) -> None:
-    fn = each_level.deploy(ENDING, memory=256)
+    fn = each_level.deploy(ENDING, memory=256, timeout=60)
     failed = fn.invoke(how)
     assert failed.return_value is None
     assert (fn.invoke("next").instance == failed.instance) is kept

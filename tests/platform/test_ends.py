@@ -69,7 +69,7 @@ def test_half_a_surrogate_pair_and_numbers_that_json_has_not_come_back_as_python
 
 
 def test_an_event_of_six_megabytes_reaches_a_cold_and_a_warm_instance(each_level: ScfRuntime) -> None:
-    fn = each_level.deploy(handler("return [len(event), event[-3:]]"))
+    fn = each_level.deploy(handler("return [len(event), event[-3:]]"), timeout=60)
     event = "x" * (6 * MIB - 5) + "end"
     for _ in range(2):
         assert fn.invoke(event).return_value == [6 * MIB - 2, "end"]
@@ -77,7 +77,7 @@ def test_an_event_of_six_megabytes_reaches_a_cold_and_a_warm_instance(each_level
 
 
 def test_a_response_of_just_six_megabytes_comes_back(each_level: ScfRuntime) -> None:
-    fn = each_level.deploy(handler("return 'x' * event"), memory=256)
+    fn = each_level.deploy(handler("return 'x' * event"), memory=256, timeout=60)
     assert len(fn.invoke(6 * MIB - 2).return_value) == 6 * MIB - 2
 
 
@@ -120,7 +120,7 @@ def test_an_event_over_its_limit_is_refused(scf_runtime: ScfRuntime, kind: str, 
 
 
 def test_a_response_over_six_megabytes_fails_with_407(each_level: ScfRuntime) -> None:
-    event, result = ended(each_level, "return 'x' * (6 * 1024 * 1024 - 1)", memory=256)
+    event, result = ended(each_level, "return 'x' * (6 * 1024 * 1024 - 1)", memory=256, timeout=60)
     event.assert_failed(407)
     event.assert_repossessed()
     assert str(6 * MIB + 1) in event.error_message
@@ -253,7 +253,7 @@ def test_memory_over_the_limit_while_the_instance_starts_is_434(scf_runtime: Scf
 
 
 def test_memory_under_the_limit_is_no_matter(each_level: ScfRuntime) -> None:
-    event, _ = ended(each_level, "return len(bytearray(90 * 1024 * 1024))", memory=128)
+    event, _ = ended(each_level, "return len(bytearray(90 * 1024 * 1024))", memory=128, timeout=60)
     event.assert_finished(90 * MIB)
 
 

@@ -201,7 +201,7 @@ def test_big_logs_share_one_descriptor_and_stay_readable_after_the_runtime_is_cl
     scf_runtime_of: Callable[..., ScfRuntime],
 ) -> None:
     rt = scf_runtime_of("auto")
-    fn = rt.deploy(handler("print(event * 300000)"))
+    fn = rt.deploy(handler("print(event * 300000)"), timeout=60)
     fn.invoke("0")
     deadline = time.monotonic() + 60
     while rt._platform._log_blocks._file is None:  # it is opened in the background

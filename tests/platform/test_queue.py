@@ -84,7 +84,7 @@ def test_it_is_tried_three_times_in_all(each_level: ScfRuntime) -> None:
 @pytest.mark.parametrize(("how", "code"), [("raise", 430), ("exit", 439), ("too much", 407)])
 def test_every_failure_is_one(scf_runtime_of: Callable[..., ScfRuntime], how: str, code: int) -> None:
     rt = scf_runtime_of("auto", retry_seconds=0)
-    event = rt.deploy(FAILING, memory=256).invoke_async(how).wait()
+    event = rt.deploy(FAILING, memory=256, timeout=60).invoke_async(how).wait()
     assert [int(each.status_code) for each in event.attempts] == [code] * 3
     assert [each.status for each in event.attempts] == ["FAILED"] * 3
 

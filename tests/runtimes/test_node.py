@@ -370,7 +370,8 @@ def test_output_is_in_the_log_whole_when_it_is_written(each_level: ScfRuntime) -
 
 def test_large_events_and_answers_pass(one: Any) -> None:
     text = "x" * 5_000_000
-    assert returned(one, "async (event) => event", text).return_value == text
+    fn = deployed(one, "exports.main_handler = async (event) => event", async_run=False, timeout=60)
+    assert fn.invoke(text).return_value == text
 
 
 def test_a_program_that_the_handler_starts_holds_nothing_of_ours(one: Any) -> None:

@@ -25,7 +25,7 @@ def test_an_answer_is_utf_8_as_it_is_written(each_start: ScfRuntime) -> None:
 
 
 def test_the_limit_of_an_answer_counts_the_bytes_of_its_utf_8(each_start: ScfRuntime) -> None:
-    fn = each_start.deploy(handler('return "中" * event'), memory=512)
+    fn = each_start.deploy(handler('return "中" * event'), memory=512, timeout=60)
     most = 2 * 1024 * 1024 - 1
     assert fn.invoke(most).return_value == "中" * most
     assert fn.invoke(most + 1).status_code == 407

@@ -198,7 +198,7 @@ def test_a_result_is_json_or_text(
 
 def test_a_result_of_more_than_6_mb_is_407(deploy: Callable[..., Function], python: Callable[..., Path]) -> None:
     code = "def work(status, headers, body):\n    call('POST', '/runtime/invocation/response', b'1' * int(body))\n"
-    fn = deploy(python(code), timeout=20)
+    fn = deploy(python(code), timeout=60)
     assert fn.invoke(6 * 1024 * 1024 + 1).status_code == 407
     assert fn.invoke(3).return_value == 111
 

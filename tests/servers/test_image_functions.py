@@ -187,7 +187,7 @@ def test_an_answer_that_is_no_http_is_a_failure(isolated: ScfRuntime, server: Ca
 
 def test_a_response_of_more_than_6_mb_is_407(isolated: ScfRuntime, server: Callable[..., Path]) -> None:
     code = "def answer(request, event):\n    request.reply(200, b'x' * (6 * 1024 * 1024 + event), 'text/plain')\n"
-    fn = isolated.deploy_image(COMMAND, cwd=server(code), timeout=20, memory=512)
+    fn = isolated.deploy_image(COMMAND, cwd=server(code), timeout=60, memory=512)
     assert len(fn.invoke(0).return_value) == 6 * 1024 * 1024
     assert fn.invoke(1).status_code == 407
 
@@ -289,7 +289,7 @@ def test_services_of_the_test_are_reachable_on_the_ports_named(
             request.reply(200, json.dumps(got == sent))
         import threading
         """
-        fn = isolated.deploy_image(COMMAND, cwd=server(code), host_ports=[port], timeout=20)
+        fn = isolated.deploy_image(COMMAND, cwd=server(code), host_ports=[port], timeout=60)
         assert fn.invoke(10).return_value is True
         assert fn.invoke(3_000_000).return_value is True
         thread.join()

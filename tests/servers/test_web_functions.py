@@ -82,7 +82,7 @@ def test_an_instance_is_kept_and_a_time_limit_repossesses_it(isolated: ScfRuntim
             time.sleep(3600)
         request.reply(200, json.dumps(os.getpid()))
     """
-    fn = isolated.deploy_web(web(code), timeout=1)
+    fn = isolated.deploy_web(web(code), timeout=2)
     first = fn.request("GET", "/").json()
     assert fn.request("GET", "/").json() == first
     hanging = fn.request("GET", "/hang")
@@ -114,7 +114,7 @@ def test_limits_of_request_and_response(isolated: ScfRuntime, web: Callable[...,
         else:
             request.reply(200, b"x" * size)
     """
-    fn = isolated.deploy_web(web(code), timeout=20, memory=512)
+    fn = isolated.deploy_web(web(code), timeout=60, memory=512)
     megabytes = 6 * 1024 * 1024
     assert fn.request("GET", "/3500").ok
     refused = fn.request("GET", "/4097")

@@ -167,9 +167,9 @@ def test_an_idle_connection_is_ended(chat: Callable[..., Function]) -> None:
 def test_a_connection_that_lasts_longer_than_the_timeout_is_ended_with_its_instance(
     chat: Callable[..., Function],
 ) -> None:
-    fn = chat(timeout=1)
+    fn = chat(timeout=2)  # which its opening has to do within, too
     with fn.websocket() as connection:
-        with pytest.raises(WebSocketClosed, match="Timeout of 1 s"):
+        with pytest.raises(WebSocketClosed, match="Timeout of 2 s"):
             while True:
                 connection.send("still here")
                 connection.receive()
