@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_scf.endpoint.http_server import LOOPBACK, Headers, HttpRequest, HttpResponse, HttpServer, Upgrade
 from pytest_scf.errors import ApiError, ScfError
-from pytest_scf.facade.web import Response, check_way, send
+from pytest_scf.facade.web import GatewayApi, Response, check_way, send
 from pytest_scf.facade.websocket import connect
 
 if TYPE_CHECKING:
@@ -32,8 +32,10 @@ class HttpAddress(HttpServer):
         return f"<HttpAddress {self.url} of {self._function.name}>"
 
 
-def answer(function: Function, request: HttpRequest, via: str, resource: str | None = None) -> HttpResponse | Upgrade:
-    """What a function answers to a request, which came to the path ``resource`` of an API gateway."""
+def answer(
+    function: Function, request: HttpRequest, via: str, gateway: GatewayApi | None = None
+) -> HttpResponse | Upgrade:
+    """What a function answers to a request, which came to ``gateway``."""
     # The connection is the client's with this address; the function has one of its own.
     headers = [pair for pair in request.headers if pair[0] not in ("connection", "transfer-encoding")]
     try:
@@ -49,7 +51,7 @@ def answer(function: Function, request: HttpRequest, via: str, resource: str | N
             request.body,
             None,
             via,
-            resource,
+            gateway,
         )
     except ApiError as error:
         return _refused(error.status_code or 400, error.code, error.description)

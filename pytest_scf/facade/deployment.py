@@ -201,4 +201,6 @@ class Deployment(ServerDeployment):
         wanted = Path(path)
         found = next((place for base in self.base_dirs if (place := Path(base) / wanted).exists()), wanted)
         handle = functools.partial(Function._of, self._session)
-        return deploy_all(found, self._platform, self._session.api, handle, single=single, stage=stage)
+        project = deploy_all(found, self._platform, self._session.api, handle, single=single, stage=stage)
+        self._session.routes.update({project[plan.key]._record: plan.routes for plan in project.plans if plan.routes})
+        return project

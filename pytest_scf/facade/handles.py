@@ -211,14 +211,23 @@ class Function(Handle):
         """Send an HTTP request to the function and wait for the response; its own timeout ends it.
 
         A web function gets the request as it is. Another one gets the event of its function URL ("url"), or of the API
-        gateway ("apigw"), and what it returns is taken apart by the rules of that; see ``facade.http_answers``.
+        gateway ("apigw"), and what it returns is taken apart by the rules of that; see ``facade.http_answers``. Of a
+        project file's function it has to be one of the paths that the file declares for the gateway.
 
         Raises UsageError, and InvalidParameter.RequestTooLarge (6 MB).
         """
         from pytest_scf.facade.web import send
 
         given = list((headers or {}).items())
-        return send(self._session.platform, self._result_of, self._record, method, path, given, body, json, via)
+        routes = self._session.routes.get(self._record) if via == "apigw" else None
+        gateway = None
+        if routes:
+            from pytest_scf.facade.projects.routes import route_of
+
+            gateway = route_of(routes, method, path)
+        return send(
+            self._session.platform, self._result_of, self._record, method, path, given, body, json, via, gateway
+        )
 
     def websocket(
         self, path: str = "/", *, headers: Mapping[str, str] | None = None, subprotocols: Sequence[str] = ()

@@ -139,6 +139,14 @@ def _debug_mode(failure: Failure) -> str | None:
     )
 
 
+def _python_2(failure: Failure) -> str | None:
+    if failure.runtime.startswith("Python2"):
+        return f"{failure.runtime} is not run here: it was run by Python 3, for which the code has to be written, too"
+    if "Missing parentheses in call to 'print'" in failure.message:
+        return "the code is written for Python 2, which is not run here"
+    return None
+
+
 def _only_tmp_is_writable(failure: Failure) -> str | None:
     if re.search(r"\[Errno 30\] Read-only file system|EROFS: read-only file system", failure.message) is None:
         return None
@@ -160,6 +168,7 @@ _RULES: tuple[Rule, ...] = (
     _event_is_text,
     _no_route_for_events,
     _debug_mode,
+    _python_2,
     _only_tmp_is_writable,
     _time_limit,
 )

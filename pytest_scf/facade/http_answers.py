@@ -2,7 +2,7 @@
 
 By a function URL (583/100227): an object with ``statusCode`` is a response, any other JSON value is the body of a 200.
 Through the API gateway (583/12513), with its integrated response: an object with ``statusCode`` is a response, and
-anything else is the gateway's own error.
+anything else is the gateway's own error; without it, whatever is returned is the body of a 200.
 
 # Choice: where the documents are silent. A function that fails gives, by its URL, its status code of the cloud (433,
 430, ...) and its error, as a web function does; through the gateway 502, as the vendor's own local gateway has it, but
@@ -40,8 +40,10 @@ class HttpAnswer:
         return http.HTTPStatus(self.status).phrase if self.status in set(http.HTTPStatus) else ""
 
 
-def of_value(value: Any, via: str) -> HttpAnswer:
-    """The response of a handler that returned ``value``."""
+def of_value(value: Any, via: str, *, integrated: bool = True) -> HttpAnswer:
+    """The response of a handler that returned ``value``; ``integrated``: of an API of the gateway's."""
+    if not integrated:
+        return HttpAnswer(200, (_JSON,), json.dumps(value, ensure_ascii=False).encode())
     if isinstance(value, dict) and "statusCode" in value:
         try:
             return _integrated(value)

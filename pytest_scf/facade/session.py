@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
     from pytest_scf.contract.operations import Operations
     from pytest_scf.facade.probing.debugging import Editor, Terminal
+    from pytest_scf.facade.projects.routes import Route
     from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.records import Attempt
 
@@ -48,6 +49,8 @@ class Session:
     read_early: dict[str, str] = field(default_factory=dict)
     #: request id of the latest invocation whose return_value was read as None, since it had not returned
     read_as_none: str = ""
+    #: the paths of API gateways that project files have lead to a function
+    routes: dict[FunctionRecord, Sequence[Route]] = field(default_factory=dict)
     #: request ids of asynchronous invocations of functions without asynchronous execution
     queued: set[str] = field(default_factory=set)
     #: request ids of the events of whole termination maps, which tell of them

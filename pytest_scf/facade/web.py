@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http.client import HTTPMessage
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 from pytest_scf import facts, trigger_events
@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 _R = TypeVar("_R", bound=Answered)
 
 
+class GatewayApi(Protocol):
+    """An API of the gateway's, as a project file declares it."""
+
+    @property
+    def resource(self) -> str:
+        """Its path: "/shop/{id}"."""
+
+    @property
+    def integrated(self) -> bool:
+        """Whether what the handler returns is taken apart as a response."""
+
+
 def check_way(via: object) -> None:
     """Raises UsageError for a way of requests to functions that there is not."""
     if via not in http_answers.WAYS:
@@ -42,11 +54,11 @@ def send(
     body: bytes | str | None,
     json_: Any,
     via: str,
-    resource: str | None = None,
+    gateway: GatewayApi | None = None,
 ) -> Response[_R]:
     """Send a request to a function of any kind, as it would come by its URL or through the API gateway (``via``).
 
-    ``resource`` is the path that the API gateway declares. ``result_of`` makes the handle of the invocation that the
+    ``gateway`` is what the API gateway declares of it. ``result_of`` makes the handle of the invocation that the
     response carries.
     """
     check_way(via)
@@ -55,7 +67,9 @@ def send(
         invocation = platform.invoke(record, packed, asynchronous=False, as_request=True)
         platform.wait_final(invocation)
         return Response(result_of(invocation), invocation.attempt.response, invocation.attempt.err_msg)
-    payload = json.dumps(_event(packed, platform.settings, via, resource), ensure_ascii=False).encode()
+    payload = json.dumps(
+        _event(packed, platform.settings, via, None if gateway is None else gateway.resource), ensure_ascii=False
+    ).encode()
     if len(payload) > facts.SYNC_EVENT_BYTES:
         raise too_large("body", len(payload), facts.SYNC_EVENT_BYTES)
     invocation = platform.invoke(record, payload, asynchronous=False, invoke_type="APIGW")
@@ -66,7 +80,8 @@ def send(
             return Response(result, b"", invocation.attempt.err_msg)
         answer = http_answers.of_failure(invocation.status_code, invocation.attempt.err_msg, via)
     else:
-        answer = http_answers.of_value(_value(invocation.attempt), via)
+        integrated = gateway is None or gateway.integrated
+        answer = http_answers.of_value(_value(invocation.attempt), via, integrated=integrated)
     head = {"status": answer.status, "reason": answer.reason, "headers": answer.headers}
     return Response(result, wire.pack_message(head, answer.body), "", answer.problem)
 

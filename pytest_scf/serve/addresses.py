@@ -48,7 +48,7 @@ def of_service(leading: Sequence[tuple[Route, Function]], refresh: Refresh) -> A
             return HttpResponse(404, json.dumps({"message": said}).encode(), [("Content-Type", "application/json")])
         route, function = found
         refresh(function.namespace, function.name)
-        return answer(function, request, "apigw", route.resource)
+        return answer(function, request, "apigw", route)
 
     lines = [(route.path, f"{route.method}, function {fn.name}, through the API gateway") for route, fn in leading]
     return Address(answering, lines)

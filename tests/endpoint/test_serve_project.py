@@ -164,7 +164,7 @@ inputs:
   vpcConfig: {vpcId: v}
   events:
     - http: {name: url, parameters: {authType: NONE}}
-    - apigw: {parameters: {endpoints: [{path: =/exactly, method: POST}]}}
+    - apigw: {parameters: {endpoints: [{path: =/exactly, method: POST, function: {isIntegratedResponse: true}}]}}
 """
 
 

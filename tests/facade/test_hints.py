@@ -58,6 +58,15 @@ def test_a_return_value_that_is_no_json(runtime: Any) -> None:
     assert result.diagnosis.endswith("what the handler returned is, or holds, a set, which JSON cannot say")
 
 
+def test_code_for_python_2(runtime: Any) -> None:
+    result = called(runtime, "def main_handler(event, context):\n    print 'done'\n")
+    assert result.diagnosis.endswith("the code is written for Python 2, which is not run here")
+    code = {"LocalPath": str(Path("functions/worker").absolute())}
+    runtime.api.call("CreateFunction", {"FunctionName": "old", "Runtime": "Python2.7", "Code": code})
+    runtime.api.call("Invoke", {"FunctionName": "old"})
+    assert "Python2.7 is not run here: it was run by Python 3" in runtime.invocations()[-1].diagnosis
+
+
 def test_a_file_that_cannot_be_written(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     result = (
         scf_runtime_of("namespaces").deploy("def main_handler(event, context):\n    open('result.txt', 'w')\n").invoke()

@@ -250,6 +250,35 @@ def test_several_functions(each_level: ScfRuntime, project: Any) -> None:
     assert len(each_level.api.call("ListFunctions", {})["Functions"]) == 2
 
 
+def test_requests_through_the_gateway_are_those_that_the_file_declares(scf_runtime: ScfRuntime, project: Any) -> None:
+    text = """
+    component: scf
+    name: shop
+    inputs:
+      src: ./src
+      handler: articles.main_handler
+      runtime: Python3.9
+      events:
+        - apigw:
+            parameters:
+              endpoints:
+                - {path: '/articles/{id}', method: GET, function: {isIntegratedResponse: true}}
+                - {path: /plain, method: POST}
+    """
+    code = (
+        "def main_handler(event, context):\n    return {'statusCode': 201, 'body': str(event.get('pathParameters'))}\n"
+    )
+    fn = scf_runtime.deploy_project(project(text, src__articles__py=code))["shop"]
+    response = fn.request("GET", "/articles/7?page=2", via="apigw")
+    assert (response.status_code, response.text) == (201, "{'id': '7'}")
+    # Without isIntegratedResponse, which is false unless it is given, what is returned is the body.
+    response = fn.request("POST", "/plain", via="apigw")
+    assert (response.status_code, response.json()) == (200, {"statusCode": 201, "body": "{}"})
+    with pytest.raises(UsageError, match=r"no GET /plain .*, only GET /articles/\{id\}, POST /plain"):
+        fn.request("GET", "/plain", via="apigw")
+    assert fn.request("GET", "/anything").status_code == 201
+
+
 def test_a_template(each_level: ScfRuntime, project: Any) -> None:
     text = """
     Globals:
@@ -362,6 +391,9 @@ def test_a_file_that_is_not_there(each_level: ScfRuntime, tmp_path: Path) -> Non
     (tmp_path / "serverless.yml").write_text("component: scf\n")
     with pytest.raises(UsageError, match=r"there is no file .*/serverless\.yaml; there is .*/serverless\.yml"):
         each_level.deploy_project(tmp_path / "serverless.yaml")
+    (tmp_path / "serverless.yml").write_text("one: {component: '@serverless/tencent-scf', inputs: {codeUri: ./}}\n")
+    with pytest.raises(UsageError, match="has several components, as files once had: each needs a file of its own"):
+        each_level.deploy_project(tmp_path)
 
 
 def test_a_web_function(scf_runtime_of: Any, project: Any, monkeypatch: pytest.MonkeyPatch) -> None:

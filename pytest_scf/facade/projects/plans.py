@@ -10,7 +10,7 @@ from pathlib import Path
 from pytest_scf import facts
 from pytest_scf.contract import languages
 from pytest_scf.facade.projects.document import Node, merged
-from pytest_scf.facade.projects.routes import Route, method_of, path_of
+from pytest_scf.facade.projects.routes import Route, integrated_of, method_of, path_of
 
 #: components whose function is a web server that scf_bootstrap starts
 HTTP_COMPONENTS = (
@@ -166,15 +166,21 @@ def _trigger(kind: str, node: Node, names: Mapping[str, str]) -> TriggerPlan:
 def _add(plan: FunctionPlan, trigger: TriggerPlan) -> None:
     plan.triggers.append(trigger)
     if trigger.kind == "apigw":
-        plan.routes += [route for route, _api in _routes(trigger.name, trigger.parameters)]
+        plan.routes += [route for route, _api in _routes(trigger.name, trigger.parameters, owned=True)]
 
 
-def _routes(name: str, parameters: Node) -> Iterator[tuple[Route, Node]]:
-    """What an API gateway's trigger declares, each with where it does; all of a service's paths where it says none."""
+def _routes(name: str, parameters: Node, *, owned: bool = False) -> Iterator[tuple[Route, Node]]:
+    """What an API gateway's trigger declares, each with where it does; all of a service's paths where it says none.
+
+    ``owned``: it is the trigger of one function.
+    """
     service = parameters.get("serviceId").text() or parameters.get("serviceName").text() or name
     declared = parameters.get("endpoints").list() or parameters.get("apis").list()
     for api in declared:
-        yield Route(service, method_of(api.get("method")), path_of(api.get("path"))), api
+        yield (
+            Route(service, method_of(api.get("method")), path_of(api.get("path")), integrated_of(api, owned=owned)),
+            api,
+        )
     if not declared:
         yield Route(service, "ANY", "/"), parameters
 

@@ -113,6 +113,8 @@ def _of_document(document: Node, stage: str | None) -> ProjectPlan:
     if kind == "layer":
         return ProjectPlan([], [of_layer(inputs, names)])
     if not kind:
+        if any("component" in each for _name, each in document.items() if isinstance(each.value, dict)):
+            document.fail('has several components, as files once had: each needs a file of its own, "component" first')
         document.fail('has no "component" (and no "Resources", as a template.yaml has)')
     return document.get("component").fail(f"{kind!r} is not supported here: {', '.join(COMPONENTS)}")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pytest_scf.errors import UsageError
 from pytest_scf.facade.projects.document import Node
 
 ANY = "ANY"
@@ -21,6 +22,8 @@ class Route:
     service: str
     method: str
     path: str
+    #: whether what the handler returns is taken apart as a response, or is the body of a 200
+    integrated: bool = True
 
     @property
     def resource(self) -> str:
@@ -57,6 +60,15 @@ def choose(routes: Iterable[tuple[Route, _T]], method: str, path: str) -> tuple[
     return route, target
 
 
+def route_of(routes: Sequence[Route], method: str, path: str) -> Route:
+    """Raises UsageError where none is for the request."""
+    found = choose([(route, None) for route in routes], str(method).upper(), str(path).partition("?")[0])
+    if found is None:
+        declared = ", ".join(f"{route.method} {route.path}" for route in routes)
+        raise UsageError(f"the API gateway has no {method} {path} that leads to this function, only {declared}")
+    return found[0]
+
+
 def method_of(node: Node) -> str:
     method = node.text(ANY).upper()
     if method not in _METHODS:
@@ -69,3 +81,12 @@ def path_of(node: Node) -> str:
     if not path.removeprefix("^~").removeprefix("=").startswith("/"):
         node.fail(f"must begin with a slash, not {path!r}")
     return path
+
+
+def integrated_of(api: Node, *, owned: bool) -> bool:
+    """isIntegratedResponse, which the component scf takes for false where it is not given.
+
+    Choice: of multi-scf, where ``function`` names the function, nothing says what it is then: true.
+    """
+    function = api.get("function")
+    return function.get("isIntegratedResponse").flag(not owned) if isinstance(function.value, dict) else not owned

@@ -53,6 +53,7 @@ def _of_properties(namespace: str, name: str, function: Node, node: Node) -> Fun
         kind, properties = event.get("Type").text().lower(), event.get("Properties")
         if kind == "apigw":
             service = properties.get("ServiceId").text() or f"{namespace}-{name}-{event_name}"
-            plan.routes.append(Route(service, method_of(properties.get("HttpMethod")), f"/{name}"))
+            integrated = properties.get("IntegratedResponse").flag(True)
+            plan.routes.append(Route(service, method_of(properties.get("HttpMethod")), f"/{name}", integrated))
         plan.triggers.append(TriggerPlan(kind, event_name, properties))
     return plan
