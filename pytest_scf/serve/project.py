@@ -55,16 +55,20 @@ class ServedProject:
         yield f"project {self._project.file}"
         for plan, function in self._functions:
             place = plan.source if plan.image is None else plan.image["ImageUri"]
+            if plan.stored:
+                place = f"{plan.stored['CosObjectName']} of bucket {plan.stored['CosBucketName']}"
             handler = "image" if plan.image is not None else BOOTSTRAP if plan.is_web else plan.handler
             yield introduced(function, place, handler)
         for function, trigger in self._triggers:
+            if trigger.kind == "http":
+                continue  # it is told of with its address
             yield f"{trigger.kind} {_described(trigger)}{'' if trigger.enabled else ', disabled'}: {function.name}"
         yield from self._notes
 
     def codes(self) -> Iterator[Code]:
-        """Of an image function none: what runs it is not the file's directory."""
+        """Of an image function none, nor of code in a bucket: it is not the file's directory."""
         for plan, function in self._functions:
-            if plan.image is not None:
+            if plan.image is not None or plan.stored:
                 continue
             staging = self._runtime._platform.new_staging_dir
             yield Code(function, plan.source, functools.partial(update_code, self._runtime.api, plan, staging))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
 import textwrap
+import zipfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -279,6 +282,26 @@ def test_requests_through_the_gateway_are_those_that_the_file_declares(scf_runti
     assert fn.request("GET", "/anything").status_code == 201
 
 
+def test_code_that_lies_in_a_bucket(scf_runtime: ScfRuntime, project: Any, tmp_path: Path) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("index.py", "def main_handler(event, context):\n    return 'from the bucket'\n")
+    scf_runtime.cos("code").put("built/made.zip", content.getvalue())
+    stored = "component: scf\nname: stored\ninputs:\n  src: {bucket: code-1250000000, object: built/made.zip}\n"
+    text = f"{stored}  runtime: Python3.9\n  events:\n    - http: {{name: url, parameters: {{authType: NONE}}}}\n"
+    fn = scf_runtime.deploy_project(project(text))["stored"]
+    assert fn.invoke().return_value == "from the bucket"
+    (listed,) = scf_runtime.api.call("ListTriggers", {"FunctionName": fn.name})["Triggers"]
+    assert (listed["Type"], listed["TriggerName"], json.loads(listed["TriggerDesc"])["AuthType"]) == (
+        "http",
+        "url",
+        "NONE",
+    )
+    # A bucket beside the directory is where the cloud uploads that.
+    beside = "component: scf\nname: beside\ninputs:\n  src: {src: ./src, bucket: code}\n  runtime: Python3.9\n"
+    assert scf_runtime.deploy_project(project(beside, "beside.yml"))["beside"].config.code_root == tmp_path / "src"
+
+
 def test_a_template(each_level: ScfRuntime, project: Any) -> None:
     text = """
     Globals:
@@ -371,7 +394,9 @@ def test_asynchronous_execution_and_retries(each_level: ScfRuntime, project: Any
         ("runtime: Python3.6", "runtime: Cobol", r"Runtime"),
         ("  events:", "  type: magic\n  events:", "must be event or web"),
         ("  events:", "  image: {command: a}\n  events:", r"inputs\.image: needs an imageUrl"),
-        ("  src:\n    src: ./src", "  src:\n    bucket: b\n    object: o\n    src: ./src", "lies in COS"),
+        ("  src:\n    src: ./src", "  src:\n    bucket: b\n    object: o\n    src: ./src", "has both src.* and object"),
+        ("  src:\n    src: ./src", "  src:\n    object: o.zip", "needs bucket and object"),
+        ("  src:\n    src: ./src", "  src:\n    bucket: b\n    object: o.zip", r"line 10: .*There is no bucket b here"),
     ],
 )
 def test_what_cannot_be_is_refused_with_file_line_and_key(

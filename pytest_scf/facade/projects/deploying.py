@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.layers import Layers, LayerVersion
 
 #: triggers that need nothing here: requests reach the function by ``request`` and ``runtime.http``
-_REQUESTS = ("apigw", "http", "clb")
+_REQUESTS = ("apigw", "clb")
 
 
 def deploy(
@@ -42,9 +42,7 @@ def deploy(
     call = _Caller(api, plan)
     if plan.namespace != "default":
         call.make_namespace(plan.namespace)
-    code: dict[str, Any] = {"ImageConfig": plan.image}
-    if plan.image is None:
-        code = {"LocalPath": str(_code(plan, staging).resolve())}
+    code = {"ImageConfig": plan.image} if plan.image is not None else _code_of(plan, staging)
     asked: dict[str, Any] = {
         "FunctionName": plan.name,
         "Namespace": plan.namespace,
@@ -65,7 +63,7 @@ def deploy(
         "Layers": [{"LayerName": layer.name, "LayerVersion": layer.number} for layer in bound],
         **plan.websocket,
     }
-    call("CreateFunction", asked)
+    call("CreateFunction", asked, plan.node.get("src") if plan.stored else None)
     if plan.retry_num is not None or plan.msg_ttl is not None:
         retry = {"RetryConfig": [{"RetryNum": plan.retry_num}]} if plan.retry_num is not None else {}
         ttl = {"MsgTTL": plan.msg_ttl} if plan.msg_ttl is not None else {}
@@ -93,7 +91,7 @@ def _keep_warm(call: _Caller, plan: FunctionPlan) -> None:
 
 def update_code(api: Api, plan: FunctionPlan, staging: Callable[[], Path]) -> None:
     """Give the function of a plan its code as that is now. Raises UsageError."""
-    code = {"LocalPath": str(_code(plan, staging).resolve())}
+    code = _code_of(plan, staging)
     call = _Caller(api, plan)
     name = {"FunctionName": plan.name, "Namespace": plan.namespace}
     call("UpdateFunctionCode", {**name, "Code": code})
@@ -111,7 +109,7 @@ def publish(api: Api, plan: LayerPlan, staging: Callable[[], Path]) -> int:
             "LayerName": plan.name,
             "CompatibleRuntimes": plan.runtimes,
             "Description": plan.description,
-            "Content": {"LocalPath": str(_code(plan, staging).resolve())},
+            "Content": _code_of(plan, staging),
         },
     )
     return int(answer["LayerVersion"])
@@ -152,6 +150,11 @@ class _Caller:
 def _refuse(plan: FunctionPlan | LayerPlan, error: ApiError, node: Node | None = None) -> NoReturn:
     node, what = node or plan.node, "layer" if isinstance(plan, LayerPlan) else "function"
     raise UsageError(f"{node.file}, line {node.line}: {node.key}: {what} {plan.name}: {error}") from None
+
+
+def _code_of(plan: FunctionPlan | LayerPlan, staging: Callable[[], Path]) -> dict[str, Any]:
+    """The API's Code of what is not in an image."""
+    return dict(plan.stored) or {"LocalPath": str(_code(plan, staging).resolve())}
 
 
 def _code(plan: FunctionPlan | LayerPlan, staging: Callable[[], Path]) -> Path:
@@ -231,6 +234,17 @@ def _create(call: _Caller, plan: FunctionPlan, trigger: TriggerPlan, domain: Cal
         asked["TriggerName"] = value("name", "Name") or trigger.name
         keys = [each.text() for each in parameters.get("filterKey").list()]
         asked["TriggerDesc"] = json.dumps({"filterType": 1, "filterKey": keys})
+    elif trigger.kind == "http":
+        net = parameters.get("netConfig")
+        asked["TriggerDesc"] = json.dumps(
+            {
+                "AuthType": value("authType") or "NONE",
+                "NetConfig": {
+                    "EnableIntranet": net.get("enableIntranet").flag(False),
+                    "EnableExtranet": net.get("enableExtranet").flag(True),
+                },
+            }
+        )
     elif trigger.kind in _REQUESTS:
         return
     else:

@@ -11,6 +11,7 @@ from pytest_scf import facts
 from pytest_scf.contract import languages
 from pytest_scf.facade.projects.document import Node, merged
 from pytest_scf.facade.projects.routes import Route, integrated_of, method_of, path_of
+from pytest_scf.facade.projects.sources import source_of
 
 #: components whose function is a web server that scf_bootstrap starts
 HTTP_COMPONENTS = (
@@ -101,6 +102,8 @@ class LayerPlan:
     description: str
     #: the directory of the layer that the source becomes
     target: str = ""
+    #: see ``FunctionPlan``
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -118,6 +121,8 @@ class FunctionPlan:
     #: what is put into its code as scf_bootstrap, where that has none
     bootstrap: str = ""
     region: str = ""
+    #: the API's Code, where that lies in a bucket; empty: it is at ``source``
+    stored: Mapping[str, str] = field(default_factory=dict)
     #: the API's ImageConfig; None: it is code
     image: dict[str, object] | None = None
     namespace: str = facts.DEFAULT_NAMESPACE
@@ -207,7 +212,7 @@ def _start(plan: FunctionPlan, command: str) -> None:
     ``command`` does where no entry file is named.
     """
     entry = plan.node.get("entryFile")
-    if plan.image is not None or not plan.source.is_dir() or (plan.source / BOOTSTRAP).is_file():
+    if plan.image is not None or plan.stored or not plan.source.is_dir() or (plan.source / BOOTSTRAP).is_file():
         return
     runner = next((found for name, found in _RUNNERS.items() if plan.runtime.lower().startswith(name)), None)
     if entry.text() and runner is not None:
@@ -220,13 +225,14 @@ def _start(plan: FunctionPlan, command: str) -> None:
 
 
 def of_layer(inputs: Node, names: Mapping[str, str]) -> LayerPlan:
-    source, exclude = _source(inputs.get("src"), None)
+    source, exclude, stored = source_of(inputs.get("src"))
     return LayerPlan(
         key=names["name"],
         name=inputs.get("name").text(f"{names['name']}-{names['stage']}-{names['app']}"),
         node=inputs,
         source=source,
         exclude=exclude,
+        stored=stored,
         runtimes=[each.text() for each in inputs.get("runtimes").list()],
         description=inputs.get("description").text(),
         target=inputs.get("src").get("targetDir").text() if isinstance(inputs.get("src").value, dict) else "",
@@ -287,7 +293,7 @@ def _function(
 ) -> FunctionPlan:
     default = f"{names['name']}-{names['stage']}-{names['app']}"
     image = _image(node.get("image"))
-    source, exclude = (node.file.parent, []) if image is not None else _source(node.get("src"), below)
+    source, exclude, stored = (node.file.parent, [], {}) if image is not None else source_of(node.get("src"), below)
     kind = node.get("type").text("event").lower()
     if kind not in ("event", "web"):
         node.get("type").fail(f"must be event or web, not {kind!r}")
@@ -297,6 +303,7 @@ def _function(
         node=node,
         source=source,
         exclude=exclude,
+        stored=stored,
         handler=node.get("handler").text(facts.DEFAULT_HANDLER),
         runtime=languages.IMAGE if image is not None else node.get("runtime").text(default_runtime),
         is_web=is_web or kind == "web",
@@ -337,23 +344,6 @@ def _websocket(node: Node) -> dict[str, object]:
         "ProtocolType": kind,
         "ProtocolParams": {"WSParams": {"IdleTimeOut": idle.number()}} if idle.value else None,
     }
-
-
-def _source(src: Node, below: Node | None) -> tuple[Path, list[str]]:
-    """The code's directory or zip, and the patterns of what is left out."""
-    exclude: list[str] = []
-    place = src
-    if isinstance(src.value, dict):
-        if "object" in src or "bucket" in src:
-            src.fail("code that lies in COS cannot be had here: give src a directory")
-        place = src.get("src") if "src" in src else src.get("dist")  # what a hook has built
-        exclude = [each.text() for each in src.get("exclude").list()]
-    path = src.file.parent / place.text(".")
-    if below is not None and below.value is not None:
-        place, path = below, path / below.text()
-    if not path.exists():
-        place.fail(f"there is no {path}")
-    return path, exclude
 
 
 def _image(node: Node) -> dict[str, object] | None:

@@ -8,6 +8,7 @@ from pytest_scf import facts
 from pytest_scf.facade.projects.document import Node
 from pytest_scf.facade.projects.plans import FunctionPlan, TriggerPlan
 from pytest_scf.facade.projects.routes import Route, method_of
+from pytest_scf.facade.projects.sources import stored_code
 
 _PROPERTIES = {
     *("CodeUri", "Handler", "Runtime", "Type", "Description", "MemorySize", "Timeout", "Environment", "Events"),
@@ -26,11 +27,11 @@ def of_template(document: Node) -> Iterator[FunctionPlan]:
 
 
 def _of_properties(namespace: str, name: str, function: Node, node: Node) -> FunctionPlan:
-    source = node.file.parent / node.get("CodeUri").text(".")
-    if isinstance(node.get("CodeUri").value, dict):
-        node.get("CodeUri").fail("code that lies in COS cannot be had here: give a directory")
-    if not source.exists():
-        node.get("CodeUri").fail(f"there is no {source}")
+    code, source, stored = node.get("CodeUri"), node.file.parent, {}
+    if isinstance(code.value, dict):
+        stored = stored_code(code, "Bucket", "Key")
+    elif not (source := source / code.text(".")).exists():
+        code.fail(f"there is no {source}")
     runtime = node.get("Runtime").text("Python3.6")
     plan = FunctionPlan(
         key=name,
@@ -38,6 +39,7 @@ def _of_properties(namespace: str, name: str, function: Node, node: Node) -> Fun
         node=node,
         source=source,
         exclude=[],
+        stored=stored,
         handler=node.get("Handler").text(facts.DEFAULT_HANDLER),
         runtime=runtime[:1].upper() + runtime[1:],
         is_web=node.get("Type").text("Event").upper() == "HTTP",
