@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_scf.plugin import artifacts, left_running, markers, moments, options, terminal, watch
+from pytest_scf.plugin import left_running, markers, moments, options, watch
 
 if TYPE_CHECKING:
     from pytest_scf.endpoint.server import Endpoint
@@ -80,6 +80,7 @@ def scf_sdk(scf_runtime: ScfRuntime) -> Iterator[ScfRuntime]:
 def _open(request: pytest.FixtureRequest, settings: dict[str, Any], whose: str) -> watch.Watched:
     from pytest_scf.errors import UsageError
     from pytest_scf.facade.runtime import ScfRuntime
+    from pytest_scf.plugin import artifacts, terminal
 
     config = request.config
     settings.setdefault("isolation", options.ISOLATION.value(config))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_scf.plugin import artifacts, options, watch
+from pytest_scf.plugin import options, watch
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -37,6 +37,8 @@ class LeftRunning:
 
         So is a stand-in or a set-up that could not be put in place, where no wait of the test's has told of it.
         """
+        from pytest_scf.plugin import artifacts
+
         watched.note_closed()
         known = watch.state(self._config)
         nodeid = known.item.nodeid if known.item else ""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One setting with a fixed set of values: ``--scf-NAME`` on the command line, ``scf_NAME`` in the ini file.
 
     Where it is ``open`` there may be other values, which somebody else knows.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_scf import facts
-from pytest_scf.plugin import artifacts, watch
+from pytest_scf.plugin import watch
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -34,8 +34,9 @@ OF_MOCKS = (
     "there that is a mock in the test (docs/inside.md)"
 )
 _PATCHING = ("unittest.mock", "_pytest.monkeypatch")
-_REQUEST_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b")
-_HANDLE = re.compile(rf"<(?:Event|InvokeResult|Logs of) ({_REQUEST_ID.pattern})")
+# Texts, which re compiles where they are used: a run that uses nothing of this does not wait for that.
+_REQUEST_ID = r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b"
+_HANDLE = rf"<(?:Event|InvokeResult|Logs of) ({_REQUEST_ID})"
 
 
 def explain_failure(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
@@ -63,7 +64,7 @@ def explain_failure(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseExcepti
     if _raised_by_a_mock(excinfo):
         reasons = [OF_MOCKS] if any(watched.events() for watched in watch.state(item.config).runtimes) else []
     elif not reasons:
-        found = dict.fromkeys(_HANDLE.findall(error.args[0]))
+        found = dict.fromkeys(re.findall(_HANDLE, error.args[0]))
         reasons = [reason for reason in (_reason(item, request_id) for request_id in found) if reason]
     if reasons and lines[0] not in reasons:
         excinfo.exconly(tryshort=True)  # some versions of pytest look at the beginning of the text here, once for all
@@ -134,6 +135,8 @@ def complete(item: pytest.Item, report: pytest.TestReport) -> None:
     if report.failed and not failed_before:
         text = _section(item, report.longreprtext)
         if text:
+            from pytest_scf.plugin import artifacts
+
             try:
                 kept = [str(directory) for directory in artifacts.keep(item)]
             except OSError as error:
@@ -193,9 +196,9 @@ def _describe(event: Event, verbose: bool, said: str) -> list[str]:
     return lines
 
 
-_STATES = re.compile(r"^( *\+[\d.]+ m?s  | +)(?:(FINISHED)|(FAILED)|(ABORTED|RUNNING))\b.*", re.MULTILINE)
-_ERRORS = re.compile(r"^(?!\s)(?!Traceback)[\w.]+(?:Error|Exception|Exit|Interrupt|Warning)\b.*", re.MULTILINE)
-_TITLES = re.compile(r"^(?:event|invocation|asynchronous invocation) .*", re.MULTILINE)
+_STATES = r"(?m)^( *\+[\d.]+ m?s  | +)(?:(FINISHED)|(FAILED)|(ABORTED|RUNNING))\b.*"
+_ERRORS = r"(?m)^(?!\s)(?!Traceback)[\w.]+(?:Error|Exception|Exit|Interrupt|Warning)\b.*"
+_TITLES = r"(?m)^(?:event|invocation|asynchronous invocation) .*"
 
 
 def colour(reporter: TerminalReporter) -> None:
@@ -212,9 +215,9 @@ def colour(reporter: TerminalReporter) -> None:
         for report in reports:
             for position, (name, text) in enumerate(getattr(report, "sections", ())):
                 if name == TITLE and reporter._tw.hasmarkup:
-                    text = _STATES.sub(of_state, text)
-                    text = _ERRORS.sub(lambda found: markup(found[0], red=True), text)
-                    text = _TITLES.sub(lambda found: markup(found[0], bold=True), text)
+                    text = re.sub(_STATES, of_state, text)
+                    text = re.sub(_ERRORS, lambda found: markup(found[0], red=True), text)
+                    text = re.sub(_TITLES, lambda found: markup(found[0], bold=True), text)
                     report.sections[position] = (name, text)
 
 
