@@ -261,19 +261,19 @@ def _serve_beside(
     spec: LaunchSpec, server: ServerSpec, runtime: socket.socket, user: int, listener: socket.socket | None
 ) -> None:
     """Start the thread that passes events on to the server."""
-    with own_modules.shown():
-        from pytest_scf.runtimes.main_process import MainProcess
+    own_modules.show()
+    from pytest_scf.runtimes.main_process import MainProcess
 
-        process = MainProcess(user)
-        beside: Any
-        if listener is not None:
-            from pytest_scf.runtimes.custom import CustomRuntime
+    process = MainProcess(user)
+    beside: Any
+    if listener is not None:
+        from pytest_scf.runtimes.custom import CustomRuntime
 
-            beside = CustomRuntime(runtime, spec.context, process, listener)
-        else:
-            from pytest_scf.runtimes.server import ServerRuntime
+        beside = CustomRuntime(runtime, spec.context, process, listener)
+    else:
+        from pytest_scf.runtimes.server import ServerRuntime
 
-            beside = ServerRuntime(runtime, spec.context, process, server.port, is_web=server.kind.takes_requests)
+        beside = ServerRuntime(runtime, spec.context, process, server.port, is_web=server.kind.takes_requests)
     threading.Thread(target=beside.serve, name="scf-server", daemon=True).start()
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import sys
-from collections.abc import Iterator
 from types import ModuleType
 
 #: those that are hidden; they stay loaded, for code that runs already
@@ -27,11 +25,6 @@ def hide() -> None:
     gc.freeze()
 
 
-@contextlib.contextmanager
-def shown() -> Iterator[None]:
-    """Have more of them imported in this block, in a process that runs no code of the user's."""
+def show() -> None:
+    """Have more of them be imported, in a process that runs no code of the user's."""
     sys.modules.update(_hidden)
-    try:
-        yield
-    finally:
-        hide()

@@ -156,8 +156,9 @@ class Zygote:
         self.spare_wanted = False  # until the next launch, whatever comes of it
         if self.probe_wanted and python.probe_module is None:
             # The next instances find it loaded.
-            with own_modules.shown():
-                python.probe_module = importlib.import_module("pytest_scf.runtimes.probe.inside")
+            own_modules.show()
+            python.probe_module = importlib.import_module("pytest_scf.runtimes.probe.inside")
+            own_modules.hide()
         if self.spare is None:
             with contextlib.suppress(OSError):  # the next launch reports it
                 self.spare = self._make_spare()
