@@ -31,6 +31,14 @@ BLOCKED = """
     def test_never_run(): pass
 """
 
+#: execnet lets a worker whose controller is gone go on for five seconds before it interrupts it
+IMPATIENT = """
+    from execnet import gateway_base
+
+    waitall = gateway_base.WorkerPool.waitall
+    gateway_base.WorkerPool.waitall = lambda self, timeout=None: waitall(self, 0.1 if timeout == 5.0 else timeout)
+"""
+
 
 def told(fifo, pid):
     """What the inner test tells, once it is where it blocks; a run that ends before it gets there tells nothing."""
@@ -67,6 +75,8 @@ def test_nothing_is_left_when_pytest_is_ended_by(
     workers: Any,
 ) -> None:
     pytester.makepyfile(BLOCKED)
+    if workers:
+        pytester.makeconftest(IMPATIENT)
     fifo = pytester.path / "pids"
     os.mkfifo(fifo)
     with open(pytester.path / "output", "w", encoding="utf-8") as output:
