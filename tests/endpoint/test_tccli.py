@@ -27,7 +27,7 @@ from pytest_scf.endpoint.server import Endpoint
 if importlib.util.find_spec("tccli") is None:
     pytest.skip("tccli is not installed: pip install 'pytest-scf[tccli]'", allow_module_level=True)
 
-DEADLINE = 120
+DEADLINE = 240
 WORKER = """
 import time
 def main_handler(event, context):

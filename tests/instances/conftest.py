@@ -15,7 +15,7 @@ from kinds import KINDS, Kind
 from pytest_scf import IsolationUnavailable, ScfRuntime
 
 #: seconds that a process of its own may take on a machine under heavy load
-DEADLINE = 120
+DEADLINE = 240
 
 
 @pytest.fixture(params=KINDS, ids=str)
