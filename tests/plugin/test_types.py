@@ -27,7 +27,7 @@ def f(event: Event) -> str:
 @pytest.fixture
 def mypy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     pytest.importorskip("mypy")
-    # An editable install is one that type checkers do not see through.
+    # So that it is this checkout, wherever the package is installed from.
     monkeypatch.setenv("MYPYPATH", str(ROOT))
 
     def mypy(*files: Path) -> subprocess.CompletedProcess[str]:
@@ -36,6 +36,13 @@ def mypy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
 
     return mypy
+
+
+def test_an_editable_install_is_a_path() -> None:
+    """Otherwise setuptools makes it a finder, which no type checker follows: it would not know ``pytest_scf``."""
+    tables = (ROOT / "pyproject.toml").read_text().split("\n[")
+    (setuptools,) = [table for table in tables if table.startswith("tool.setuptools]")]
+    assert 'package-dir = { "" = "." }' in setuptools
 
 
 @pytest.fixture
