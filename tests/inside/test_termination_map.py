@@ -15,6 +15,7 @@ from map_workers import FAULTY, MENDED
 from present import present
 
 from pytest_scf import ScfRuntime, UsageError
+from pytest_scf.facade.termination_map.options import Options
 
 
 def line_of(source: str, text: str) -> int:
@@ -453,13 +454,13 @@ def test_lines_of_several_files_and_of_a_generator_that_the_init_phase_began(
         fn = scf_runtime_of("namespaces").deploy(tmp_path, python=version, async_run=True)
     except UsageError as error:
         pytest.skip(str(error))
-    found = fn.termination_map({}, graceful=False)
-    assert found.notes == ["left alone, it ends FINISHED 200"]
+    recorded, _total = fn._map_runner({}, Options(graceful=False)).moments()
     names = {"init": "index:1 rows:1 rows:5 index:2 index:3 rows:2 rows:3 index:5"}
     names["handler"] = "index:6 rows:2 rows:3 index:7 rows:6 index:8 rows:2 rows:3"
     for phase, wanted in names.items():
-        lines = [f"{moment.file[:-3]}:{moment.line}" for moment in found.moments if moment.phase == phase]
+        lines = [f"{moment.file[:-3]}:{moment.line}" for moment in recorded if moment.phase == phase]
         assert " ".join(lines) == wanted
+    found = fn.termination_map({}, graceful=False, only=["rows.py:3#2", "index.py:8"])
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
 
 
