@@ -473,6 +473,16 @@ class InvokeResult(_Invocation):
         __tracebackhide__ = True
         assertions.assert_failed(self._event(), code)
 
+    if not TYPE_CHECKING:  # for type checkers it has these attributes and no more
+
+        def __getattr__(self, name: str) -> Any:
+            if hasattr(type(self), name):
+                return object.__getattribute__(self, name)  # for the error that it has raised
+            hint = ""
+            if not name.startswith("_") and hasattr(Event, name):
+                hint = ", as fn.invoke() has waited for the end: fn.invoke_async() gives an event, which has"
+            raise AttributeError(f"'InvokeResult' object has no attribute {name!r}{hint}")
+
     def __repr__(self) -> str:
         return f"<InvokeResult {self.request_id}: {int(self.status_code)}{_reason(self)}>"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_scf import trigger_events
-from pytest_scf.trigger_events._cos import split_bucket
+from pytest_scf.trigger_events._cos import check_bucket, split_bucket
 from pytest_scf.triggers.rules import CosRule
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Buckets:
 
     def make(self, name: str) -> Bucket:
         """The bucket of this name, made if need be."""
+        check_bucket(name)
         name = self.full_name(name)
         domain = f"{name}.cos.{self._settings.region}.myqcloud.com"
         with self._lock:

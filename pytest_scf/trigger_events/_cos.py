@@ -85,6 +85,15 @@ def split_bucket(bucket: str, appid: str = APPID) -> tuple[str, str]:
     return (found["name"], found["appid"]) if found else (bucket, appid)
 
 
+def check_bucket(bucket: str) -> None:
+    """Raises UsageError for what is no bucket's name: an object's key, or the domain of a bucket."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", bucket):
+        raise UsageError(
+            "a bucket's name has lower-case letters, digits and hyphens, such as 'shots' or 'shots-1250000000'; got "
+            f"{bucket!r}"
+        )
+
+
 def cos(
     bucket: str = "bucket",
     key: str = "file",
@@ -106,6 +115,7 @@ def cos(
 
     Choice: a region without a documented short code keeps its own name in ``cosBucket.region``.
     """
+    check_bucket(bucket)
     if event not in COS_EVENTS:
         raise UsageError(f"event={event!r} is not an event of COS; they are {', '.join(COS_EVENTS)}")
     name, appid = split_bucket(bucket, appid)

@@ -366,6 +366,11 @@ class TestWaiting:
 
 
 def test_terminating_what_cannot_be(each_level: ScfRuntime) -> None:
+    result: Any = each_level.deploy("def main_handler(e, c):\n    pass\n").invoke()
+    with pytest.raises(AttributeError, match=r"no attribute 'terminate', as .*: fn\.invoke_async\(\) gives an event"):
+        result.terminate()
+    with pytest.raises(AttributeError, match=r"'InvokeResult' object has no attribute 'colour'$"):
+        _ = result.colour
     looping: Any = each_level.deploy(GRACEFUL, async_run=True).invoke_async()
     with pytest.raises(UsageError, match="graceful must be True or False; got 'forced'"):
         looping.terminate("forced")

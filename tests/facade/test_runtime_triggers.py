@@ -132,6 +132,8 @@ def test_what_cos_refuses(each_level: ScfRuntime) -> None:
     assert refused.value.get_error_code() == "NotImplemented"
     with pytest.raises(KeyError):
         bucket.get("none")
+    with pytest.raises(UsageError, match=r"a bucket's name has .*got 'shots-1250000000\.cos\.ap-guangzhou"):
+        each_level.cos("shots-1250000000.cos.ap-guangzhou.myqcloud.com")
     each_level.deploy(echo).triggers.cos("shots", prefix="in/")
     with pytest.raises(ApiError, match="CosNotifyRuleConflict"):
         each_level.deploy(echo).triggers.cos("shots")

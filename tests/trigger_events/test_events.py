@@ -208,6 +208,7 @@ def test_headers_arrive_in_lower_case() -> None:
         (lambda: trigger_events.cos(event="ObjectCreated:Put"), "is not an event of COS"),
         (lambda: trigger_events.cos(event="cos:ObjectCreated:*"), "is not an event of COS"),
         (lambda: trigger_events.cos(key=""), "neither may be empty"),
+        (lambda: trigger_events.cos("in/a.csv", "shots"), "a bucket's name has lower-case letters.*got 'in/a.csv'"),
         (lambda: trigger_events.timer(time=datetime(2024, 1, 1)), "has no zone"),
         (lambda: trigger_events.ckafka(), "at least one message"),
         (lambda: trigger_events.ckafka(b"bytes"), "a text or a value that JSON can carry"),
