@@ -9,6 +9,7 @@ const Module = require("module");
 
 const place = process.env.PYTEST_SCF_COS_ENDPOINT;
 const SDK = /[\\/]cos-nodejs-sdk-v5[\\/]sdk[\\/]cos\.js$/;
+const SENDING = /[\\/]cos-nodejs-sdk-v5[\\/]sdk[\\/]base\.js$/;
 const COS_HOST = /\.(myqcloud\.com|tencentcos\.cn)$/;
 
 function redirect(options) {
@@ -33,9 +34,27 @@ function changed(COS) {
   });
 }
 
+// Versions of before 2018 have no event "before-send": what they send with is given to them changed.
+function changeSender(module) {
+  const own = module.require;
+  module.require = function (name) {
+    const found = own.call(module, name);
+    if (name !== "request") {
+      return found;
+    }
+    return (options, ...rest) => {
+      redirect(options);
+      return found(options, ...rest);
+    };
+  };
+}
+
 if (place) {
   const load = Module._extensions[".js"];
   Module._extensions[".js"] = function (module, filename) {
+    if (SENDING.test(filename)) {
+      changeSender(module);
+    }
     load(module, filename);
     if (SDK.test(filename) && typeof module.exports === "function") {
       module.exports = changed(module.exports);

@@ -79,6 +79,27 @@ def test_a_function_of_javascript(each_level: ScfRuntime, layer: Path, tmp_path:
     assert bucket.get("out/é.txt") == b"A,B"
 
 
+def test_a_version_that_tells_nobody_before_it_sends(isolated: ScfRuntime, tmp_path: Path) -> None:
+    """Those of before 2018 are laid out so, and send by the module request."""
+    if shutil.which("node") is None:
+        pytest.skip("there is no node on this machine")
+    files = {
+        "node_modules/cos-nodejs-sdk-v5/index.js": "module.exports = require('./sdk/base');",
+        "node_modules/cos-nodejs-sdk-v5/sdk/base.js": "const send = require('request');"
+        "exports.get = (url) => new Promise((done) => send({ url, method: 'GET' }, done));",
+        "node_modules/request/index.js": "module.exports = ({ url, headers }, done) =>"
+        "require('http').get(url, { headers }, (answer) => answer.on('data', (data) => done(data.toString())));",
+        "index.js": "exports.main_handler = async (event) => require('cos-nodejs-sdk-v5').get(event.url);",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    isolated.cos("shots").put("in/a.txt", b"a,b")
+    fn = isolated.deploy(tmp_path, runtime="Nodejs18.15")
+    url = "http://shots-1250000000.cos.ap-guangzhou.myqcloud.com/in/a.txt"
+    assert fn.invoke({"url": url}).return_value == "a,b"
+
+
 def test_a_module_of_javascript(isolated: ScfRuntime, layer: Path, tmp_path: Path) -> None:
     bucket = isolated.cos("shots")
     bucket.put("in/a.txt", "a,b")
