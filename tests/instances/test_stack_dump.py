@@ -14,12 +14,13 @@ from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.stack_dump import StackDump
 from pytest_scf.runtimes import fault_dump
 
+#: its outermost frames are as those of the runtime, behind which nothing more is waited for
 PROGRAM = """
 import time
 from pytest_scf.runtimes import fault_dump
 fault_dump.enable()
 print("ready", flush=True)
-time.sleep(600)
+exec(compile("def run():\\n    time.sleep(600)\\nrun()", "runtimes/python.py", "exec"))
 """
 
 
