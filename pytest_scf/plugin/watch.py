@@ -124,7 +124,7 @@ def end_of_phase(item: pytest.Item) -> None:
     for runtime in _made():
         if id(runtime) not in there and runtime not in known.foreign:
             known.runtimes.append(Watched(runtime, own=False))
-    for watched in state(item.config).runtimes:
+    for watched in known.runtimes:
         watched.runtime._end_of_phase()
 
 

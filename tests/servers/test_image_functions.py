@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_scf import ScfRuntime, UsageError
+from pytest_scf import Event, ScfRuntime, UsageError
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "seed" / "samples" / "image"
 COMMAND = ["python", "app.py"]
@@ -192,30 +192,31 @@ def test_a_response_of_more_than_6_mb_is_407(isolated: ScfRuntime, server: Calla
     assert fn.invoke(1).status_code == 407
 
 
+@pytest.fixture
+def unreached(server: Callable[..., Path], time_is_up: Callable[..., None]) -> Callable[..., Event]:
+    """An event whose server listens on this address, after the time in which it had to be reached."""
+
+    def unreached(runtime: ScfRuntime, address: str) -> Event:
+        run = f"server = ThreadingHTTPServer(({address}), Handler)\nprint('listens')\nserver.serve_forever()\n"
+        event = runtime.deploy_image(COMMAND, cwd=server(run=run), async_run=True).invoke_async()
+        event.wait_for_log("listens")
+        time_is_up(runtime, event)
+        event.assert_failed(446)
+        return event
+
+    return unreached
+
+
 def test_a_server_that_is_bound_to_loopback_alone_is_446(
-    each_level: ScfRuntime, server: Callable[..., Path], time_is_up: Callable[..., None]
+    each_level: ScfRuntime, unreached: Callable[..., Event]
 ) -> None:
-    directory = server(run=RUN_ON.format('"127.0.0.1", 9000'))
-    event = each_level.deploy_image(COMMAND, cwd=directory, async_run=True).invoke_async()
-    event.wait_for_log("listens")
-    time_is_up(each_level, event)
-    event.assert_failed(446)
+    event = unreached(each_level, '"127.0.0.1", 9000')
     assert "listens on 127.0.0.1 only" in event.diagnosis
     assert "0.0.0.0" in event.error_message
 
 
-def test_a_server_on_another_port_is_446(
-    isolated: ScfRuntime, server: Callable[..., Path], time_is_up: Callable[..., None]
-) -> None:
-    directory = server(run=RUN_ON.format('"", 5000'))
-    event = isolated.deploy_image(COMMAND, cwd=directory, async_run=True).invoke_async()
-    event.wait_for_log("listens")
-    time_is_up(isolated, event)
-    event.assert_failed(446)
-    assert "listens on port 5000 instead" in event.diagnosis
-
-
-RUN_ON = "server = ThreadingHTTPServer(({}), Handler)\nprint('listens')\nserver.serve_forever()\n"
+def test_a_server_on_another_port_is_446(isolated: ScfRuntime, unreached: Callable[..., Event]) -> None:
+    assert "listens on port 5000 instead" in unreached(isolated, '"", 5000').diagnosis
 
 
 def test_a_container_that_exits_while_it_starts_is_405(each_level: ScfRuntime, server: Callable[..., Path]) -> None:
