@@ -39,7 +39,7 @@ try:
 except ImportError:  # pragma: no cover
     resource = None  # type: ignore[assignment]
 
-__all__ = ["connect_standard_streams", "prepare_function", "prepare_interpreter", "run"]
+__all__ = ["connect_standard_streams", "prepare_function", "prepare_interpreter", "prepare_process", "run"]
 
 #: ``pytest_scf.runtimes.probe.inside`` where the fork server has loaded it for the instances that follow
 probe_module = None  # type: Any
@@ -82,7 +82,7 @@ def _encode(value):
     return json.JSONEncoder().default(value)
 
 
-def _call(channel, handler, request_id, payload, context):
+def call_handler(channel, handler, request_id, payload, context):
     # type: (Channel, object, str, bytes, dict[str, object]) -> tuple[int, bytes]
     """The kind and the payload of the answer. Raises what ends the process."""
     began = _now()
@@ -127,7 +127,6 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
     global _limit_kib
     _limit_kib = spec[launch_keys.CONTEXT][launch_keys.MEMORY_LIMIT] * 1024
     channel = Channel(sock)
-    fault_dump.enable()
     watch_signal_handlers(channel)
     breakpoints.explain()
     code_root = spec[launch_keys.CODE_ROOT]
@@ -167,7 +166,7 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
             channel.send(wire.PONG, b"")
             continue
         try:
-            kind, answer = _call(channel, handler, payload[:length].decode("ascii"), payload[length:], context)
+            kind, answer = call_handler(channel, handler, payload[:length].decode("ascii"), payload[length:], context)
         finally:
             if recorder:
                 recorder.save()
@@ -243,6 +242,7 @@ def main():
             each.set_inheritable(False)
     connect_standard_streams(os.dup(1))
     prepare_interpreter()
+    prepare_process()
     # The fork server's module search path: packages of the user, and those installed in editable form.
     sys.path += [place for place in spec[launch_keys.PATH] if place not in sys.path]
     prepare_function(spec)
@@ -258,6 +258,12 @@ def prepare_interpreter():
     make_standard_streams()
     log_handler.install()
     sys.argv = [""]
+
+
+def prepare_process():
+    # type: () -> None
+    """What is the same for all functions, and what a fork does not have of its parent."""
+    fault_dump.enable()
 
 
 def prepare_function(spec):

@@ -236,6 +236,24 @@ def test_an_instance_is_the_spare_and_is_not_called_so_any_more(each_kind: ScfRu
 
 
 @only(start_method="fork", pidfd=True)
+def test_the_users_code_finds_nothing_of_the_warm_up(each_kind: ScfRuntime) -> None:
+    source = (
+        "import keyword, os, sys\n"
+        "def main_handler(event, context):\n"
+        "    threads = len(os.listdir('/proc/self/task'))\n"
+        "    return [keyword.__spec__.name, sorted(os.environ), threads,\n"
+        "            sorted(name for name in sys.modules if 'sample' in name or 'warm' in name)]\n"
+    )
+    code = each_kind.deploy(source, timeout=60)
+    _init, process = new_spare(each_kind)
+    while process.status() != psutil.STATUS_SLEEPING:  # it waits for its specification then, and is warm
+        assert process.is_running()
+    name, variables, threads, modules = code.invoke().return_value
+    assert [name, threads, modules] == ["keyword", 1, []]
+    assert "SAMPLE" not in variables
+
+
+@only(start_method="fork", pidfd=True)
 def test_a_spare_whose_init_was_killed_is_replaced(each_kind: ScfRuntime) -> None:
     init, _process = new_spare(each_kind)
     init.kill()

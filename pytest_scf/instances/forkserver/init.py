@@ -22,7 +22,7 @@ import threading
 import traceback
 from typing import Any
 
-from pytest_scf.instances.forkserver import fdpassing, linux, own_modules, reaping
+from pytest_scf.instances.forkserver import fdpassing, linux, own_modules, reaping, warmup
 from pytest_scf.instances.forkserver.isolation import Isolation
 from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
 from pytest_scf.runtimes import python, wire
@@ -70,6 +70,7 @@ def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], nam
         except OSError as error:
             failure = error
         reaping.ignore_termination_signals()
+        warmup.warm_init(channel)
         message = _wait_for_spec(channel, lifelines)
         if message is None:
             return
@@ -175,7 +176,9 @@ def _become_user_process(isolation: Isolation, channel: socket.socket, name: str
             isolation.limit_capabilities()
             linux.forbid_new_privileges()
             linux.die_with_parent()
+        python.prepare_process()
         identity = linux.own_identity()
+        warmup.warm_user_process(channel)
         message = fdpassing.receive_spec(channel)
         channel.close()
         if message is None:
