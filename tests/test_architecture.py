@@ -30,10 +30,6 @@ LONGEST = 400
 TABLES = {
     "api_errors.py": "one class for each error code of the cloud",
 }
-#: classes that refer to each other by nature: two files of them would be a circle
-OF_ONE_PIECE = {
-    "facade/handles.py": "a function gives events and results, which give their function and instance",
-}
 
 
 def test_no_room_imports_one_to_its_left() -> None:
@@ -62,7 +58,7 @@ def test_modules_are_short() -> None:
         for path in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js")]
     }
     long = {name for name, length in lengths.items() if length > LONGEST}
-    allowed = {*TABLES, *OF_ONE_PIECE}
+    allowed = set(TABLES)
     assert long - allowed == set(), f"more than {LONGEST} lines: split it by what it holds"
     assert allowed - long == set(), "short by now: take it off the lists"
 
