@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pytest_scf.facade.assertions import ANY
 from pytest_scf.facade.asynchronous import EMPTY
 from pytest_scf.facade.event_handle import EventHandle
 from pytest_scf.facade.invocation import InvocationHandle
@@ -51,13 +52,21 @@ class FunctionHandle(Handle, Generic[_E, _R]):
         states = self._session.platform.provisioning.states(self._record)
         return [Provisioned(each.version, each.allocated, each.available, each.status, each.reason) for each in states]
 
-    def stub(self, target: str, *, autospec: bool = True) -> Stub:
+    def stub(
+        self,
+        target: str,
+        *,
+        autospec: bool = True,
+        return_value: Any = ANY,
+        side_effect: Any = None,
+    ) -> Stub:
         """Put a stand-in in the place of ``target``, in every instance that starts afterwards; idle ones are gone.
 
         ``target`` is a dotted name as ``unittest.mock.patch`` takes it: "index.cos.put_object". Gives a MagicMock in
-        the test: what it returns or raises is what the function gets, and it knows the calls. ``held()`` keeps a call
-        from returning. With ``autospec`` a call that the original would refuse is refused, and a method gets its
-        ``self`` first, as ``patch(autospec=True)`` does. See docs/inside.md.
+        the test: what it returns or raises (``return_value`` and ``side_effect``, here or later) is what the function
+        gets, and it knows the calls. ``held()`` keeps a call from returning. With ``autospec`` a call that the original
+        would refuse is refused, and a method gets its ``self`` first, as ``patch(autospec=True)`` does. See
+        docs/inside.md.
 
         Raises UsageError for what is no dotted name, and for a function whose handler is not Python. A target that does
         not exist ends the event in whose instance it is looked for with 443, and is raised as a UsageError, with the
@@ -65,7 +74,11 @@ class FunctionHandle(Handle, Generic[_E, _R]):
         """
         from pytest_scf.facade.probing.function_probe import add_stub
 
-        return add_stub(self._session, self._record, target, autospec=autospec)
+        stub = add_stub(self._session, self._record, target, autospec=autospec)
+        if return_value is not ANY:
+            stub.return_value = return_value
+        stub.side_effect = side_effect
+        return stub
 
     def termination_map(
         self,

@@ -64,6 +64,16 @@ def handler(body: str, before: str = "") -> str:
     return f"{before}\n\ndef main_handler(event, context):\n{lines}\n"
 
 
+def test_what_a_stand_in_gives_is_said_as_patch_is_told(scf_runtime: ScfRuntime, uploader: Path) -> None:
+    fn = scf_runtime.deploy(uploader)
+    put = fn.stub("index.client.put_object", return_value={"ETag": "47"})
+    assert fn.invoke({"key": "a"}).return_value == "47"
+    put.assert_called_once_with("bucket", Key="a")
+    failing = scf_runtime.deploy(uploader)
+    failing.stub("index.client.put_object", side_effect=OSError("full"))
+    assert "OSError: full" in failing.invoke({"key": "a"}).error_message
+
+
 def test_a_stand_in_answers_and_knows_its_calls(each_way: ScfRuntime, uploader: Path) -> None:
     fn = each_way.deploy(uploader)
     assert "no network" in fn.invoke({"key": "k"}).error_message
