@@ -70,7 +70,6 @@ def main(isolation: Isolation, channel: socket.socket, lifelines: list[int], nam
         except OSError as error:
             failure = error
         reaping.ignore_termination_signals()
-        warmup.warm_init(channel)
         message = _wait_for_spec(channel, lifelines)
         if message is None:
             return
@@ -178,7 +177,7 @@ def _become_user_process(isolation: Isolation, channel: socket.socket, name: str
             linux.die_with_parent()
         python.prepare_process()
         identity = linux.own_identity()
-        warmup.warm_user_process(channel)
+        warmup.warm_up(channel)
         message = fdpassing.receive_spec(channel)
         channel.close()
         if message is None:

@@ -1,4 +1,4 @@
-"""What a launch does, done with a sample by the processes that wait for one.
+"""What the user's process does at a launch, done with a sample while it waits for one.
 
 A forked process copies each page of memory when it first writes to it, and to call a function is to write: so the first
 call takes several times as long as the second. Here it is over before there is a launch.
@@ -12,10 +12,8 @@ import os
 import select
 import socket
 import sys
-from collections.abc import Callable
 
 from pytest_scf import facts
-from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.launch_spec import LaunchSpec
 from pytest_scf.runtimes import python, wire
 from pytest_scf.runtimes.channel import Channel
@@ -39,23 +37,14 @@ _SAMPLE = LaunchSpec(
 _SOURCE = "def main_handler(event, context):\n    return event\n"
 
 
-def warm_init(channel: socket.socket) -> None:
-    """Returns as soon as there is something to read."""
-    _do(channel, _parse, _hand_over)
-
-
-def warm_user_process(channel: socket.socket) -> None:
-    """Returns as soon as there is something to read. The user's code finds nothing of it."""
-    _do(channel, _parse, _compile, _load, _answer)
-
-
-def _do(channel: socket.socket, *steps: Callable[[], None]) -> None:
+def warm_up(channel: socket.socket) -> None:
+    """Returns as soon as ``channel`` has something to read. The user's code finds nothing of it."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
-    for step in steps:
+    for step in (_parse, _compile, _load, _answer):
         if poll.poll(0):
             return
-        with contextlib.suppress(OSError):  # what there is too little of, the launch reports
+        with contextlib.suppress(Exception):  # a launch reports it, where it concerns one
             step()
 
 
@@ -65,15 +54,6 @@ def _parse() -> None:
     for variable, value in spec.environ.items():
         os.environ[variable] = value
         del os.environ[variable]
-
-
-def _hand_over() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        fdpassing.send(ours, wire.frame(wire.LAUNCH, _SAMPLE), [theirs.fileno()], [])
-        message = fdpassing.receive_spec(theirs)
-        if message is not None:
-            fdpassing.close_all(message[1])
 
 
 def _compile() -> None:
