@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from bisect import bisect_right
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from pytest_scf.facts import MIB
@@ -166,6 +166,18 @@ class EventLog:
             parts = self._parts_locked(start, end)
         return self._joined(parts)  # without the lock, as it may wait for the disk
 
+    def _read_runs(self, start: int = 0, end: int | None = None) -> Iterator[tuple[bytes, float, str]]:
+        """The same in runs of one source, with their time and source."""
+        with self._lock:  # another thread may write meanwhile, or cut the log off
+            stop = self._size if end is None else min(end, self._size)
+            parts = self._parts_locked(start, stop)
+            first, last = max(0, bisect_right(self._starts, start) - 1), bisect_left(self._starts, stop)
+            starts, runs = self._starts[first:last], self._runs[first:last]
+        data = self._joined(parts)
+        for begin, following, (time, source) in zip(starts, [*starts[1:], stop], runs, strict=False):
+            if max(begin, start) < following:
+                yield data[max(begin, start) - start : following - start], time, source
+
     def _joined(self, parts: list[bytes | _Stored]) -> bytes:
         found = []
         for part in parts:
@@ -198,17 +210,10 @@ class EventLog:
 
         Unless the cut is just before the end of a line, which Python writes on its own: that end is where it belongs.
         """
-        data = self.read(start, end)
         lines: list[tuple[float, str, list[bytes]]] = []
         unfinished = -1  # the output's line that has no end yet
-        first = bisect_right(self._starts, start) - 1
-        for index in range(max(first, 0), len(self._runs)):
-            begin = max(self._starts[index], start)
-            stop = min(self._starts[index + 1] if index + 1 < len(self._starts) else end, end)
-            if begin >= stop:
-                continue
-            time, source = self._runs[index]
-            *texts, rest = data[begin - start : stop - start].split(b"\n")
+        for data, time, source in self._read_runs(start, end):
+            *texts, rest = data.split(b"\n")
             if source == CUSTOM and unfinished != -1:
                 if unfinished == len(lines) - 1:
                     if not texts:
@@ -269,26 +274,16 @@ class EventLog:
 
     def user_bytes(self) -> bytes:
         """What the user's processes wrote, as they wrote it, without the platform's lines."""
-        data = self.read()
-        parts = []
-        for index, (_, source) in enumerate(self._runs):
-            if source == CUSTOM:
-                stop = self._starts[index + 1] if index + 1 < len(self._starts) else None
-                parts.append(data[self._starts[index] : stop])
-        return b"".join(parts)
+        return b"".join(data for data, _time, source in self._read_runs() if source == CUSTOM)
 
     def user_text(self) -> str:
         return _text(self.user_bytes())
 
     def platform_lines(self) -> list[str]:
         """The ``[PLATFORM]`` lines, in order."""
-        data = self.read()
-        found = []
-        for index, (_, source) in enumerate(self._runs):
-            if source == PLATFORM:
-                stop = self._starts[index + 1] if index + 1 < len(self._starts) else None
-                found += _text(data[self._starts[index] : stop]).splitlines()
-        return found
+        return [
+            line for data, _time, source in self._read_runs() if source == PLATFORM for line in _text(data).splitlines()
+        ]
 
 
 class Frame(NamedTuple):

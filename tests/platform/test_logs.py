@@ -479,6 +479,27 @@ def test_a_log_that_cannot_be_kept_is_cut_with_a_note_and_takes_the_platforms_li
     assert "lost\n" not in log.user_text()
 
 
+@pytest.mark.parametrize("look", [EventLog.lines, EventLog.user_text, EventLog.platform_lines])
+def test_a_log_may_be_cut_while_it_is_read(look: Callable[[EventLog], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    log = EventLog(empty_frame, CountingBlocks(room=0))
+    for number in range(20):
+        log.write(b"x" * 49_999 + b"\n", float(number))
+        log.write_platform("[PLATFORM] between", number + 0.5)
+    whole = look(log)
+    joined = EventLog._joined
+
+    def cut_then_join(self: EventLog, parts: list[bytes | logs._Stored]) -> bytes:
+        monkeypatch.undo()
+        self.put_away()
+        return joined(self, parts)
+
+    monkeypatch.setattr(EventLog, "_joined", cut_then_join)
+    read = look(log)
+    cut = look(log)
+    assert cut != whole
+    assert read in (whole, cut)
+
+
 def test_what_was_kept_before_the_disk_was_full_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(io.BytesIO):
         def write(self, data):
