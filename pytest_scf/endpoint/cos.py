@@ -102,7 +102,8 @@ class CosService:
             if source:
                 return self._copy(bucket, key, source, request)
             self._buckets.put(bucket, key, request.body, _kept(request), PUT)
-            return HttpResponse(200, headers=[("ETag", _etag(bucket.objects[key]))])
+            # A function that this has called may have deleted the object already.
+            return HttpResponse(200, headers=[("ETag", f'"{etag_of(request.body)}"')])
         if method == "DELETE":
             self._buckets.delete(bucket, key)
             return HttpResponse(204)
@@ -118,7 +119,7 @@ class CosService:
         stored = _stored(origin, unquote(path.partition("?")[0]))
         replaced = request.header("x-cos-metadata-directive").lower().startswith("replace")
         self._buckets.put(bucket, key, stored.data, _kept(request) if replaced else stored.headers, COPY)
-        made = bucket.objects[key]
+        made = bucket.objects.get(key, stored)
         when = _iso(made.modified)
         body = f"<CopyObjectResult><ETag>{_etag(made)}</ETag><LastModified>{when}</LastModified></CopyObjectResult>"
         return _xml(body)
@@ -162,8 +163,8 @@ class CosService:
         data = b"".join(upload.parts[each][0] for each in wanted)
         self._buckets.put(upload.bucket, upload.key, data, upload.headers, COMPLETE)
         self._uploads.pop(number, None)
-        made = upload.bucket.objects[upload.key]
-        names = f"<Bucket>{upload.bucket.name}</Bucket><Key>{escape(upload.key)}</Key><ETag>{_etag(made)}</ETag>"
+        etag = f'"{etag_of(data)}"'
+        names = f"<Bucket>{upload.bucket.name}</Bucket><Key>{escape(upload.key)}</Key><ETag>{etag}</ETag>"
         place = f"<Location>http://{upload.bucket.domain}/{escape(upload.key)}</Location>"
         return _xml(f"<CompleteMultipartUploadResult>{place}{names}</CompleteMultipartUploadResult>")
 
@@ -197,6 +198,7 @@ def _list(bucket: Bucket, buckets: Buckets, query: dict[str, str]) -> HttpRespon
     contents: list[str] = []
     folders: list[str] = []
     truncated, last = False, ""
+    objects = dict(bucket.objects)
     for key in buckets.keys(bucket, prefix):
         folder = ""
         if delimiter and delimiter in key[len(prefix) :]:
@@ -209,7 +211,7 @@ def _list(bucket: Bucket, buckets: Buckets, query: dict[str, str]) -> HttpRespon
             break
         (folders if folder else contents).append(entry)
         last = entry
-    items = "".join(_entry(key, bucket.objects[key]) for key in contents)
+    items = "".join(_entry(key, objects[key]) for key in contents if key in objects)
     items += "".join(f"<CommonPrefixes><Prefix>{escape(each)}</Prefix></CommonPrefixes>" for each in folders)
     more = f"<IsTruncated>{'true' if truncated else 'false'}</IsTruncated>"
     if truncated:

@@ -187,7 +187,9 @@ class Platform:
         with self._scheduler.lock:
             if instance.attempt is not None:
                 instance.attempt.note(why)
-            instance.process.kill()
+            process = instance.process_if_alive
+            if process is not None:
+                process.kill()
         self._waits.gone(instance)
 
     def attempt_of(self, instance: InstanceRecord) -> Attempt | None:
@@ -369,8 +371,8 @@ class Platform:
         if os.getpid() != self._owner or self._closed:
             return []
         self._closed = True
-        running = self._scheduler.close()
         self.clock.close()
+        running = self._scheduler.close()
         try:
             left = self._scheduler.wait_all_gone(STUCK_DEADLINE)
             if left:

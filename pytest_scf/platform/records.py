@@ -1,10 +1,8 @@
 """What the platform remembers: invocations, their attempts, and the instances that work on them.
 
 An invocation is RUNNING, then FINISHED | FAILED | ABORTED, and final is final. Return, exception, crash, timeout and
-termination race in real life: whichever concludes the attempt first wins, the others are noted and lose. A concluded
-attempt is published, its status changed for everyone to see, once what the outcome entails has happened: when it
-repossesses the instance, no process of that is left.
-
+termination race in real life: whichever concludes the attempt first wins, the others are noted. A concluded attempt is
+published once what the outcome entails has happened: where it repossesses the instance, no process of that is left.
 Methods that change a record are called with the platform's lock held. Reading needs no lock.
 """
 
@@ -254,7 +252,8 @@ class Invocation:
     @property
     def attempts(self) -> list[Attempt]:
         """All of them, oldest first."""
-        return [*self.past, self.attempt]
+        attempt = self.attempt  # first: the next one comes once this is among the past ones
+        return [*self.past[: attempt.number], attempt]
 
     @property
     def begun(self) -> list[Attempt]:
@@ -279,11 +278,12 @@ class Invocation:
     def transitions(self) -> list[Transition]:
         """RUNNING, then the final one once it is published."""
         steps = [Transition(self.start_time, status.RUNNING, 0, "invoked")]
-        for past in self.past:
+        *before, attempt = self.attempts
+        for past in before:
             assert past.outcome is not None
             cause = f"attempt {past.number + 1} failed with {past.outcome.code}: {past.outcome.cause}"
             steps.append(Transition(past.decided_at, status.RUNNING, 0, cause))
-        return steps + self.attempt.transitions[1:]
+        return steps + attempt.transitions[1:]
 
     def listed_in(self, index: EventIndex) -> None:
         self.index = index

@@ -75,7 +75,9 @@ class Scheduler(WarmInstances):
         waiting = attempt.log.waiting
         if waiting:
             if waiting >= MOST_WAITING:
-                instance.process.pause_output()
+                with self.lock:
+                    if instance.attempt is attempt:
+                        instance.process.pause_output()
             self.log_writer.put_away(attempt.log, lambda: self._read_on(instance, attempt))
 
     def _read_on(self, instance: InstanceRecord, attempt: Attempt) -> None:

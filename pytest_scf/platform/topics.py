@@ -122,7 +122,7 @@ class Topics:
         thread = threading.Thread(target=self._try_again, args=(lane,), name="pytest-scf-topic", daemon=True)
         with self._lock:
             self._retrying.add(thread)
-        thread.start()
+            thread.start()
 
     def _try_again(self, lane: _Lane) -> None:
         try:

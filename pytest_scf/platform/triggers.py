@@ -15,6 +15,7 @@ from pytest_scf.api_errors import (
     InvalidParameterValueCosNotifyRuleConflict,
     LimitExceededTrigger,
     ResourceInUseTrigger,
+    ResourceNotFoundFunction,
     ResourceNotFoundTrigger,
 )
 from pytest_scf.platform.trigger_sources import INVOKE_TYPES
@@ -124,15 +125,14 @@ class Triggers:
         """Raises ResourceNotFound.Trigger."""
         armed = self.find(function, key)
         with self._lock:
-            self._armed[function].pop(key, None)
-        self._disarm(armed)
+            self._armed.get(function, {}).pop(key, None)
+            self._disarm_locked(armed)
 
     def delete_all(self, function: FunctionRecord) -> None:
         """Those of a function that is deleted."""
         with self._lock:
-            gone = list(self._armed.pop(function, {}).values())
-        for armed in gone:
-            self._disarm(armed)
+            for armed in self._armed.pop(function, {}).values():
+                self._disarm_locked(armed)
 
     def find(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> Armed:
         """Raises ResourceNotFound.Trigger."""
@@ -186,33 +186,40 @@ class Triggers:
 
     def _arm(self, armed: Armed) -> None:
         """Have a timer fire at its next moment, if it is to."""
-        self._disarm(armed)
-        trigger = armed.trigger
-        if not isinstance(trigger.rule, TimerRule) or not trigger.enabled:
-            return
-        now = datetime.fromtimestamp(self._clock.now(), self._zone).replace(tzinfo=None)
-        self._arm_after(armed, trigger.rule, now)
+        with self._lock:
+            self._disarm_locked(armed)
+            trigger = armed.trigger
+            if not isinstance(trigger.rule, TimerRule) or not trigger.enabled:
+                return
+            now = datetime.fromtimestamp(self._clock.now(), self._zone).replace(tzinfo=None)
+            self._arm_after_locked(armed, trigger.rule, now)
 
-    def _arm_after(self, armed: Armed, rule: TimerRule, wall: datetime) -> None:
+    def _arm_after_locked(self, armed: Armed, rule: TimerRule, wall: datetime) -> None:
         following = rule.cron.next_after(wall)
         if following is None:
             return
         moment = following.replace(tzinfo=self._zone).timestamp()
         armed.due = self._clock.call_at(moment, lambda: self._fire_timer(armed, rule, following))
 
-    def _disarm(self, armed: Armed) -> None:
+    def _disarm_locked(self, armed: Armed) -> None:
         due, armed.due = armed.due, None
         if due is not None:
             due.cancel()
 
     def _fire_timer(self, armed: Armed, rule: TimerRule, wall: datetime) -> None:
-        if armed.trigger.rule is not rule or armed.due is None:
-            return  # changed, or taken away, at this very moment
-        self._arm_after(armed, rule, wall)
+        with self._lock:
+            if armed.trigger.rule is not rule or armed.due is None:
+                return  # changed, or taken away, at this very moment
+            self._arm_after_locked(armed, rule, wall)
         event = trigger_events.timer(
             armed.trigger.name, message=armed.trigger.argument, time=wall.replace(tzinfo=self._zone)
         )
-        record = self.fire(armed, event)
+        try:
+            record = self.fire(armed, event)
+        except ResourceNotFoundFunction:
+            if armed.function.deleted:
+                return  # at this very moment
+            raise
         with self._lock:
             self._unsettled = [each for each in self._unsettled if not each.final]
             self._unsettled.append(record)

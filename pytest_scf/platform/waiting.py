@@ -160,13 +160,15 @@ class _Search(Generic[T]):
         log = self._log
         if log.size <= _WINDOW and (over or not log.size):
             return self._search(log.text())
+        if log.size < self._from:  # it was cut off: its note and what follows are new
+            self._from = max(0, log.size - _WINDOW)
         while True:
             end = min(self._from + _WINDOW, log.size)
             data = log.read(self._from, end)
             found = self._search(data.decode("utf-8", "backslashreplace"))
             if found is not None:
                 return found
-            if end - self._from < _WINDOW:
+            if len(data) < _WINDOW:
                 return self._search("\n".join([*log.frame_lines(), ""]))
             # The next piece begins with a line, so that what is looked for at the beginning of one is found there.
             overlap = len(data) - _OVERLAP

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_scf import ApiError, ScfRuntime, UsageError
+from pytest_scf.platform.buckets import Buckets, etag_of
 
 cos_client = pytest.importorskip("qcloud_cos")
 
@@ -219,6 +220,36 @@ def test_a_timer(each_level: ScfRuntime) -> None:
     each_level.clock.advance(days=2)
     assert [event.return_value["Message"] for event in trigger.events] == ["go", "go"]
     assert "nightly" in repr(trigger)
+
+
+def test_an_object_that_is_deleted_as_soon_as_it_is_there(
+    scf_runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a function that its upload has called."""
+    bucket, source = (
+        scf_runtime.cos("shots"),
+        """
+from qcloud_cos import CosConfig, CosS3Client
+
+def main_handler(event, context):
+    client = CosS3Client(CosConfig(Region="ap-guangzhou", SecretId="a", SecretKey="b"), retry=0)
+    bucket = "shots-1250000000"
+    found = [client.put_object(Bucket=bucket, Key="a", Body=b"1")["ETag"]]
+    found.append(client.copy_object(
+        Bucket=bucket, Key="a", CopySource={"Bucket": bucket, "Key": "kept", "Region": "ap-guangzhou"})["ETag"])
+    return found
+""",
+    )
+    bucket.put("kept", b"1")
+    put = Buckets.put
+
+    def put_and_delete(self: Buckets, bucket: Any, key: str, *given: Any) -> Any:
+        called = put(self, bucket, key, *given)
+        self.delete(bucket, key)
+        return called
+
+    monkeypatch.setattr(Buckets, "put", put_and_delete)
+    assert scf_runtime.deploy(source, timeout=60).invoke().return_value == [f'"{etag_of(b"1")}"'] * 2
 
 
 def test_the_sdk_of_cos_under_its_name_in_the_cloud(each_level: ScfRuntime) -> None:

@@ -6,11 +6,13 @@ import gc
 import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_scf import ScfRuntime
 from pytest_scf.api_errors import ResourceNotFoundAsyncEvent
+from pytest_scf.platform import records
 from pytest_scf.platform.event_index import EventQuery
 from pytest_scf.platform.event_store import REMEMBERED, EventStore
 from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
@@ -123,3 +125,20 @@ def test_an_ended_event_with_an_instance_of_its_own_is_small(scf_runtime: ScfRun
     finally:
         tracemalloc.stop()
     assert (after - before) / 80 < 5_000
+
+
+def test_the_attempts_are_told_apart_while_the_next_one_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = Invocation("1", FUNCTION, asynchronous=True, start_time=0.0)
+    first = message.attempt
+    first.conclude(Outcome("FAILED", 430, "the test says so"), 1.0)
+    seen = []
+
+    def begin(*given: Any) -> records.Attempt:
+        seen.append((message.attempts, len(message.transitions)))  # as another thread may see it
+        return attempt(*given)
+
+    attempt = records.Attempt
+    monkeypatch.setattr(records, "Attempt", begin)
+    message.begin_again()
+    assert seen == [([first], 2)]
+    assert message.attempts == [first, message.attempt]

@@ -16,7 +16,8 @@ import pytest
 from present import present
 
 from pytest_scf import ScfRuntime, errors
-from pytest_scf.platform import log_blocks, log_writer, logs
+from pytest_scf.facade.assertions import compiled
+from pytest_scf.platform import log_blocks, log_writer, logs, waiting
 from pytest_scf.platform.logs import EventLog, Frame
 
 MIB = 1024 * 1024
@@ -498,6 +499,15 @@ def test_a_log_may_be_cut_while_it_is_read(look: Callable[[EventLog], object], m
     cut = look(log)
     assert cut != whole
     assert read in (whole, cut)
+
+
+def test_a_log_that_is_cut_while_it_is_searched_is_searched_on() -> None:
+    log = EventLog(empty_frame, CountingBlocks(room=3 * MIB))
+    log.write((b"x" * 49_999 + b"\n") * 200, 1.0)
+    search = waiting._Search(compiled("cut here"), log)
+    assert search.look(over=False) is None
+    log.put_away()
+    assert search.look(over=True)
 
 
 def test_what_was_kept_before_the_disk_was_full_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,8 @@ class EditedInstance:
                 return ""
             connections.lift_limits()
             terminal.enter(title)
+            if connections.gone:
+                self.leave()
             return str(self._editor.port)
         if facts["do"] == "listening" and self._has_it:
             terminal.write(f"{title}: waits for an editor on 127.0.0.1:{str(facts['port'])[:_PORT]}\n")
@@ -104,14 +106,17 @@ class DebuggedInstance:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
+        self._lock = threading.Lock()
         self._entered: Connections | None = None
 
     def answer(self, connections: Connections, payload: bytes, title: str) -> str:
         facts = messages.read(payload)
         if facts["do"] == "enter" and self._entered is None:
+            connections.suspend()  # first, as another instance may have the terminal
             self._terminal.enter(title)
             self._entered = connections
-            connections.suspend()
+            if connections.gone:
+                self.leave()
         elif facts["do"] == "leave":
             self.leave()
         elif facts["do"] == "write" and self._entered is not None:
@@ -122,7 +127,8 @@ class DebuggedInstance:
 
     def leave(self) -> None:
         """It goes on, or is gone."""
-        entered, self._entered = self._entered, None
+        with self._lock:
+            entered, self._entered = self._entered, None
         if entered is not None:
             entered.resume()
             self._terminal.leave()
