@@ -143,8 +143,8 @@ def test_an_editor_stops_the_handler_at_a_line(
 def test_any_free_port_is_chosen_by_who_listens_and_not_long_before() -> None:
     terminal = mock.Mock()
     instance = debugging.EditedInstance(debugging.Editor(terminal, 0))
-    assert instance.answer(mock.Mock(), b'{"do": "attach"}', "title") == "0"
-    instance.answer(mock.Mock(), b'{"do": "listening", "port": "41000"}', "title")
+    assert instance.answer(mock.Mock(gone=False), b'{"do": "attach"}', "title") == "0"
+    instance.answer(mock.Mock(gone=False), b'{"do": "listening", "port": "41000"}', "title")
     terminal.write.assert_called_once_with("title: waits for an editor on 127.0.0.1:41000\n")
 
 
