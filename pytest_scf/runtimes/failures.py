@@ -8,6 +8,9 @@ MYPY = False
 if MYPY:  # for the type comments only
     from typing import Callable  # noqa: F401
 
+# Kept here because the user's code, or a stand-in, may replace it.
+_dumps = json.dumps
+
 # The descriptors of BaseException: the user's class may define attributes of these names.
 _name_of = vars(type)["__name__"].__get__
 _traceback_of = vars(BaseException)["__traceback__"].__get__
@@ -62,7 +65,7 @@ def describe_failure(error, describe_stack=user_traceback, **more):
         "stack": _tried("traceback", lambda: describe_stack(error)),
     }
     described.update(more)
-    return json.dumps(described).encode("utf-8", "backslashreplace")
+    return _dumps(described).encode("utf-8", "backslashreplace")
 
 
 def _tried(what, make):

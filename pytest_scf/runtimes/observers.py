@@ -17,6 +17,9 @@ if MYPY:  # for the type comments only
 
     from pytest_scf.runtimes.channel import Channel  # noqa: F401
 
+# Kept here because the user's code, or a stand-in, may replace it.
+_dumps = json.dumps
+
 _getpid = os.getpid  # the user's code may replace it
 
 
@@ -29,7 +32,7 @@ def watch_signal_handlers(channel):
     def report(facts):
         # type: (dict[str, Any]) -> None
         reported.update(facts)
-        channel.send(wire.SIGNAL_HANDLER, json.dumps(facts).encode())
+        channel.send(wire.SIGNAL_HANDLER, _dumps(facts).encode())
 
     def signal_(signalnum, handler):  # type: ignore[no-untyped-def]
         previous = original(signalnum, handler)
@@ -109,6 +112,6 @@ def watch_shared_tmp(channel, own, allowed):
             full = os.path.abspath(path)
             if (full + "/").startswith(shared) and not (full + "/").startswith(inside):
                 seen.add(path)
-                channel.send(wire.SHARED_TMP, json.dumps({"path": full, "operation": name}).encode())
+                channel.send(wire.SHARED_TMP, _dumps({"path": full, "operation": name}).encode())
 
     sys.addaudithook(hook)

@@ -64,6 +64,19 @@ def handler(body: str, before: str = "") -> str:
     return f"{before}\n\ndef main_handler(event, context):\n{lines}\n"
 
 
+def test_a_stand_in_for_what_the_probe_itself_uses(scf_runtime: ScfRuntime) -> None:
+    fn = scf_runtime.deploy(
+        "import json, signal\n"
+        "def main_handler(event, context):\n"
+        "    signal.signal(signal.SIGTERM, lambda *given: None)\n"
+        "    return [json.loads('[1]'), json.dumps([1])]\n"
+    )
+    loads = fn.stub("index.json.loads", return_value="loaded")
+    fn.stub("index.json.dumps", return_value="dumped")
+    assert fn.invoke().return_value == ["loaded", "dumped"]
+    loads.assert_called_once_with("[1]")
+
+
 def test_what_a_stand_in_gives_is_said_as_patch_is_told(scf_runtime: ScfRuntime, uploader: Path) -> None:
     fn = scf_runtime.deploy(uploader)
     put = fn.stub("index.client.put_object", return_value={"ETag": "47"})

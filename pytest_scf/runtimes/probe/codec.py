@@ -19,6 +19,10 @@ MYPY = False
 if MYPY:  # for the type comments only
     from typing import Any, Callable  # noqa: F401
 
+# Kept here because the user's code, or a stand-in, may replace them.
+_dumps = json.dumps
+_loads = json.loads
+
 #: levels of lists, dicts and other containers in each other
 DEPTH_LIMIT = 100
 #: bytes of one value, encoded
@@ -117,7 +121,7 @@ class Codec(object):
     def encode(self, value):
         # type: (object) -> bytes
         """Raises CodecError."""
-        data = json.dumps(self._pack(value, 0)).encode("ascii")
+        data = _dumps(self._pack(value, 0)).encode("ascii")
         if len(data) > SIZE_LIMIT:
             raise CodecError("a value of %d bytes is larger than the %d that can be sent" % (len(data), SIZE_LIMIT))
         return data
@@ -126,7 +130,7 @@ class Codec(object):
         # type: (bytes) -> Any
         """Raises CodecError."""
         try:
-            return self._unpack(json.loads(data.decode("ascii")), 0)
+            return self._unpack(_loads(data.decode("ascii")), 0)
         except CodecError:
             raise
         except (Exception, RecursionError) as error:

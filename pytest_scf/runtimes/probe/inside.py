@@ -15,6 +15,10 @@ if MYPY:  # for the type comments only
     import socket  # noqa: F401
     from typing import Any, Callable  # noqa: F401
 
+# Kept here because the user's code, or a stand-in, may replace them.
+_dumps = json.dumps
+_loads = json.loads
+
 #: what is not shown in the tracebacks of the user's code
 _PARTS = (codec, files, link, recording, stand_ins, targets, tracing)
 FILES = frozenset({__file__} | {each.__file__ for each in _PARTS})
@@ -127,7 +131,7 @@ class Probe(object):
         # type: () -> dict[str, Any]
         """What is to be done in the event that this instance is about to work on."""
         _kind, answer = self.link.ask(link.BEGIN, b"")
-        return dict(json.loads(answer.decode("ascii")))
+        return dict(_loads(answer.decode("ascii")))
 
     def _set_up(self):
         # type: () -> None
@@ -195,7 +199,7 @@ class Probe(object):
 
     def _tell(self, facts):
         # type: (dict[str, object]) -> None
-        self.link.ask(link.INSTALLED, json.dumps(facts).encode("ascii"))
+        self.link.ask(link.INSTALLED, _dumps(facts).encode("ascii"))
 
 
 class _Finder(object):

@@ -20,6 +20,9 @@ if MYPY:  # for the type comments only
 
     OnLine = Callable[[CodeType, int], None]
 
+# Kept here because the user's code, or a stand-in, may replace it.
+_dumps = json.dumps
+
 _VARIABLES = 100
 _REPR_LENGTH = 400
 _FRAMES = 100
@@ -256,7 +259,7 @@ class Tracer(object):
         }  # type: dict[str, Any]
         if self._details:
             facts["locals"], facts["stack"] = self._describe()
-        self._link.ask(link.STOPPED, json.dumps(facts).encode("ascii"))
+        self._link.ask(link.STOPPED, _dumps(facts).encode("ascii"))
         for _ in (1, 2):
             pass  # where the interpreter looks whether a signal handler is to be run
 
