@@ -198,7 +198,7 @@ def _list(bucket: Bucket, buckets: Buckets, query: dict[str, str]) -> HttpRespon
     contents: list[str] = []
     folders: list[str] = []
     truncated, last = False, ""
-    objects = dict(bucket.objects)
+    objects = dict(bucket.objects)  # of one moment: others put and delete meanwhile
     for key in buckets.keys(bucket, prefix):
         folder = ""
         if delimiter and delimiter in key[len(prefix) :]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -27,7 +28,7 @@ _E = TypeVar("_E", bound=EventHandle)
 _R = TypeVar("_R", bound=InvocationHandle)
 
 
-class FunctionHandle(Handle, Generic[_E, _R]):
+class FunctionHandle(Handle, abc.ABC, Generic[_E, _R]):
     """A function whose calls give events ``_E`` and results ``_R``."""
 
     __slots__ = ()
@@ -158,8 +159,8 @@ class FunctionHandle(Handle, Generic[_E, _R]):
         platform = self._session.platform
         return WebSocket(platform, self._result_of, self._record, path, headers or {}, subprotocols)
 
-    def _event_of(self, invocation: Invocation) -> _E:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _event_of(self, invocation: Invocation) -> _E: ...
 
-    def _result_of(self, invocation: Invocation) -> _R:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _result_of(self, invocation: Invocation) -> _R: ...

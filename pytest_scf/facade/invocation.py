@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _I = TypeVar("_I", bound="InvocationHandle")
 
 
-class InvocationHandle(Handle):
+class InvocationHandle(Handle, abc.ABC):
     """What events and results have in common."""
 
     __slots__ = ("_fixed",)
@@ -55,17 +56,17 @@ class InvocationHandle(Handle):
         return self._record.request_id
 
     @property
+    @abc.abstractmethod
     def function(self) -> Named:
         """The function, as its handle."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def instance(self) -> Any:
         """The instance that works, or worked, on it, as its handle."""
-        raise NotImplementedError
 
-    def _event(self) -> Checked:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _event(self) -> Checked: ...
 
     @property
     def return_value(self) -> Any:
