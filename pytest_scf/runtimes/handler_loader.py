@@ -3,16 +3,21 @@
 import os
 import sys
 
+MYPY = False
+if MYPY:  # for the type comments only
+    from typing import Callable  # noqa: F401
+
 
 class HandlerMissing(Exception):
     """The handler's module or function is not there."""
 
 
-def load_handler(handler, code_root):
-    # type: (str, str) -> object
+def load_handler(handler, code_root, before_users_code=lambda: None):
+    # type: (str, str, Callable[[], None]) -> object
     """Import ``file.function`` from the code root, as the only thing of that name.
 
     The directory of a file that lies deeper (``src/index``) becomes the working directory and the first for imports.
+    ``before_users_code`` is called as late as can be before code of the user's runs.
     """
     import importlib.util
 
@@ -27,6 +32,7 @@ def load_handler(handler, code_root):
         sys.path.insert(0, directory)
     name = file.replace("/", ".")
     if "." in name:
+        before_users_code()
         importlib.import_module(name.rpartition(".")[0])
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -38,6 +44,7 @@ def load_handler(handler, code_root):
     except (SyntaxError, ValueError) as error:
         del sys.modules[name]
         raise HandlerMissing("%s cannot be compiled: %s" % (path, error)) from error
+    before_users_code()
     exec(code, module.__dict__)
     try:
         found = getattr(module, function)

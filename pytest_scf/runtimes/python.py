@@ -140,9 +140,10 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
         probe = None if probe_socket is None else _make_probe(probe_socket, spec[launch_keys.PROBE], code_root)
         if probe is not None:
             probe.before_load()
-        handler = load_handler(spec[launch_keys.HANDLER], code_root)
-        if probe is not None:
+            handler = load_handler(spec[launch_keys.HANDLER], code_root, probe.enter)
             handler = probe.after_load(handler)
+        else:
+            handler = load_handler(spec[launch_keys.HANDLER], code_root)
     except BaseException as error:
         if recorder:
             recorder.save()

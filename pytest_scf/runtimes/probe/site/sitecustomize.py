@@ -47,7 +47,9 @@ def _start():
         del sys.modules[each]
     sock = socket.socket(fileno=int(given["_SCF_PROBE_FD"]))
     sock.set_inheritable(False)
-    inside.make(sock, json.loads(given["_SCF_PROBE_CONFIG"]), given["_SCF_PROBE_ROOT"]).before_load()
+    probe = inside.make(sock, json.loads(given["_SCF_PROBE_CONFIG"]), given["_SCF_PROBE_ROOT"])
+    probe.before_load()
+    probe.enter()
 
 
 _start()
