@@ -102,7 +102,7 @@ class Provisioning:
             for wanted in (number, *(action.number for action in actions)):
                 self._check_room(function, version, wanted)
             self.provisions.set(function, version, number)
-        self._arm_all(function, version, actions)
+            self._arm_all(function, version, actions)
         self._keeper.keep_warm(function)
 
     def delete(self, function: FunctionRecord, version: str | None = None) -> None:
@@ -110,8 +110,8 @@ class Provisioning:
         with self._keeper.lock:
             known = function in self.provisions
             self.provisions.remove(function, version)
-        for number in [version] if version is not None else list(self._armed.get(function, {})):
-            self._arm_all(function, number, ())
+            for number in [version] if version is not None else list(self._armed.get(function, {})):
+                self._arm_all(function, number, ())
         if known:
             self._keeper.keep_warm(function)
 
@@ -161,6 +161,7 @@ class Provisioning:
     # -- by the clock --------------------------------------------------------------------------------------------
 
     def _arm_all(self, function: FunctionRecord, version: str, actions: Sequence[TimedAction]) -> None:
+        """The caller holds the keeper's lock."""
         armed = [_Armed(function, version, action) for action in actions]
         with self._lock:
             own = self._armed.setdefault(function, {})
@@ -183,10 +184,10 @@ class Provisioning:
             armed.due = self._clock.call_at(moment, lambda: self._fire(armed, following))
 
     def _fire(self, armed: _Armed, wall: datetime) -> None:
-        if armed.gone:
-            return
-        self._arm_after(armed, wall)
         with self._keeper.lock:
+            if armed.gone:
+                return
+            self._arm_after(armed, wall)
             self.provisions.set(armed.function, armed.version, armed.action.number)
         self._keeper.keep_warm(armed.function)
         with self._lock:

@@ -344,6 +344,39 @@ def test_actions_change_it_by_the_clock(runtime: ScfRuntime, call: Callable[...,
     assert call("GetProvisionedConcurrencyConfig").Allocated == []
 
 
+class Meanwhile:
+    """What keeps the instances; something else happens before its lock is taken for the first time."""
+
+    def __init__(self, keeper: Any, happens: Callable[[], object]) -> None:
+        self._keeper = keeper
+        self._happens: Callable[[], object] | None = happens
+
+    @property
+    def lock(self) -> Any:
+        happens, self._happens = self._happens, None
+        if happens is not None:
+            happens()
+        return self._keeper.lock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keeper, name)
+
+
+def test_what_is_deleted_as_an_action_fires_stays_deleted(
+    runtime: ScfRuntime, call: Callable[..., Any], put: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fn = deploy(runtime)
+    put(0, TriggerActions=[action(number=1)])
+    provisioning = runtime._platform.provisioning
+    deleted = Meanwhile(provisioning._keeper, lambda: call("DeleteProvisionedConcurrencyConfig", Qualifier="1"))
+    monkeypatch.setattr(provisioning, "_keeper", deleted)
+
+    runtime.clock.advance(days=1)
+
+    assert call("GetProvisionedConcurrencyConfig").Allocated == []
+    assert not fn.instances
+
+
 def action(name: str = "a", number: object = 1, cron: str = "0 0 6 * * * *", **more: object) -> dict[str, object]:
     return {"TriggerName": name, "TriggerProvisionedConcurrencyNum": number, "TriggerCronConfig": cron, **more}
 
