@@ -50,15 +50,16 @@ def describe(event: Described, *, verbose: bool = False, said: str = "") -> list
     A diagnosis that stands in ``said`` is not repeated.
     """
     lines = [title(event)]
+    final = event.final  # before the steps are read, whose last one is the end then
     steps = list(event.transitions)
     started = steps[0].time
     lines += [f"{_since(started, step.time):>9}  {step.cause}" for step in steps[:1]]
-    for time, text in _course(event, steps[1:-1] if event.final else steps[1:], verbose):
+    for time, text in _course(event, steps[1:-1] if final else steps[1:], verbose):
         lines.append(f"{_since(started, time) if time else '':>9}  {text}")
     diagnosis = one_line(event.diagnosis)
     known = diagnosis in said or diagnosis == _STILL_RUNNING
     end = state(event) if known else headline(event)
-    lines.append(f"{_since(started, steps[-1].time) if event.final else '':>9}  {end}")
+    lines.append(f"{_since(started, steps[-1].time) if final else '':>9}  {end}")
     trace = shortened(event.traceback).splitlines()
     # Where no line of the user's code was run the traceback is the error alone, which the diagnosis has.
     if len(trace) > 1 or (trace and one_line(trace[0]) not in diagnosis):

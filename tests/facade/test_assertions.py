@@ -10,7 +10,7 @@ import pytest
 from present import present
 
 from pytest_scf import ScfRuntime, UsageError
-from pytest_scf.facade import assertions
+from pytest_scf.facade import assertions, description
 
 STUCK = """\
 import signal
@@ -169,3 +169,25 @@ def test_a_result_has_the_assertions_of_an_end_too(scf_runtime: ScfRuntime) -> N
         fn.invoke(0).assert_finished()
     with pytest.raises(AssertionError, match="FINISHED 200, not FAILED 430"):
         fn.invoke(1).assert_failed(430)
+
+
+class EndsWhileItIsRead:
+    """An event whose end comes just after its transitions have been read."""
+
+    def __init__(self, event: Any) -> None:
+        self._event = event
+        self.final = False
+
+    @property
+    def transitions(self) -> Any:
+        self.final = True
+        return self._event.transitions[:-1]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._event, name)
+
+
+def test_an_event_that_ends_as_it_is_described_has_not_ended_at_an_earlier_step(ends: Any) -> None:
+    said = description.describe(EndsWhileItIsRead(ends["finished"]))  # type: ignore[arg-type]
+
+    assert said[-1].split()[0] == "FINISHED"  # and not a time
