@@ -6,8 +6,10 @@ import contextlib
 import errno
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,6 +18,7 @@ from kinds import only
 from present import present
 
 from pytest_scf import ApiError, ScfRuntime
+from pytest_scf.instances.forkserver import mounts
 from pytest_scf.instances.forkserver.zygote import SPARE_NAME
 
 #: goes on in a child after each of: leaving the session, ignoring SIGTERM, both by way of two forks, being stopped
@@ -296,3 +299,14 @@ def test_the_kernel_takes_an_instance_first_where_the_machine_runs_out_of_memory
             return int(file.read())
 
     assert call(handler) == 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts are of Linux")
+def test_what_is_gone_before_it_can_be_shown_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "old" / "link").symlink_to("elsewhere")
+
+    mounts._show(str(tmp_path / "old"), str(tmp_path / "new"), ["gone", "link"])
+
+    assert os.listdir(tmp_path / "new") == ["link"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 
 from pytest_scf import facts
@@ -66,17 +67,22 @@ def _rebuild_dev() -> None:
 
 
 def _show(source: str, target: str, names: list[str]) -> None:
-    """Have the directory ``target``, which is empty, show these entries of ``source``."""
+    """Have the directory ``target``, which is empty, show these entries of ``source``, if they are still there."""
     for name in names:
-        old, new = f"{source}/{name}", f"{target}/{name}"
-        if os.path.islink(old):
-            os.symlink(os.readlink(old), new)
-            continue
-        if os.path.isdir(old):
-            os.mkdir(new)
-        else:
-            os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o644))
-        linux.mount(old, new, None, linux.MS_BIND | linux.MS_REC)
+        with contextlib.suppress(FileNotFoundError):
+            _show_entry(f"{source}/{name}", f"{target}/{name}")
+
+
+def _show_entry(old: str, new: str) -> None:
+    kind = os.lstat(old).st_mode
+    if stat.S_ISLNK(kind):
+        os.symlink(os.readlink(old), new)
+        return
+    if stat.S_ISDIR(kind):
+        os.mkdir(new)
+    else:
+        os.close(os.open(new, os.O_CREAT | os.O_WRONLY, 0o644))
+    linux.mount(old, new, None, linux.MS_BIND | linux.MS_REC)
 
 
 def _add_bind_mounts(opened: list[tuple[int, str]]) -> bool:
