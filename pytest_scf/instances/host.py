@@ -63,7 +63,9 @@ class Host:
     def close(self) -> None:
         # First, so that the fork servers clean up even if this process is killed meanwhile.
         self._lifeline.cut()
-        for server in self._servers.values():
+        with self._lock:
+            servers = list(self._servers.values())
+        for server in servers:
             server.close()
         self.reactor.close()
         remove_tree(str(self.base_dir))

@@ -185,7 +185,9 @@ class FunctionRecord:
             return self.config
         version = None if number is None else self.versions.get(number)
         if version is None:
-            raise ResourceNotFoundQualifier(f"The function {self.name} has no version or alias {qualifier}.")
+            raise ResourceNotFoundQualifier(
+                f"The function {self.name} has no version or alias {qualifier or facts.DEFAULT_ALIAS}."
+            )
         return version.config
 
     def check_present(self) -> None:
