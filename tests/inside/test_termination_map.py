@@ -470,3 +470,21 @@ def test_what_ends_the_process_at_once_is_recorded_too(each_way: ScfRuntime) -> 
     found = fn.termination_map({}, graceful=False)
     assert [moment.line for moment in found.moments if moment.phase == "handler"] == [4, 5, 6]
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
+
+
+@pytest.mark.parametrize("version", [None, "3.12"])
+def test_an_empty_module_has_no_line_to_be_stopped_at(
+    scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path, version: str | None
+) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package/__init__.py").touch()
+    (tmp_path / "index.py").write_text("import package\n\ndef main_handler(event, context):\n    return 1\n")
+    try:
+        fn = scf_runtime_of("directory").deploy(tmp_path, python=version, async_run=True)
+    except UsageError as error:
+        pytest.skip(str(error))
+    found = fn.termination_map({}, graceful=False)
+    assert [(moment.line, moment.outcome) for moment in found.moments if moment.file == "index.py"] == [
+        (line, "ABORTED 499") for line in (1, 3, 4)
+    ]
+    assert all(moment.line for moment in found.moments)

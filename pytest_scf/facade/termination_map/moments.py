@@ -161,6 +161,8 @@ def of_recording(recorded: Recorded, end: int, source: Callable[[str, int], str]
     counts: Counter[tuple[str, int]] = Counter()
     loaded_at = recorded.loaded_at
     for index, (file, line) in enumerate(recorded.lines(end)):
+        if line < 1:
+            continue  # an empty module: its code begins at line 0, where nothing can be stopped
         counts[file, line] += 1
         in_handler = 0 <= loaded_at <= index
         moment = AnyMoment(file, line, counts[file, line], HANDLER if in_handler else INIT, source=source(file, line))

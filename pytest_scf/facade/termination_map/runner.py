@@ -141,7 +141,7 @@ class MapRunner(Generic[E]):
         text = self._texts.get(file)
         if text is None:
             text = self._texts[file] = lines.source_lines(self._root / file)
-        return text[line - 1].strip() if line <= len(text) else ""
+        return text[line - 1].strip() if 1 <= line <= len(text) else ""
 
     def _example(self, moment: Moment[E]) -> str:
         more = "".join(f", {name}={name}" for name in ("check", "prepare") if getattr(self._options, name) is not None)
