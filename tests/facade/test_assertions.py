@@ -188,6 +188,6 @@ class EndsWhileItIsRead:
 
 
 def test_an_event_that_ends_as_it_is_described_has_not_ended_at_an_earlier_step(ends: Any) -> None:
-    said = description.describe(EndsWhileItIsRead(ends["finished"]))  # type: ignore[arg-type]
+    said = description.describe(EndsWhileItIsRead(ends["finished"]))
 
     assert said[-1].split()[0] == "FINISHED"  # and not a time
