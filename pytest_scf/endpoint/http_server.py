@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import http
+import re
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -24,6 +25,7 @@ _HEAD_BYTES = 64 * 1024
 #: seconds that a connection may be open without a request, and that a client may take for one
 _IDLE_SECONDS = 75.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 
 Headers = list[tuple[str, str]]
 
@@ -49,6 +51,27 @@ class HttpResponse:
     headers: Headers = field(default_factory=list)
     #: None: the standard one
     reason: str | None = None
+    #: the name of the function that answered; "" where none did
+    function: str = ""
+
+    def sendable(self) -> HttpResponse:
+        """What is sent of it: itself without blanks around its headers' values, or a 502 where it is not HTTP."""
+        headers = [(name, value.strip(" \t")) for name, value in self.headers]
+        where = ""
+        try:
+            h11.Response(status_code=self.status, headers=[])
+            for name, value in headers:
+                where = f"the header {name!r} with the value {value!r}: "
+                h11.Response(status_code=200, headers=_encode(_without_framing([(name, value)])))
+        except UnicodeEncodeError:
+            problem = f"{where}a name has ASCII characters only"
+        except h11.LocalProtocolError as error:
+            problem = f"{where}{error}"
+        else:
+            return replace(self, headers=headers)
+        whose = f"of the function {self.function} " if self.function else ""
+        text = f"the response {whose}cannot be sent as HTTP: {problem}\n"
+        return HttpResponse(502, text.encode(), [_TEXT], function=self.function)
 
 
 @dataclass(frozen=True)
@@ -103,7 +126,7 @@ class HttpConnection:
         if isinstance(response, Upgrade):
             self._relay(response.sock)
             return False
-        self._write(response, head=request.method == "HEAD")
+        self._write(response.sendable(), head=request.method == "HEAD")
         with self._lock:
             self._busy = False
             if self._stopped or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
@@ -142,17 +165,18 @@ class HttpConnection:
 
     def _write(self, response: HttpResponse, *, head: bool) -> None:
         # The length is the body's; what else frames a message is ours to say.
-        framing = ("content-length", "transfer-encoding", "connection", "keep-alive")
-        headers = [(name, value) for name, value in response.headers if name.lower() not in framing]
+        headers = _without_framing(response.headers)
         length = next((value for name, value in response.headers if name.lower() == "content-length"), "")
-        headers.append(("Content-Length", length if head and length else str(len(response.body))))
+        own = str(len(response.body))
+        headers.append(("Content-Length", length if head and re.fullmatch("[0-9]{1,19}", length) else own))
         if response.status in (204, 304):
             headers.pop()
         reason = response.reason
         if reason is None:
             reason = http.HTTPStatus(response.status).phrase if response.status in set(http.HTTPStatus) else ""
-        encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
-        start = h11.Response(status_code=response.status, headers=encoded, reason=reason.encode("latin-1", "replace"))
+        start = h11.Response(
+            status_code=response.status, headers=_encode(headers), reason=reason.encode("latin-1", "replace")
+        )
         data = self._http.send(start) or b""
         if not head and response.status not in (204, 304):
             data += self._http.send(h11.Data(data=response.body)) or b""
@@ -163,7 +187,7 @@ class HttpConnection:
         with contextlib.suppress(OSError, h11.LocalProtocolError):
             body = f"{error}\n".encode()
             status = error.error_status_hint
-            self._write(HttpResponse(status, body, [("Content-Type", "text/plain; charset=utf-8")]), head=False)
+            self._write(HttpResponse(status, body, [_TEXT]), head=False)
 
     def stop(self, *, at_once: bool) -> bool:
         """Take no further request; whether one is still being answered, which ``at_once`` does not wait for."""
@@ -175,6 +199,15 @@ class HttpConnection:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         return busy
+
+
+def _without_framing(headers: Headers) -> Headers:
+    framing = ("content-length", "transfer-encoding", "connection", "keep-alive")
+    return [(name, value) for name, value in headers if name.lower() not in framing]
+
+
+def _encode(headers: Headers) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers]
 
 
 class HttpServer:

@@ -59,7 +59,7 @@ def answer(
         return _refused(500, type(error).__name__, str(error))
     except Exception as error:  # a bug of ours is the client's to see, not a connection that breaks
         return _refused(500, "InternalError", f"{type(error).__name__}: {error}")
-    return _http_response(response)
+    return _http_response(function, response)
 
 
 def _is_websocket(function: Function, request: HttpRequest) -> bool:
@@ -76,12 +76,12 @@ def _open(function: Function, target: str, headers: Headers) -> HttpResponse | U
     sock.close()
     platform.wait_final(invocation)
     attempt = invocation.attempt
-    return _http_response(Response(function._result_of(invocation), attempt.response, attempt.err_msg))
+    return _http_response(function, Response(function._result_of(invocation), attempt.response, attempt.err_msg))
 
 
-def _http_response(response: Response[Any]) -> HttpResponse:
+def _http_response(function: Function, response: Response[Any]) -> HttpResponse:
     headers = list(response.headers.items()) or [_JSON]
-    return HttpResponse(int(response.status_code), response.content, headers, response.reason or None)
+    return HttpResponse(int(response.status_code), response.content, headers, response.reason or None, function.name)
 
 
 def _refused(status: int, code: str, message: str) -> HttpResponse:

@@ -67,6 +67,8 @@ def logged(answering: Answering, log: Callable[[str, float], object]) -> Answeri
     def answer_and_log(request: HttpRequest) -> HttpResponse | Upgrade:
         begun = time.monotonic()
         response = answering(request)
+        if not isinstance(response, Upgrade):
+            response = response.sendable()
         status = 101 if isinstance(response, Upgrade) else response.status
         log(f"{request.method} {request.target}: {status}", time.monotonic() - begun)
         return response

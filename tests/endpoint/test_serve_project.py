@@ -17,6 +17,8 @@ import pytest
 from serving import DEADLINE, Serve
 
 from pytest_scf.command import main
+from pytest_scf.endpoint.http_server import HttpRequest, HttpResponse
+from pytest_scf.serve.addresses import logged
 
 pytest.importorskip("yaml")
 pytest.importorskip("tencentcloud.scf.v20180416.models")
@@ -181,6 +183,15 @@ def test_a_function_url_and_a_path_that_no_api_has(serve: Serve, shop: Path) -> 
     assert json.loads(body)["message"].startswith("There is no api match uri[/exactly/not] host [127.0.0.1:")
     assert ask(f"{gateway}/exactly")[0] == 404
     assert served.end(signal.SIGINT)[-2:] == ["SIGINT: closing", "closed"]
+
+
+def test_a_response_that_cannot_be_sent_is_logged_as_what_is_sent() -> None:
+    said: list[str] = []
+    answering = logged(lambda request: HttpResponse(200, b"", [("a name", "v")]), lambda what, _: said.append(what))
+    response = answering(HttpRequest("GET", "/a", [], b""))
+    assert isinstance(response, HttpResponse)
+    assert b"'a name'" in response.body
+    assert said == ["GET /a: 502"]
 
 
 def test_a_web_function(serve: Serve, shop: Path, scf_runtime_of: Callable[..., Any]) -> None:

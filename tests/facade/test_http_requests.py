@@ -171,6 +171,25 @@ def test_an_address_says_what_the_cloud_refuses(each_level: ScfRuntime) -> None:
         assert httpx.post(address.url, content=b'"' * 5_000_000, timeout=60).status_code == 406
 
 
+def with_header(event, context):
+    return {"statusCode": 200, "headers": event["queryString"], "body": "sent"}
+
+
+def test_a_header_that_http_does_not_allow_is_a_502_that_names_it(scf_runtime: ScfRuntime) -> None:
+    fn = scf_runtime.deploy(with_header)
+    with httpx.Client(base_url=scf_runtime.http(fn).url, timeout=60) as client:
+        padded = client.get("/", params={"X-A": " padded\t", "X-B": ""})
+        assert (padded.status_code, padded.headers["x-a"], padded.headers["x-b"]) == (200, "padded", "")
+        for name in ("X(A)", "X-\u00e9", "X-\u4e2d"):
+            refused = client.get("/", params={name: "v"})
+            assert refused.status_code == 502
+            assert refused.text.startswith(f"the response of the function {fn.name} cannot be sent as HTTP: ")
+            assert f"the header {name!r} with the value 'v'" in refused.text
+        refused = client.get("/", params={"X-A": "a\x0bb"})
+        assert (refused.status_code, "the header 'X-A'" in refused.text) == (502, True)
+        assert client.head("/", params={"Content-Length": "many"}).headers["content-length"] == "4"
+
+
 def test_bytes_that_are_no_http(each_level: ScfRuntime) -> None:
     address = each_level.http(each_level.deploy(plain))
     with socket.create_connection(("127.0.0.1", address.port)) as sock:
