@@ -10,6 +10,7 @@ import base64
 import builtins
 import datetime
 import decimal
+import io
 import json
 import math
 import pathlib
@@ -30,6 +31,13 @@ SIZE_LIMIT = 16 * 1024 * 1024
 #: ints below travel as JSON numbers: every JSON reader takes them, however long its ints may be
 _PLAIN_INT = 1 << 63
 _REPR_LENGTH = 2000
+#: what exceptions of the language have beside their arguments and their __dict__
+_FIELDS = (
+    (OSError, ("errno", "strerror", "filename", "filename2")),
+    (ImportError, ("msg", "name", "path")),
+    (NameError, ("name",)),
+    (AttributeError, ("name",)),
+)  # type: tuple[tuple[type[BaseException], tuple[str, ...]], ...]
 
 TRAVELS = "what can be is JSON values, bytes, dates, times, timedelta, Decimal, sets, tuples, UUID, Path and exceptions"
 
@@ -117,6 +125,8 @@ class Codec(object):
         self._other = other
         self._form = form
         self._exception = exception
+        #: the exceptions that are being packed: each may be held by what it holds
+        self._packing = set()  # type: set[int]
 
     def encode(self, value):
         # type: (object) -> bytes
@@ -165,22 +175,19 @@ class Codec(object):
 
     def _pack_exception(self, error, depth):
         # type: (BaseException, int) -> dict[str, object]
+        if id(error) in self._packing:
+            raise CodecError("the exception %s holds itself" % safe_repr(error, 200))
+        self._packing.add(id(error))
         try:
-            text = str(error)
-        except Exception:
-            text = safe_repr(error)
-        state = {}
-        for name, value in getattr(error, "__dict__", {}).items():
             try:
-                state[name] = self._pack(value, depth)
-            except CodecError:
-                state[name] = safe_repr(value)
-        args = []
-        for value in error.args:
-            try:
-                args.append(self._pack(value, depth))
-            except CodecError:
-                args.append(safe_repr(value))
+                text = str(error)
+            except Exception:
+                text = safe_repr(error)
+            fields = {name: self._pack_part(field.__get__(error), depth) for name, field in _fields(error)}
+            state = {name: self._pack_part(value, depth) for name, value in getattr(error, "__dict__", {}).items()}
+            args = [self._pack_part(value, depth) for value in error.args]
+        finally:
+            self._packing.discard(id(error))
         kind = type(error)
         return {
             "$": "exception",
@@ -188,8 +195,19 @@ class Codec(object):
             "name": kind.__qualname__,
             "text": text,
             "args": args,
+            "fields": fields,
             "state": state,
         }
+
+    def _pack_part(self, value, depth):
+        # type: (Any, int) -> object
+        """Of an exception, which is not refused for what cannot be sent of it."""
+        if type(value) is io.BytesIO and not value.closed:  # the body of an answer, as HTTPError has it
+            return {"$": "BytesIO", "v": [_base64(value.getvalue()), value.tell()]}
+        try:
+            return self._pack(value, depth)
+        except CodecError:
+            return safe_repr(value)
 
     def _unpack(self, data, depth):
         # type: (Any, int) -> object
@@ -222,16 +240,51 @@ class Codec(object):
         args = tuple(self._unpack(each, depth) for each in form["args"])
         state = {str(key): self._unpack(value, depth) for key, value in form["state"].items()}
         kind = self._exception(module, name)
-        if kind is None:
+        error = None if kind is None else _make_exception(kind, args)
+        if error is None:
             return RemoteError(name if module == "builtins" else "%s.%s" % (module, name), text)
-        error = kind.__new__(kind, *args)
-        error.args = args
-        if isinstance(error, (OSError, SyntaxError, ImportError, StopIteration, UnicodeError, SystemExit)):
-            error.__init__(*args)  # type: ignore[misc]  # has what it says beside its arguments
+        for field_name, field in _fields(error):
+            value = self._unpack(form["fields"].get(field_name), depth)
+            if value is not None:
+                field.__set__(error, value)
         for key, value in state.items():
             if not key.startswith("__"):
                 error.__dict__[key] = value
         return error
+
+
+def _fields(error):
+    # type: (BaseException) -> list[tuple[str, Any]]
+    """The descriptors of the language's own, which a class's properties of these names do not hide."""
+    kinds = [(kind, names) for kind, names in _FIELDS if isinstance(error, kind)]
+    return [(name, vars(kind)[name]) for kind, names in kinds for name in names if name in vars(kind)]
+
+
+def _make_exception(kind, args):
+    # type: (type[BaseException], tuple[Any, ...]) -> BaseException | None
+    """One of this class; None where none can be made. Its own ``__init__`` may ask for what did not come with it."""
+    base = kind  # type: Any
+    while getattr(builtins, base.__name__, None) is not base:
+        base = base.__base__
+    for maker in (base, kind):  # that of the class itself where it is one in C that has fields of its own
+        try:
+            error = maker.__new__(kind, *args)  # type: BaseException
+            error.args = args
+        except Exception:
+            continue
+        try:
+            base.__init__(error, *args)  # type: ignore[misc]
+        except Exception:
+            pass
+        return error if isinstance(error, kind) else None
+    return None
+
+
+def _read_bytes_io(data):
+    # type: (list[Any]) -> io.BytesIO
+    found = io.BytesIO(base64.b64decode(data[0], validate=True))
+    found.seek(data[1])
+    return found
 
 
 def _pack_zone(zone, moment):
@@ -304,4 +357,5 @@ _READERS = {
     "Decimal": decimal.Decimal,
     "UUID": lambda value: uuid.UUID(hex=value),
     "Path": pathlib.Path,
+    "BytesIO": _read_bytes_io,
 }  # type: dict[str, Callable[[Any], object]]
