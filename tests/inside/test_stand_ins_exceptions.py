@@ -56,7 +56,7 @@ class TwoBases(ValueError, OSError):
         OSError.__init__(self, 2, reason, path)
 
     @property
-    def filename2(self) -> str:  # type: ignore[override]
+    def filename2(self) -> str:
         raise ValueError("a property of the class")
 
 
@@ -64,7 +64,7 @@ class NotToBeMade(Exception):
     __slots__ = ()
 
     @property
-    def args(self) -> Any:
+    def args(self) -> Any:  # type: ignore[override]
         return ()
 
 
