@@ -246,6 +246,52 @@ def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], worker: P
     event.assert_finished(1)
 
 
+CELLS = textwrap.dedent(
+    """\
+    import signal
+    import threading
+
+
+    def main_handler(event, context):
+        signals = threads = 0
+
+        def count():
+            nonlocal threads
+            threads += 1
+
+        def on_sigterm(signum, frame):
+            nonlocal signals
+            signals += 1
+            thread = threading.Thread(target=count)
+            thread.start()
+            thread.join()
+
+        signal.signal(signal.SIGTERM, on_sigterm)
+        ready = True
+        return signals, threads, ready
+    """
+)
+
+
+@pytest.mark.parametrize("version", [None, "3.10", "3.12"])
+def test_what_is_written_to_a_stopped_frames_variables_is_kept(
+    scf_runtime_of: Callable[..., ScfRuntime], version: str | None
+) -> None:
+    try:
+        fn = scf_runtime_of("directory").deploy(CELLS, python=version, async_run=True)
+    except UsageError as error:
+        pytest.skip(str(error))
+    place = f"index.py:{CELLS.splitlines().index('    ready = True') + 1}"
+    event = fn.invoke_async(stop_at=place)
+    stop = event.wait_for_stop()
+    event.terminate(graceful=True)
+    stop.release()
+    event.assert_finished([1, 1, True])
+    (moment,) = fn.termination_map({}, only=place).moments
+    assert moment.event is not None
+    moment.event.assert_finished([1, 1, True])
+
+
 def test_closing_a_runtime_that_is_stopped(each_way: ScfRuntime, worker: Path) -> None:
     fn = each_way.deploy(worker, async_run=True)
     fn.invoke_async(stop_at=at("done.append")).wait_for_stop()

@@ -259,14 +259,27 @@ class Tracer(object):
         }  # type: dict[str, Any]
         if self._details:
             facts["locals"], facts["stack"] = self._describe()
-        self._link.ask(link.STOPPED, _dumps(facts).encode("ascii"))
-        for _ in (1, 2):
-            pass  # where the interpreter looks whether a signal handler is to be run
+        try:
+            self._link.ask(link.STOPPED, _dumps(facts).encode("ascii"))
+            for _ in (1, 2):
+                pass  # where the interpreter looks whether a signal handler is to be run
+        finally:
+            # Up to Python 3.12 a frame's variables become what they were when f_locals was last read, once its trace
+            # function is left: what a signal handler or another thread has written meanwhile would be undone.
+            self._innermost().f_locals  # noqa: B018
+
+    def _innermost(self):
+        # type: () -> FrameType
+        """The innermost of the user's frames: the one that is stopped."""
+        frame = sys._getframe(1)  # type: Any
+        while self._files.name(frame.f_code.co_filename) is None:
+            frame = frame.f_back
+        return frame  # type: ignore[no-any-return]
 
     def _describe(self):
         # type: () -> tuple[dict[str, str], list[list[object]]]
         """The variables of the innermost of the user's frames, as reprs, and all of those frames, outermost first."""
-        frame = sys._getframe(1)  # type: FrameType | None
+        frame = self._innermost()  # type: FrameType | None
         variables = None  # type: dict[str, str] | None
         stack = []  # type: list[list[object]]
         while frame is not None and len(stack) < _FRAMES:
