@@ -6,6 +6,7 @@ share, the reading of HTTP, is h11's: see ``request_reader``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import selectors
@@ -52,7 +53,10 @@ def api_connections(answer: Callable[[Message], Answer], limits: Limits | None =
 
 
 class Server:
-    """Serves what comes to a socket that listens, until it is closed."""
+    """Serves what comes to a socket that listens, until it is closed.
+
+    Raises OSError where there is no descriptor for it, and RuntimeError where there is no thread: the socket stays open.
+    """
 
     def __init__(self, listener: socket.socket, connect: Connect) -> None:
         self._listener = listener
@@ -62,12 +66,17 @@ class Server:
         self._fewer = threading.Condition(self._lock)
         self._closed = False
         self._owner = os.getpid()
-        self._woken, self._wake = socketpair()
-        self._thread = threading.Thread(target=self._accept, name="pytest-scf-endpoint", daemon=True)
-        self._thread.start()
+        with contextlib.ExitStack() as undo:
+            self._selector = undo.enter_context(selectors.DefaultSelector())
+            self._woken, self._wake = socketpair()
+            undo.callback(self._woken.close)
+            undo.callback(self._wake.close)
+            self._thread = threading.Thread(target=self._accept, name="pytest-scf-endpoint", daemon=True)
+            self._thread.start()
+            undo.pop_all()
 
     def _accept(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        with self._selector as selector:
             selector.register(self._listener, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while True:

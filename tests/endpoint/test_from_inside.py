@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from wiring import GOOD, connect, read_answer
 
-from pytest_scf import ScfRuntime, UsageError
+from pytest_scf import InstanceError, ScfRuntime, UsageError
+from pytest_scf.instances.sockets import socketpair
 
 pytest.importorskip("tencentcloud.scf.v20180416.models")
 
@@ -167,6 +170,41 @@ def test_each_runtime_is_reached_by_its_own_functions(scf_runtime_of: Make) -> N
     second.deploy("def main_handler(event, context):\n    return 'second'\n", name="echo")
     assert deploy(first, "call_echo").invoke().return_value == [ANSWER] * 4
     assert deploy(second, "call_echo").invoke().return_value == ['"second"'] * 4
+
+
+def test_the_api_is_there_again_after_a_lack_of_descriptors_and_threads(
+    scf_runtime_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = scf_runtime_of("directory")
+    runtime.deploy(ECHO, name="echo")
+    function = deploy(runtime, "call_echo")
+    failed: list[str] = []
+
+    def no_descriptor(*args: object) -> NoReturn:
+        failed.append("no descriptor")
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pytest_scf.endpoint.listener.Socket", no_descriptor)
+        with pytest.raises(InstanceError, match=r"cannot be started: Too many open files: .* ulimit -n"):
+            function.invoke()
+
+    start = threading.Thread.start
+
+    def pair_or_not() -> Any:
+        return socketpair() if len(failed) > 1 else no_descriptor()
+
+    def start_or_not(thread: threading.Thread) -> None:
+        if thread.name == "pytest-scf-endpoint" and len(failed) < 3:
+            failed.append("no thread")
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr("pytest_scf.endpoint.server.socketpair", pair_or_not)
+    monkeypatch.setattr(threading.Thread, "start", start_or_not)
+    result = function.invoke()
+    assert result.return_value == [ANSWER] * 4, result.log
+    assert failed == ["no descriptor", "no descriptor", "no thread"]
 
 
 WAITING = """
