@@ -55,7 +55,7 @@ def api_connections(answer: Callable[[Message], Answer], limits: Limits | None =
 class Server:
     """Serves what comes to a socket that listens, until it is closed.
 
-    Raises OSError where there is no descriptor for it, and RuntimeError where there is no thread: the socket stays open.
+    Raises OSError where it gets no descriptor, and RuntimeError where it gets no thread: the socket stays open then.
     """
 
     def __init__(self, listener: socket.socket, connect: Connect) -> None:
