@@ -8,11 +8,13 @@ the user's code, and may take its time.
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from pytest_scf.instances.sockets import socketpair
 from pytest_scf.runtimes.probe import link
 
 if TYPE_CHECKING:
@@ -27,6 +29,41 @@ Answer = Callable[["Connections", int, bytes], "tuple[int, bytes] | None"]
 
 class Gone(Exception):
     """The instance is gone, or what is waited for has been called off."""
+
+
+class Latch(threading.Event):
+    """An event that can be waited for beside a connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._telling = threading.Lock()
+        self._tell: socket.socket | None = None
+
+    def set(self) -> None:
+        super().set()
+        with self._telling:
+            if self._tell is not None:
+                self._tell.send(b"x")
+
+    def wait_beside(self, connection: socket.socket) -> bool:
+        """Wait until it is set, or there is something on the connection: False then, whether it is set or not."""
+        told, tell = socketpair()
+        # Of what there is, as it works for the threads of gevent and eventlet, too.
+        with told, tell, selectors.DefaultSelector() as selector:
+            selector.register(told, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ)
+            with self._telling:
+                self._tell = tell
+                if self.is_set():
+                    tell.send(b"x")
+            ready: list[object] = []
+            try:
+                while not ready:
+                    ready = [key.fileobj for key, _ in selector.select()]
+            finally:
+                with self._telling:
+                    self._tell = None
+        return connection not in ready
 
 
 class Connections:
@@ -51,6 +88,8 @@ class Connections:
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._latches: set[threading.Event] = set()
+        #: of a thread of ours: the connection that it serves
+        self._serving = threading.local()
         self.gone = False
         self._stopped = 0
         #: what was wrong with what the instance sent
@@ -90,17 +129,25 @@ class Connections:
         return not any(thread.is_alive() for thread in self._threads)
 
     def wait(self, latch: threading.Event) -> None:
-        """Wait until the latch is set. Raises Gone where the instance goes before."""
+        """Wait until the latch is set. Raises Gone where the instance goes before.
+
+        With a Latch also where whoever asked has left, as a signal handler raised or the call was cancelled.
+        """
         with self._lock:
             if self.gone:
                 raise Gone
             self._latches.add(latch)
+        left = False
         try:
-            latch.wait()
+            if isinstance(latch, Latch):
+                # Who asks says nothing more until the answer is there: it can but be the end.
+                left = not latch.wait_beside(self._serving.connection)
+            else:
+                latch.wait()
         finally:
             with self._lock:
                 self._latches.discard(latch)
-        if self.gone:
+        if left or self.gone:
             raise Gone
 
     @contextlib.contextmanager
@@ -130,6 +177,7 @@ class Connections:
                 self._platform.resume_limits(self.instance)
 
     def _serve(self, connection: socket.socket) -> None:
+        self._serving.connection = connection
         try:
             while message := link.receive(connection):
                 answer = self._answer(self, *message)

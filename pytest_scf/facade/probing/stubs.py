@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 from pytest_scf.errors import UsageError, WaitTimeout
-from pytest_scf.facade.probing.connections import Gone
+from pytest_scf.facade.probing.connections import Gone, Latch
 from pytest_scf.runtimes.probe import link
 from pytest_scf.runtimes.probe.codec import TRAVELS, Codec, CodecError, Opaque, safe_repr, type_name
 from pytest_scf.runtimes.probe.stand_ins import SPECIAL, SPECIAL_ASYNC
@@ -45,7 +45,7 @@ class HeldCall:
     def __init__(self, target: str) -> None:
         self._target = target
         self._there = threading.Event()
-        self._released = threading.Event()
+        self._released = Latch()
         #: what the stand-in was called with, once ``wait`` has returned
         self.args: tuple[Any, ...] = ()
         self.kwargs: dict[str, Any] = {}
@@ -103,7 +103,8 @@ class Stub(mock.MagicMock):
         """Keep the function inside the next call, from when it comes there until the block ends.
 
         A call that is already under way goes on. What the stand-in is to return or raise is asked for when it is let
-        go. A signal handler runs in the middle of it, as in a blocking system call.
+        go. A signal handler runs in the middle of it, as in a blocking system call; where it raises, the function has
+        left the call, which returns and raises nothing any more.
         """
         call = HeldCall(self._extract_mock_name())
         held = self.__dict__["_scf_held"]
