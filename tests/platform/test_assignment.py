@@ -172,11 +172,11 @@ def test_an_instance_idle_for_long_enough_is_gone_when_the_clock_has_moved(each_
     fn = each_level.deploy(COUNTING)
     instance = fn.invoke().instance
     tmp = instance.tmp
-    each_level.clock.advance(seconds=290)
+    each_level.clock.advance(seconds=240)
     assert fn.invoke().instance == instance
-    each_level.clock.advance(seconds=290)
+    each_level.clock.advance(seconds=240)
     assert fn.instances == [instance]
-    each_level.clock.advance(seconds=20)
+    each_level.clock.advance(seconds=60)
     assert not instance.alive
     assert not tmp.exists()
     assert fn.instances == []

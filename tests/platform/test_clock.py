@@ -144,12 +144,12 @@ def test_instances_of_many_functions_are_repossessed_in_the_order_they_fell_idle
     functions = [scf_runtime.deploy(RETURNS) for _ in range(3)]
     for fn in reversed(functions):
         fn.invoke()
-        scf_runtime.clock.advance(seconds=10)
-    scf_runtime.clock.advance(seconds=265)
+        scf_runtime.clock.advance(seconds=80)
+    scf_runtime.clock.advance(seconds=20)
     assert [len(fn.instances) for fn in functions] == [1, 1, 1]
     left = []
     for _ in range(3):
-        scf_runtime.clock.advance(seconds=10)
+        scf_runtime.clock.advance(seconds=80)
         left.append([len(fn.instances) for fn in functions])
     assert left == [[1, 1, 0], [1, 0, 0], [0, 0, 0]]
 
