@@ -114,7 +114,7 @@ def test_pytest_shows_the_users_lines(pytester: pytest.Pytester) -> None:
             fn.invoke()
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", timeout=60)
+    result = pytester.runpytest_subprocess("-p", "no:hypothesispytest", timeout=120)
     result.assert_outcomes(failed=2, passed=2, errors=1)
     result.stdout.fnmatch_lines(
         [

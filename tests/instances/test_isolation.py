@@ -164,7 +164,11 @@ def test_a_forced_end_catches_up_with_processes_that_keep_forking(each_kind: Scf
     event.assert_aborted()
     assert not init.is_running()
     # The zygote is a subreaper: what had got away would have come to it.
-    assert [child for child in zygote.children(recursive=True) if child.name() != SPARE_NAME] == []
+    left = []
+    for child in zygote.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a spare one may go between the two looks
+            left += [child] if child.name() != SPARE_NAME else []
+    assert left == []
 
 
 def test_terminated_twice_is_refused_and_the_next_event_has_an_instance_of_its_own(each_kind: ScfRuntime) -> None:

@@ -159,7 +159,7 @@ def test_an_interpreter_that_is_called_by_a_roundabout_path_is_found_inside_too(
             return [sys.executable, told.stdout.strip() or told.stderr]
         '''
         with ScfRuntime() as rt:
-            print(json.dumps(rt.deploy(HANDLER).invoke().return_value))
+            print(json.dumps(rt.deploy(HANDLER, timeout=60).invoke().return_value))
     """
     packages = [place for place in sys.path if place.endswith("site-packages")]
     found = script(

@@ -41,7 +41,7 @@ def test_the_page_is_run(pytester: pytest.Pytester, how: str) -> None:
 
 def test_a_name_that_nobody_knows_is_refused(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(scf_runtime): pass")
-    result = pytester.runpytest_subprocess("--scf-launcher=nobodys", timeout=60)
+    result = pytester.runpytest_subprocess("--scf-launcher=nobodys", timeout=120)
     result.stdout.fnmatch_lines(["*launcher: 'nobodys'*no plugin knows it*pytest_scf_launcher*"])
     assert result.parseoutcomes() == {"errors": 1}
 
