@@ -173,11 +173,9 @@ class Operations(Protocol):
 
     def lift_limits(self, instance: InstanceRecord) -> None: ...
 
-    def suspend_limits(self, instance: InstanceRecord) -> None:
-        """Let no time of an instance count until ``resume_limits``."""
+    def suspend_limits(self, instance: InstanceRecord) -> Callable[[], None]:
+        """Let no time count of what an instance works on, until what this gives is called."""
         ...
-
-    def resume_limits(self, instance: InstanceRecord) -> None: ...
 
     def attempt_of(self, instance: InstanceRecord) -> Attempt | None:
         """What an instance works on now."""

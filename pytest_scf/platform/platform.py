@@ -67,6 +67,8 @@ class Platform:
         self._observer: Callable[[Invocation], None] | None = None
         #: each is called with an invocation that is about to begin
         self.arrivals: list[Callable[[Invocation], None]] = []
+        #: what lets the limits go on again that were suspended all at once
+        self._suspended: list[Callable[[], None]] = []
         self._log_blocks = LogBlocks()
         self.staging = StagingArea(lambda: self.base_dir)
         #: what the images run that functions are created of by name
@@ -148,14 +150,9 @@ class Platform:
         self.functions.set_probe(function, probe)
         self._clean_up_after(function)
 
-    def suspend_limits(self, instance: InstanceRecord) -> None:
-        """Let no time of an instance count until ``resume_limits``."""
-        with self._scheduler.lock:
-            self._scheduler.time_limits.suspend_locked(instance)
-
-    def resume_limits(self, instance: InstanceRecord) -> None:
-        with self._scheduler.lock:
-            self._scheduler.time_limits.resume_locked(instance)
+    def suspend_limits(self, instance: InstanceRecord) -> Callable[[], None]:
+        """Let no time count of what an instance works on, until what this gives is called."""
+        return self._scheduler.time_limits.suspend(instance)
 
     def lift_limits(self, instance: InstanceRecord) -> None:
         """Let no time of an instance count any more, as long as it lives."""
@@ -163,13 +160,12 @@ class Platform:
             self._scheduler.time_limits.lift_locked(instance)
 
     def suspend_all_limits(self) -> None:
-        """Let no time of any instance that there is count until ``resume_all_limits``."""
-        for instance in self._scheduler.instances:
-            self.suspend_limits(instance)
+        """Let no time count of anything that is worked on now, until ``resume_all_limits``."""
+        self._suspended += [self.suspend_limits(instance) for instance in self._scheduler.instances]
 
     def resume_all_limits(self) -> None:
-        for instance in self._scheduler.instances:
-            self.resume_limits(instance)
+        while self._suspended:
+            self._suspended.pop()()
 
     @property
     def signal_filters(self) -> list[Callable[[Attempt], bool]]:

@@ -16,16 +16,20 @@ TURN = 0.005
 
 
 class _Limit:
-    __slots__ = ("deadline", "left", "lifted", "passed", "timer")
+    __slots__ = ("attempt", "deadline", "left", "lifted", "passed", "suspensions", "timer")
 
     def __init__(self) -> None:
+        #: what the time counts for
+        self.attempt: Attempt | None = None
         #: ``time.monotonic()``
         self.deadline = 0.0
         #: the deadline that was seen to have passed
         self.passed: float | None = None
         self.timer: Timer | None = None
-        #: seconds that were left when the limit was suspended; None while it runs
-        self.left: float | None = None
+        #: those that have not been resumed: while there are any, no time counts
+        self.suspensions: set[object] = set()
+        #: seconds that are left while the limit is suspended
+        self.left = 0.0
         #: no limit counts for this instance any more
         self.lifted = False
 
@@ -46,9 +50,15 @@ class TimeLimits:
         limit = self._limits.get(instance)
         if limit is None:
             limit = self._limits[instance] = _Limit()
+        attempt = instance.attempt
+        if attempt is None or attempt.decided or attempt is not limit.attempt:
+            limit.attempt = attempt
+            limit.suspensions.clear()
         if limit.lifted:
             return
-        limit.left = None
+        if limit.suspensions:
+            limit.left = seconds
+            return
         limit.deadline = time.monotonic() + seconds
         if limit.timer is None or limit.timer.due > limit.deadline:
             self._arm_locked(instance, limit, limit.deadline)
@@ -58,29 +68,40 @@ class TimeLimits:
             limit.timer.cancel()
         limit.timer = self._reactor.call_at(due, lambda: self._look(instance))
 
-    def suspend_locked(self, instance: InstanceRecord) -> None:
-        """Let no time count until ``resume_locked``."""
-        limit = self._limits.get(instance)
-        if limit is not None and limit.left is None:
-            limit.left = max(0.0, limit.deadline - time.monotonic())
-            limit.deadline = math.inf
+    def suspend(self, instance: InstanceRecord) -> Callable[[], None]:
+        """Let no time count of what the instance works on, until all that this gave has been called.
+
+        Once that is decided, time counts in any case: the thread that this was for may never go on.
+        """
+        suspension = object()
+
+        def resume() -> None:
+            with self._lock:
+                if limit is not None and suspension in limit.suspensions:
+                    limit.suspensions.remove(suspension)
+                    if not limit.suspensions:
+                        self.set_locked(instance, limit.left)
+
+        with self._lock:
+            limit = self._limits.get(instance)
+            if limit is not None:
+                if not limit.suspensions:
+                    limit.left = max(0.0, limit.deadline - time.monotonic())
+                limit.suspensions.add(suspension)
+        return resume
 
     def lift_locked(self, instance: InstanceRecord) -> None:
         """Let no time of the instance count any more, whatever it works on."""
-        self.suspend_locked(instance)
         limit = self._limits.get(instance)
         if limit is not None:
             limit.lifted = True
 
-    def resume_locked(self, instance: InstanceRecord) -> None:
-        limit = self._limits.get(instance)
-        if limit is not None and limit.left is not None:
-            self.set_locked(instance, limit.left)
-
     def remove_locked(self, instance: InstanceRecord) -> None:
         limit = self._limits.pop(instance, None)
-        if limit is not None and limit.timer is not None:
-            limit.timer.cancel()
+        if limit is not None:
+            limit.suspensions.clear()
+            if limit.timer is not None:
+                limit.timer.cancel()
 
     def _look(self, instance: InstanceRecord) -> None:
         with self._lock:
@@ -90,7 +111,7 @@ class TimeLimits:
             limit.timer = None
             # Of an instance without an attempt the next one sets a limit of its own.
             attempt = instance.attempt
-            if attempt is None or limit.left is not None:
+            if attempt is None or limit.lifted or limit.suspensions:
                 return
             if time.monotonic() < limit.deadline:
                 self._arm_locked(instance, limit, limit.deadline)

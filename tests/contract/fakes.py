@@ -147,11 +147,8 @@ class FakePlatform:
     def lift_limits(self, instance: InstanceRecord) -> None:
         pass
 
-    def suspend_limits(self, instance: InstanceRecord) -> None:
-        pass
-
-    def resume_limits(self, instance: InstanceRecord) -> None:
-        pass
+    def suspend_limits(self, instance: InstanceRecord) -> Callable[[], None]:
+        return lambda: None
 
     def attempt_of(self, instance: InstanceRecord) -> Attempt | None:
         return instance.attempt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pytest_scf.facade.probing.debugging import DebuggedInstance
@@ -35,8 +36,9 @@ class _Connections:
         self.gone = False
         self.suspended = 0
 
-    def suspend(self) -> None:
+    def suspend(self) -> Callable[[], None]:
         self.suspended += 1
+        return self.resume
 
     def resume(self) -> None:
         self.suspended -= 1

@@ -63,7 +63,7 @@ class Instance:
     """What time limits know of one."""
 
     def __init__(self) -> None:
-        self.attempt: object = object()
+        self.attempt: Any = SimpleNamespace(decided=False)
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -99,4 +99,58 @@ def test_an_answer_that_waits_while_the_reactor_is_held_up_is_in_time(answers: b
         assert over.wait(60)
         reactor.close()
     assert expired == ([] if answers else [(instance, attempt)])
+    assert reactor.errors == []
+
+
+def test_a_limit_stands_still_until_all_that_suspend_it_are_over_or_the_attempt_is() -> None:
+    reactor, instance, expired, lock = Reactor(), Instance(), [], threading.RLock()
+    limits = TimeLimits(reactor, lock, lambda *given: expired.append(given))
+    found: Any = instance
+    limits.set_locked(found, 600.0)
+    reactor.start()
+
+    def expires() -> bool:
+        """Whether a limit that has passed already is seen to have passed."""
+        with lock:
+            expired.clear()
+            limits.set_locked(found, 0.0)
+        return has_expired()
+
+    def has_expired() -> bool:
+        for _ in range(3):  # a look, another one, and what comes of that
+            round_over = threading.Event()
+            reactor.call_at(time.monotonic(), round_over.set)
+            assert round_over.wait(60)
+        return bool(expired)
+
+    one, two = limits.suspend(found), limits.suspend(found)
+    assert not expires()
+    for _ in range(2):
+        two()
+        assert not has_expired()
+    one()
+    assert has_expired()
+    limits.suspend(found)
+    instance.attempt.decided = True
+    assert expires()
+    stale = limits.suspend(found)
+    instance.attempt = SimpleNamespace(decided=False)
+    assert expires()
+    limits.suspend(found)
+    stale()
+    assert not expires()
+    instance.attempt = SimpleNamespace(decided=False)
+    with lock:
+        limits.lift_locked(found)
+    assert not expires()
+    with lock:
+        limits.remove_locked(found)
+    assert expires()
+    gone = limits.suspend(found)
+    assert not expires()
+    with lock:
+        limits.remove_locked(found)
+    gone()
+    assert not has_expired()
+    reactor.close()
     assert reactor.errors == []

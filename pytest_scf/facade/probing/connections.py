@@ -91,7 +91,6 @@ class Connections:
         #: of a thread of ours: the connection that it serves
         self._serving = threading.local()
         self.gone = False
-        self._stopped = 0
         #: what was wrong with what the instance sent
         self.problems: list[str] = []
 
@@ -163,18 +162,9 @@ class Connections:
         """Somebody debugs the instance: no time of it counts any more."""
         self._platform.lift_limits(self.instance)
 
-    def suspend(self) -> None:
-        """A thread of the instance is stopped on purpose: limits stand still until all of them go on."""
-        with self._lock:
-            self._stopped += 1
-            if self._stopped == 1:
-                self._platform.suspend_limits(self.instance)
-
-    def resume(self) -> None:
-        with self._lock:
-            self._stopped -= 1
-            if not self._stopped:
-                self._platform.resume_limits(self.instance)
+    def suspend(self) -> Callable[[], None]:
+        """A thread of the instance is stopped on purpose: limits stand still until what this gives is called."""
+        return self._platform.suspend_limits(self.instance)
 
     def _serve(self, connection: socket.socket) -> None:
         self._serving.connection = connection

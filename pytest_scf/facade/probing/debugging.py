@@ -12,6 +12,8 @@ from pytest_scf.facade.probing.lines import python_files
 from pytest_scf.instances import messages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_scf.facade.probing.connections import Connections
 
 _ASKS = re.compile(rb"\bbreakpoint\s*\(|\bset_trace\s*\(")
@@ -107,28 +109,29 @@ class DebuggedInstance:
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._lock = threading.Lock()
-        self._entered: Connections | None = None
+        #: lets the instance's time limits go on, once it has the terminal
+        self._resume: Callable[[], None] | None = None
 
     def answer(self, connections: Connections, payload: bytes, title: str) -> str:
         facts = messages.read(payload)
-        if facts["do"] == "enter" and self._entered is None:
-            connections.suspend()  # first, as another instance may have the terminal
+        if facts["do"] == "enter" and self._resume is None:
+            resume = connections.suspend()  # first, as another instance may have the terminal
             self._terminal.enter(title)
-            self._entered = connections
+            self._resume = resume
             if connections.gone:
                 self.leave()
         elif facts["do"] == "leave":
             self.leave()
-        elif facts["do"] == "write" and self._entered is not None:
+        elif facts["do"] == "write" and self._resume is not None:
             self._terminal.write(str(facts["text"]))
-        elif facts["do"] == "read" and self._entered is not None:
+        elif facts["do"] == "read" and self._resume is not None:
             return self._terminal.read()
         return ""
 
     def leave(self) -> None:
         """It goes on, or is gone."""
         with self._lock:
-            entered, self._entered = self._entered, None
-        if entered is not None:
-            entered.resume()
+            resume, self._resume = self._resume, None
+        if resume is not None:
+            resume()
             self._terminal.leave()

@@ -182,12 +182,12 @@ class FunctionProbe:
             return link.ANSWER, b""
         if kind == link.STOPPED and attempt is not None:
             stopped = plan.stop(payload)
-            connections.suspend()
+            resume = connections.suspend()
             try:
                 self._platform.notify(attempt.invocation)
                 connections.wait(stopped.released)
             finally:
-                connections.resume()
+                resume()
             return link.ANSWER, b""
         return None
 
