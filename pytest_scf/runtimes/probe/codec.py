@@ -6,21 +6,22 @@ exceptions arrive as what they are, of exactly these types. Anything else is the
 of these forms, and neither imports nor calls what the data names.
 """
 
-import base64
 import builtins
-import datetime
-import decimal
-import io
 import json
-import math
-import pathlib
-import uuid
+from base64 import b64decode, b64encode
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from io import BytesIO
+from math import isfinite
+from pathlib import Path, PurePath
+from uuid import UUID
 
 MYPY = False
 if MYPY:  # for the type comments only
+    from datetime import tzinfo  # noqa: F401
     from typing import Any, Callable  # noqa: F401
 
-# Kept here because the user's code, or a stand-in, may replace them.
+# All that this uses is kept here, because the user's code, or a stand-in, may replace it.
 _dumps = json.dumps
 _loads = json.loads
 
@@ -156,7 +157,7 @@ class Codec(object):
         if kind is int:
             return value if -_PLAIN_INT < value < _PLAIN_INT else {"$": "int", "v": hex(value)}
         if kind is float:
-            return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
+            return value if isfinite(value) else {"$": "float", "v": repr(value)}
         deeper = depth + 1
         if kind is list:
             return [self._pack(each, deeper) for each in value]
@@ -167,7 +168,7 @@ class Codec(object):
         simple = _SIMPLE.get(kind)
         if simple is not None:
             return {"$": simple[0], "v": simple[1](value)}
-        if isinstance(value, pathlib.PurePath):
+        if isinstance(value, PurePath):
             return {"$": "Path", "v": str(value)}
         if isinstance(value, BaseException):
             return self._pack_exception(value, deeper)
@@ -202,7 +203,7 @@ class Codec(object):
     def _pack_part(self, value, depth):
         # type: (Any, int) -> object
         """Of an exception, which is not refused for what cannot be sent of it."""
-        if type(value) is io.BytesIO and not value.closed:  # the body of an answer, as HTTPError has it
+        if type(value) is BytesIO and not value.closed:  # the body of an answer, as HTTPError has it
             return {"$": "BytesIO", "v": [_base64(value.getvalue()), value.tell()]}
         try:
             return self._pack(value, depth)
@@ -281,14 +282,14 @@ def _make_exception(kind, args):
 
 
 def _read_bytes_io(data):
-    # type: (list[Any]) -> io.BytesIO
-    found = io.BytesIO(base64.b64decode(data[0], validate=True))
+    # type: (list[Any]) -> BytesIO
+    found = BytesIO(b64decode(data[0], validate=True))
     found.seek(data[1])
     return found
 
 
 def _pack_zone(zone, moment):
-    # type: (datetime.tzinfo | None, datetime.datetime | None) -> list[object] | None
+    # type: (tzinfo | None, datetime | None) -> list[object] | None
     """Offset in seconds and name. That of a date's own zone is the one which holds at that moment."""
     offset = None if zone is None else zone.utcoffset(moment)
     if zone is None or offset is None:
@@ -297,65 +298,65 @@ def _pack_zone(zone, moment):
 
 
 def _read_zone(data):
-    # type: (list[Any] | None) -> datetime.timezone | None
+    # type: (list[Any] | None) -> timezone | None
     if data is None:
         return None
-    offset = datetime.timedelta(seconds=data[0])
+    offset = timedelta(seconds=data[0])
     if not offset:
-        return datetime.timezone.utc
-    return datetime.timezone(offset) if data[1] is None else datetime.timezone(offset, str(data[1]))
+        return timezone.utc
+    return timezone(offset) if data[1] is None else timezone(offset, str(data[1]))
 
 
 def _pack_datetime(value):
-    # type: (datetime.datetime) -> list[object]
+    # type: (datetime) -> list[object]
     fields = [value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond]
     return [fields, value.fold, _pack_zone(value.tzinfo, value)]
 
 
 def _read_datetime(data):
-    # type: (Any) -> datetime.datetime
+    # type: (Any) -> datetime
     (year, month, day, hour, minute, second, microsecond), fold, zone = data
-    return datetime.datetime(year, month, day, hour, minute, second, microsecond, _read_zone(zone), fold=fold)
+    return datetime(year, month, day, hour, minute, second, microsecond, _read_zone(zone), fold=fold)
 
 
 def _pack_time(value):
-    # type: (datetime.time) -> list[object]
+    # type: (time) -> list[object]
     return [[value.hour, value.minute, value.second, value.microsecond], value.fold, _pack_zone(value.tzinfo, None)]
 
 
 def _read_time(data):
-    # type: (Any) -> datetime.time
+    # type: (Any) -> time
     (hour, minute, second, microsecond), fold, zone = data
-    return datetime.time(hour, minute, second, microsecond, _read_zone(zone), fold=fold)
+    return time(hour, minute, second, microsecond, _read_zone(zone), fold=fold)
 
 
 def _base64(value):
     # type: (bytes | bytearray) -> str
-    return base64.b64encode(bytes(value)).decode("ascii")
+    return b64encode(bytes(value)).decode("ascii")
 
 
 _SEQUENCES = (tuple, set, frozenset)
 _SIMPLE = {
     bytes: ("bytes", _base64),
     bytearray: ("bytearray", _base64),
-    datetime.datetime: ("datetime", _pack_datetime),
-    datetime.date: ("date", lambda value: [value.year, value.month, value.day]),
-    datetime.time: ("time", _pack_time),
-    datetime.timedelta: ("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
-    decimal.Decimal: ("Decimal", str),
-    uuid.UUID: ("UUID", lambda value: value.hex),
+    datetime: ("datetime", _pack_datetime),
+    date: ("date", lambda value: [value.year, value.month, value.day]),
+    time: ("time", _pack_time),
+    timedelta: ("timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    Decimal: ("Decimal", str),
+    UUID: ("UUID", lambda value: value.hex),
 }  # type: dict[type, tuple[str, Callable[[Any], object]]]
 _READERS = {
     "int": lambda value: int(value, 16),
     "float": float,
-    "bytes": lambda value: base64.b64decode(value, validate=True),
-    "bytearray": lambda value: bytearray(base64.b64decode(value, validate=True)),
+    "bytes": lambda value: b64decode(value, validate=True),
+    "bytearray": lambda value: bytearray(b64decode(value, validate=True)),
     "datetime": _read_datetime,
-    "date": lambda value: datetime.date(*value),
+    "date": lambda value: date(*value),
     "time": _read_time,
-    "timedelta": lambda value: datetime.timedelta(*value),
-    "Decimal": decimal.Decimal,
-    "UUID": lambda value: uuid.UUID(hex=value),
-    "Path": pathlib.Path,
+    "timedelta": lambda value: timedelta(*value),
+    "Decimal": Decimal,
+    "UUID": lambda value: UUID(hex=value),
+    "Path": Path,
     "BytesIO": _read_bytes_io,
 }  # type: dict[str, Callable[[Any], object]]

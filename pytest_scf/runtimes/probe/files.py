@@ -2,6 +2,9 @@
 
 import os
 
+# Kept here because the user's code, or a stand-in, may replace it.
+_abspath = os.path.abspath
+
 
 class Files(object):
     """The names of the user's files below the code root, by the names that code objects have for them."""
@@ -25,7 +28,7 @@ class Files(object):
         # type: (str) -> str | None
         if file.startswith("<"):
             return None
-        path = os.path.abspath(file)
+        path = _abspath(file)
         if not path.startswith(self._root):
             return None
         name = path[len(self._root) :]

@@ -6,6 +6,7 @@ ask independently, and whoever waits for an answer waits in a plain system call,
 A message is a little-endian header (length, kind) and a payload.
 """
 
+import _socket
 import array
 import os
 import socket
@@ -14,6 +15,11 @@ import struct
 MYPY = False
 if MYPY:  # for the type comments only
     from typing import Any  # noqa: F401
+
+# Kept here because the user's code, or a stand-in, may replace them; and with sockets in C their methods.
+_array = array.array
+_getpid = os.getpid
+_socketpair = _socket.socketpair  # type: Any
 
 HEADER = struct.Struct("<IB")
 #: bytes of a message
@@ -72,7 +78,7 @@ class Link(object):
     def __init__(self, sock):
         # type: (socket.socket) -> None
         self._sock = sock
-        self._pid = os.getpid()
+        self._pid = _getpid()
         self._free = []  # type: list[socket.socket]
         #: how many uses of stand-ins the main thread waits for
         self.used = 0
@@ -80,17 +86,17 @@ class Link(object):
     def connect(self):
         # type: () -> socket.socket
         """A connection that no other thread uses; give it back with ``release``, or close it."""
-        if os.getpid() != self._pid:
+        if _getpid() != self._pid:
             # A forked child shares the parent's connections; what it says must not get between its parent's words.
             self._free = []
-            self._pid = os.getpid()
+            self._pid = _getpid()
         try:
             return self._free.pop()
         except IndexError:
             pass
-        ours, theirs = socket.socketpair()
+        ours, theirs = _socketpair()  # type: socket.socket, socket.socket
         try:
-            fds = array.array("i", [theirs.fileno()])
+            fds = _array("i", [theirs.fileno()])
             self._sock.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
         except OSError as error:
             ours.close()

@@ -13,8 +13,15 @@ MYPY = False
 if MYPY:  # for the type comments only
     from .files import Files  # noqa: F401
 
-# Kept here because the user's code, or a stand-in, may replace it.
+# Kept here because the user's code, or a stand-in, may replace them.
+_array = array.array
 _dumps = json.dumps
+_Event = threading.Event
+_getpid = os.getpid
+_open = open
+_pthread_sigmask = signal.pthread_sigmask
+_RLock = threading.RLock
+_Thread = threading.Thread
 
 #: seconds between two looks at a recording: a line that is the last one twice is one that blocks
 LOOK_INTERVAL = 0.02
@@ -31,7 +38,7 @@ def _rest():
     # type: () -> str
     """What tells one rest of the main thread from another; "runs" where it waits for a processor only."""
     try:
-        with open("/proc/self/task/%d/status" % os.getpid()) as file:
+        with _open("/proc/self/task/%d/status" % _getpid()) as file:
             facts = dict(line.split(":", 1) for line in file)
     except (OSError, ValueError):
         return ""
@@ -56,9 +63,9 @@ class Recording(object):
         self._names = {}  # type: dict[int, str]
         self._told = 0
         self._loaded_at = -1
-        self._lock = threading.RLock()  # a signal handler may end the process while this thread sends
-        self._over = threading.Event()
-        self._pid = os.getpid()
+        self._lock = _RLock()  # a signal handler may end the process while this thread sends
+        self._over = _Event()
+        self._pid = _getpid()
 
     def start(self):
         # type: () -> None
@@ -66,19 +73,19 @@ class Recording(object):
 
         def leave(status):
             # type: (int) -> None
-            if os.getpid() == self._pid:
+            if _getpid() == self._pid:
                 self.send([], over=False)
             exits(status)
 
         os._exit = leave  # type: ignore[assignment]
-        thread = threading.Thread(target=self._watch, name="scf-recording", daemon=True)
+        thread = _Thread(target=self._watch, name="scf-recording", daemon=True)
         # Two that the C library keeps to itself would be warned of, in the function's log.
         signals = [number for number in range(1, signal.NSIG) if number not in (32, 33)]
-        previous = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        previous = _pthread_sigmask(signal.SIG_BLOCK, signals)
         try:
             thread.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+            _pthread_sigmask(signal.SIG_SETMASK, previous)
 
     def number(self, file):
         # type: (str) -> int | None
@@ -104,7 +111,7 @@ class Recording(object):
     def finish(self):
         # type: () -> None
         self._over.set()
-        if os.getpid() == self._pid:
+        if _getpid() == self._pid:
             self.send([], over=True)
 
     def _watch(self):
@@ -131,7 +138,7 @@ class Recording(object):
             count = len(self.lines)
             taken = self.lines[:count]
             del self.lines[:count]
-            data = array.array("I", taken[: max(0, LINES_LIMIT - self._sent)])
+            data = _array("I", taken[: max(0, LINES_LIMIT - self._sent)])
             new = []
             while self._told in self._names:
                 new.append(self._names[self._told])

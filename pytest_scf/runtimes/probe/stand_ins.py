@@ -17,6 +17,12 @@ if MYPY:  # for the type comments only
 
     Use = tuple[int, str, str, tuple[Any, ...], dict[str, Any]]
 
+# Kept here because the user's code, or a stand-in, may replace them.
+_get_ident = threading.get_ident
+_import_module = importlib.import_module
+_main_thread = threading.main_thread
+_signature_of = inspect.signature
+
 _VALUES = (type(None), bool, int, float, complex, str, bytes, bytearray, list, dict, tuple, set, frozenset)
 _ROUTINES = (
     types.FunctionType,
@@ -33,7 +39,7 @@ def find_exception(module, name):
     # type: (str, str) -> type[BaseException] | None
     """The class of an exception that the test asks for; None where it cannot be had here."""
     try:
-        found = importlib.import_module(module)  # type: Any
+        found = _import_module(module)  # type: Any
         for part in name.split("."):
             found = getattr(found, part)
     except Exception:
@@ -43,7 +49,7 @@ def find_exception(module, name):
 
 def _in_main_thread():
     # type: () -> bool
-    return threading.get_ident() == threading.main_thread().ident
+    return _get_ident() == _main_thread().ident
 
 
 class Questions(object):
@@ -257,7 +263,7 @@ def _signature(spec):
     if spec is None:
         return None
     try:
-        return inspect.signature(spec)
+        return _signature_of(spec)
     except (TypeError, ValueError):
         return None
 

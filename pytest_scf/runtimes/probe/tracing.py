@@ -21,7 +21,9 @@ if MYPY:  # for the type comments only
     OnLine = Callable[[CodeType, int], None]
 
 # Kept here because the user's code, or a stand-in, may replace it.
+_current_thread = threading.current_thread
 _dumps = json.dumps
+_native_id = getattr(threading, "get_native_id", None)
 
 _VARIABLES = 100
 _REPR_LENGTH = 400
@@ -254,8 +256,8 @@ class Tracer(object):
             "occurrence": occurrence,
             "position": self._position,
             "loaded": self._loaded,
-            "thread": threading.current_thread().name,
-            "tid": threading.get_native_id() if hasattr(threading, "get_native_id") else 0,
+            "thread": _current_thread().name,
+            "tid": _native_id() if _native_id is not None else 0,
         }  # type: dict[str, Any]
         if self._details:
             facts["locals"], facts["stack"] = self._describe()
