@@ -10,7 +10,7 @@ from typing import Any
 import leaks
 import pytest
 
-from pytest_scf import ScfRuntime
+from pytest_scf import ScfRuntime, facts
 from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.instances.host import HostLease, current
 from pytest_scf.instances.levels import LEVELS
@@ -93,6 +93,27 @@ def scf_runtime_of() -> Iterator[Callable[..., ScfRuntime]]:
             return runtime
 
         yield make
+
+
+@pytest.fixture
+def long_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions with no limit of their own have a minute: the default's 3 seconds may pass on a busy machine."""
+    monkeypatch.setattr(facts, "TIMEOUT_DEFAULT", 60)
+
+
+@pytest.fixture
+def patient_coverage(pytester: pytest.Pytester) -> None:
+    """An inner run waits a minute for what an instance has counted, which may come late on a busy machine."""
+    pytester.makeconftest(
+        """
+        from pytest_scf.facade import coverage
+        from pytest_scf.platform import assignment, termination
+
+        for module in (coverage, assignment, termination):
+            assert module.COVERAGE_DEADLINE
+            module.COVERAGE_DEADLINE = 60.0
+        """
+    )
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ from present import present
 from pytest_scf import ScfRuntime, UsageError, WaitTimeout
 from pytest_scf.facade.probing.stubs import Stub
 
+#: an event calls into the test many times
+pytestmark = pytest.mark.usefixtures("long_time_limits")
+
 UPLOADER = """
 import signal
 import cos

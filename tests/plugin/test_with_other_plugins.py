@@ -176,6 +176,7 @@ def test_without_xdist_and_timeout_it_works_as_well(
     result.stdout.fnmatch_lines(["*= scf: events left RUNNING =*"])
 
 
+@pytest.mark.usefixtures("patient_coverage")
 def test_lines_that_run_in_an_instance_are_counted_by_cov(
     run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
 ) -> None:
@@ -308,6 +309,7 @@ def test_coverage_puts_nothing_into_the_log_of_a_function(
     run("--cov=functions").assert_outcomes(passed=1)
 
 
+@pytest.mark.usefixtures("patient_coverage")
 @pytest.mark.parametrize("branch", [(), ("--cov-branch",)], ids=["lines", "branches"])
 def test_with_contexts_a_line_belongs_to_the_test_that_ran_it(
     run: Callable[..., pytest.RunResult], pytester: pytest.Pytester, branch: Any, monkeypatch: pytest.MonkeyPatch

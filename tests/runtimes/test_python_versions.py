@@ -117,6 +117,7 @@ def test_the_same_contract_holds(version: Any, each_level: Any) -> None:
     forced.assert_aborted()
 
 
+@pytest.mark.usefixtures("patient_coverage")
 @pytest.mark.parametrize(
     ("version", "branch"), [("3.6", ()), ("3.8", ("--cov-branch",)), (ANOTHER, ("--cov-branch",))], indirect=["version"]
 )
@@ -126,7 +127,6 @@ def test_its_lines_are_counted_without_a_package_in_it(
     pytest.importorskip("pytest_cov")
     # Others that are installed take most of the time that pytest needs to start.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    pytester.makeconftest("")
     pytester.mkdir("functions")
     (pytester.path / "functions" / "index.py").write_text(
         textwrap.dedent(

@@ -10,6 +10,11 @@ from http_app import RUN, SERVER
 from pytest_scf import Event, ScfRuntime
 
 
+@pytest.fixture(autouse=True)
+def long_time_limits(long_time_limits: None) -> None:
+    """For all tests here: a server has an interpreter of its own to run."""
+
+
 @pytest.fixture(params=["namespaces", "directory"])
 def each_level(request: pytest.FixtureRequest) -> ScfRuntime:
     """A runtime of each level of isolation; at the directory level one port serves all, and so one test at a time."""
