@@ -55,7 +55,10 @@ class KeptTmp:
             finally:
                 kill()
 
-        threading.Thread(target=work, name="pytest-scf-artifacts", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="pytest-scf-artifacts", daemon=True).start()
+        except RuntimeError:  # no more threads can be had: the end is worth more than the copy
+            kill()
 
     def copy(self, instance: _Instance) -> None:
         """Copy what can be copied; an instance that is gone, or never had a /tmp, has nothing."""

@@ -260,7 +260,7 @@ class Assignment(abc.ABC):
             if instance is None:
                 self._launch_locked(attempt, event.message)
                 return
-        except ScfError as error:
+        except Exception as error:
             attempt.conclude(outcomes.not_started(error), self._clock.now())
             self.publish_locked(attempt)
             if instance is not None:

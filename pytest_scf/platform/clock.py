@@ -147,7 +147,12 @@ class Clock:
                 if call is None:
                     self._arm()
                     return
-            call()
+            try:
+                call()
+            except BaseException:  # which the reactor reports; what else is due is due all the same
+                with self._lock:
+                    self._arm()
+                raise
 
     def close(self) -> None:
         with self._lock:

@@ -29,8 +29,9 @@ class LogWriter:
                 return
             self._tasks.append((log, then))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="pytest-scf-logs", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="pytest-scf-logs", daemon=True)
+                thread.start()  # where there can be no more threads the next log tries again
+                self._thread = thread
             self._changed.notify()
 
     def _run(self) -> None:

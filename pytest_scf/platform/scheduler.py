@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from pytest_scf.instances import memory, messages, netstat, procstatus
@@ -192,8 +193,11 @@ class Scheduler(WarmInstances):
                 if attempt is not None:
                     attempt.conclude(outcomes.internal_error(f"{type(problem).__name__}: {problem}"), self._clock.now())
             self.remove_locked(instance, attempt)
-        self.show_output()
-        self._put_away(instance, attempt)
+        for follow in (self.show_output, partial(self._put_away, instance, attempt)):
+            try:
+                follow()
+            except Exception as problem:
+                self.errors.append(problem)
 
     def _lose_instance_locked(self, instance: InstanceRecord, attempt: Attempt, error: str) -> None:
         """The instance of an attempt is gone. Unless its outcome stands, that is the outcome."""
@@ -221,7 +225,8 @@ class Scheduler(WarmInstances):
 
         def found(stack: str) -> None:
             attempt.note_stack(stack)
-            self.kill_after_coverage(instance)
+            if instance.process_if_alive is not None:  # it may have died meanwhile
+                self.kill_after_coverage(instance)
 
         StackDump(self._reactor, instance.pid, instance.process.signal_now, found)
 

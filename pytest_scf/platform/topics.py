@@ -102,7 +102,7 @@ class Topics:
             lane.failed += 1
             lane.size = size
             lane.waits = True
-            self._clock.call_at(self._clock.now() + self._settings.retry_seconds, lambda: self._retry(lane))
+            self._try_later(lane)
             return
 
     def _call(self, lane: _Lane, event: dict[str, Any], called: list[Invocation]) -> bool:
@@ -115,14 +115,21 @@ class Topics:
         self._finish(invocation)
         return invocation.attempt.status_code == 200
 
+    def _try_later(self, lane: _Lane) -> None:
+        self._clock.call_at(self._clock.now() + self._settings.retry_seconds, lambda: self._retry(lane))
+
     def _retry(self, lane: _Lane) -> None:
         """Due by the clock, perhaps in the reactor's thread, which must not wait."""
         if lane.armed not in self._triggers.enabled("ckafka"):
             return
         thread = threading.Thread(target=self._try_again, args=(lane,), name="pytest-scf-topic", daemon=True)
         with self._lock:
-            self._retrying.add(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads can be had now
+                self._try_later(lane)
+            else:
+                self._retrying.add(thread)
 
     def _try_again(self, lane: _Lane) -> None:
         try:

@@ -97,7 +97,7 @@ class WarmInstances(Assignment):
         self.provisions.began(start)
         try:
             self._launch_locked(start.attempt, b"")
-        except ScfError as error:
+        except Exception as error:
             start.attempt.conclude(outcomes.not_started(error), self._clock.now())
             self.publish_locked(start.attempt)
             return

@@ -234,7 +234,16 @@ class ForkServer:
                 self._reactor.unregister(self._control.fileno())
                 self._dead = "it was closed"
             self._outbox.clear()
+            lost = self._take_instances()
         self._stop()
+        if lost:  # it has died, and that was found out here first
+            self._report_lost(lost)
+
+    def _take_instances(self) -> list[Launched]:
+        """All that it has, each to be told once of its end. The caller holds the lock."""
+        instances = list(self._instances.values())
+        self._instances.clear()
+        return instances
 
     def _stop(self) -> None:
         """Close the socket, at which the fork server ends, and wait for that."""
@@ -268,7 +277,14 @@ class ForkServer:
             with self._lock:
                 instance = self._instances.pop(message["id"], None)
             if instance is not None:
-                instance.reaped(message.get("error", "") if kind == wire.LAUNCH_FAILED else "")
+                self._tell(instance, message.get("error", "") if kind == wire.LAUNCH_FAILED else "")
+
+    def _tell(self, instance: Launched, error: str) -> None:
+        """What goes wrong at the end of one instance is no reason that others are not told of theirs."""
+        try:
+            instance.reaped(error)
+        except Exception as problem:
+            self._reactor.report(problem)
 
     def _handle_death(self) -> None:
         with self._lock:
@@ -277,10 +293,16 @@ class ForkServer:
             self._dead = "it ended unexpectedly"
             self._reactor.unregister(self._control.fileno())
             self._outbox.clear()
-            instances = list(self._instances.values())
-            self._instances.clear()
+            instances = self._take_instances()
+        self._report_lost(instances)
+
+    def _report_lost(self, instances: list[Launched]) -> None:
         report = functools.partial(self._report_ends, instances)
-        threading.Thread(target=report, name="pytest-scf-lost-server", daemon=True).start()
+        try:
+            threading.Thread(target=report, name="pytest-scf-lost-server", daemon=True).start()
+        except RuntimeError:  # no more threads can be had now
+            again = functools.partial(self._report_lost, instances)
+            self._reactor.call_at(time.monotonic() + fdpassing.RETRY_INTERVAL, again)
 
     def _report_ends(self, instances: list[Launched]) -> None:
         """Wait for the end of all instances of a fork server that has died, and report it."""
@@ -288,12 +310,15 @@ class ForkServer:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_DEADLINE)
         for instance in instances:
-            instance.wait_for_end()
+            try:
+                instance.wait_for_end()
+            except Exception as problem:
+                self._reactor.report(problem)
             error = (
                 f"the fork server ended unexpectedly (PID {self._process.pid}, {self._how_it_ended()}) and took this "
                 "instance along; the next launch starts another one"
             )
-            self._reactor.call_soon(functools.partial(instance.reaped, error))
+            self._reactor.call_soon(functools.partial(self._tell, instance, error))
 
     def _how_it_ended(self) -> str:
         status = self._process.returncode

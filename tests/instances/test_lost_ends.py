@@ -1,0 +1,189 @@
+"""An end that is met by an error, or found out in an unusual order, is told all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pytest_scf import BackgroundError, ScfRuntime
+from pytest_scf.instances.reactor import Reactor
+from pytest_scf.platform import scheduler
+from pytest_scf.platform.clock import Clock
+from pytest_scf.platform.log_writer import LogWriter
+
+PATIENCE = 60
+HANDLER = """
+import time
+
+def main_handler(event, context):
+    print("runs", flush=True)
+    time.sleep(60)
+"""
+#: the reactor is held up while the fork server dies, and a launch finds that out first
+FOUND_BY_A_LAUNCH = """
+import select, threading
+import psutil
+from pytest_scf import ScfRuntime
+from pytest_scf.instances.host import HostLease
+
+CODE = '''
+import time
+def main_handler(event, context):
+    print("runs", flush=True)
+    while event: time.sleep(60)
+    return "answer"
+'''
+
+with HostLease() as held, ScfRuntime(isolation="directory") as rt:
+    fn = rt.deploy(CODE, async_run=True, timeout=60)
+    first = fn.invoke_async({"stay": 1})
+    first.wait_for_log("runs")
+    server = held.host._servers["directory"]
+    held_up, go_on = threading.Event(), threading.Event()
+    held.host.reactor.call_soon(lambda: (held_up.set(), go_on.wait(60)))
+    held_up.wait(60)
+    (zygote,) = psutil.Process(server.pid).children()
+    zygote.kill()
+    ended = select.poll()
+    ended.register(server._control, 0)
+    assert ended.poll(60_000)
+    second = fn.invoke_async({})
+    go_on.set()
+    print(second.wait(60).return_value)
+    print(first.wait(60).status_code, first.error_message)
+"""
+
+
+@contextlib.contextmanager
+def held_up(reactor: Reactor) -> Iterator[None]:
+    """Within the block the reactor does nothing."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go_on.wait(PATIENCE)
+
+    reactor.call_soon(hold)
+    assert begun.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        go_on.set()
+
+
+@pytest.fixture
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Have the first start of a thread of this name fail, as where there can be no more; gives those that failed."""
+    start = threading.Thread.start
+
+    def fail(name: str) -> list[str]:
+        failed: list[str] = []
+
+        def start_or_fail(thread: threading.Thread) -> None:
+            if thread.name == name and not failed:
+                failed.append(name)
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start_or_fail)
+        return failed
+
+    return fail
+
+
+def test_what_a_dead_fork_server_had_is_told_of_where_a_launch_finds_it_dead_first(tmp_path: Path) -> None:
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", FOUND_BY_A_LAUNCH], capture_output=True, text=True, timeout=240, env=environ, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answer, end = done.stdout.splitlines()
+    assert answer == "answer"
+    assert end.startswith("500 ")
+    assert "the fork server ended unexpectedly" in end
+
+
+def test_an_error_at_the_end_of_one_instance_hides_no_other_end() -> None:
+    def show(name: str, request_id: str, data: bytes) -> None:
+        if not data:
+            raise BrokenPipeError("nobody reads it any more")
+
+    rt = ScfRuntime(isolation="directory", on_output=show)
+    fn = rt.deploy(HANDLER, async_run=True, timeout=60)
+    events = [fn.invoke_async({}) for _ in range(4)]
+    for event in events:
+        event.wait_for_log("runs")
+    inits = [psutil.Process(rt._platform.instances_of(fn._record)[n].process.init_pid or 0) for n in range(4)]
+    with held_up(rt._platform._reactor):  # so that all ends are read at once
+        for init in inits:
+            init.send_signal(signal.SIGKILL)
+        psutil.wait_procs(inits, PATIENCE)
+    for event in events:
+        assert event.wait(PATIENCE).status_code == 500
+    with pytest.raises(BackgroundError, match="nobody reads it any more"):
+        rt.close()
+
+
+def test_the_stack_of_an_instance_that_is_gone_meanwhile_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: queue.Queue[Callable[[str], None]] = queue.Queue()
+    monkeypatch.setattr(scheduler, "StackDump", lambda reactor, pid, send, found: asked.put(found))
+    with ScfRuntime(isolation="directory") as rt:
+        event = rt.deploy(HANDLER, async_run=True, timeout=1).invoke_async({})
+        found = asked.get(timeout=PATIENCE)
+        (instance,) = rt.instances
+        os.kill(instance._record.process.init_pid or 0, signal.SIGKILL)
+        assert event.wait(PATIENCE).status_code == 433
+        found("")
+
+
+def test_a_log_is_put_away_once_there_can_be_threads_again(no_thread: Callable[[str], list[str]]) -> None:
+    class Log:
+        def put_away(self) -> None:
+            """It is done."""
+
+    done = threading.Event()
+    writer, log = LogWriter(), Log()
+    failed = no_thread("pytest-scf-logs")
+    with pytest.raises(RuntimeError):
+        writer.put_away(log, done.set)  # type: ignore[arg-type]
+    writer.put_away(log, done.set)  # type: ignore[arg-type]
+    assert done.wait(PATIENCE)
+    writer.close()
+    assert failed
+
+
+def test_an_instance_is_killed_where_no_thread_can_copy_its_tmp(
+    tmp_path: Path, no_thread: Callable[[str], list[str]]
+) -> None:
+    failed = no_thread("pytest-scf-artifacts")
+    with ScfRuntime(isolation="directory", keep_tmp=tmp_path) as rt:
+        event = rt.deploy(HANDLER, async_run=True, timeout=1).invoke_async({})
+        assert event.wait(PATIENCE).status_code == 433
+    assert failed
+
+
+def test_what_is_due_is_done_after_something_else_that_raised() -> None:
+    reactor, done = Reactor(), threading.Event()
+    reactor.start()
+    clock = Clock(reactor)
+
+    def fail() -> None:
+        raise LookupError("broken on purpose")
+
+    moment = clock.now() + 0.05
+    for call in (fail, done.set):
+        clock.call_at(moment, call)
+    assert done.wait(PATIENCE)
+    clock.close()
+    reactor.close()
+    assert [str(error) for error in reactor.errors] == ["broken on purpose"]
