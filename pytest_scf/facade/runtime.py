@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.faults import Faults
     from pytest_scf.facade.probing.debugging import Editor, Terminal
     from pytest_scf.facade.triggers import Bucket, CosAddress, Topic
+    from pytest_scf.platform.records import Invocation
 
 
 _made: weakref.WeakSet[ScfRuntime] = weakref.WeakSet()
@@ -75,13 +76,19 @@ class ScfRuntime(Deployment):
         #: where ``deploy`` looks a relative source up; may be set at any time
         self.base_dirs: Sequence[str | os.PathLike[str]] = base_dirs
         self._closed = False
-        with _making:
-            _made.add(self)
         #: closed with the runtime, the latest first
         self._closing = ExitStack()
         self._cos: CosAddress | None = None
         chosen = Settings.from_keywords(settings)
         self._platform = Platform(replace(chosen, cfs=directories(chosen.cfs, base_dirs)))
+        with ExitStack() as undo:  # nobody will be there to close it
+            undo.callback(self._platform.close)
+            self._set_up(on_output, keep_tmp)
+            undo.pop_all()
+        with _making:
+            _made.add(self)
+
+    def _set_up(self, on_output: Callable[[str, str, bytes], object] | None, keep_tmp: Path | None) -> None:
         self._images = self._platform.images = Images(self._platform, lambda: self.base_dirs, self.settings.images)
         self._session = Session(self._platform, Api(self._platform))
         self._loopback = LoopbackEndpoint(
@@ -101,13 +108,9 @@ class ScfRuntime(Deployment):
                 before_kill=None if self._kept_tmp is None else self._kept_tmp.before_kill,
             )
         )
-        try:
-            if self.settings.layers:
-                provide(self._platform, self.settings.layers, base_dirs)
-            _warn_of_weak_isolation(self._platform)
-        except BaseException:  # warnings may be errors; and nobody will be there to close it
-            self.close()
-            raise
+        if self.settings.layers:
+            provide(self._platform, self.settings.layers, self.base_dirs)
+        _warn_of_weak_isolation(self._platform)  # which may be an error
 
     @property
     def api(self) -> Api:
@@ -264,17 +267,17 @@ class ScfRuntime(Deployment):
         if self._closed:
             return []
         self._closed = True
-        try:
-            self._closing.close()
-            self._loopback.withdraw()
-            left = self._platform.close()
-            for probe in self._session.probes:
-                probe.close()
-        finally:
-            # Last: an error as the answer to a call of its own would let a handler fail that is to be ended.
-            self._loopback.close()
+        left: list[Invocation] = []
+        with ExitStack() as steps:  # each is done, whatever another raises; the last first
             if self._coverage is not None:
-                self._coverage.flush()
+                steps.callback(self._coverage.flush)
+            # Late: an error as the answer to a call of its own would let a handler fail that is to be ended.
+            steps.callback(self._loopback.close)
+            for probe in self._session.probes:
+                steps.callback(probe.close)
+            steps.callback(lambda: left.extend(self._platform.close()))
+            steps.callback(self._loopback.withdraw)
+            self._closing.close()
         return [Event._of(self._session, record) for record in left if record.asynchronous]
 
     def __enter__(self) -> ScfRuntime:

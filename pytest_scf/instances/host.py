@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -22,13 +23,17 @@ class Host:
     """The reactor and the fork servers; made by the first lease, closed with the last."""
 
     def __init__(self) -> None:
-        self.reactor = Reactor()
-        self.reactor.start()
+        with contextlib.ExitStack() as undo:
+            self._lifeline = Lifeline()
+            undo.callback(self._lifeline.cut)
+            self.reactor = Reactor()
+            undo.callback(self.reactor.close)
+            self.reactor.start()
+            undo.pop_all()
         self._lock = threading.Lock()
         self._servers: dict[str, ForkServer] = {}
         self._refused: dict[str, str] = {}
         self._started = itertools.count(1)
-        self._lifeline = Lifeline()
         #: a directory of this process for what instances read; it outlives each fork server, and goes with the host
         #: or, should this process be killed, with the last of its fork servers
         self.base_dir = Path(tempfile.gettempdir(), f"pytest-scf-{os.getpid()}-{secrets.token_hex(4)}").absolute()

@@ -72,7 +72,8 @@ class Reactor:
     def close(self) -> None:
         self._closing = True
         self._wake_up()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._selector.close()
         self._woken.close()
         self._wake.close()

@@ -367,19 +367,20 @@ class Platform:
         if os.getpid() != self._owner or self._closed:
             return []
         self._closed = True
-        self.clock.close()
-        running = self._scheduler.close()
-        try:
-            left = self._scheduler.wait_all_gone(STUCK_DEADLINE)
-            if left:
-                raise InstanceError(f"not gone {STUCK_DEADLINE:g} s after being killed: {left}")
-        finally:
-            self._scheduler.log_writer.close()
-            self._log_blocks.close()
-            self._starter.close()
-            self.staging.close()
-            errors = [*self._scheduler.errors, *self._reactor.take_errors()]
-            self._lease.release()
+        errors: list[BaseException] = []
+        with contextlib.ExitStack() as steps:  # each is done, whatever another raises; the last first
+            steps.callback(self._lease.release)
+            steps.callback(lambda: errors.extend([*self._scheduler.errors, *self._reactor.take_errors()]))
+            steps.callback(self.staging.close)
+            steps.callback(self._starter.close)
+            steps.callback(self._log_blocks.close)
+            steps.callback(self._scheduler.log_writer.close)
+            self.clock.close()
+            running = self._scheduler.close()
+            if left := self._scheduler.wait_all_gone(STUCK_DEADLINE):
+                why = self._background_errors() or "nothing"
+                text = f"not gone {STUCK_DEADLINE:g} s after being killed: {left}; in the background: {why}"
+                raise InstanceError(text)
         if errors:
             raise BackgroundError(errors)
         return running

@@ -11,11 +11,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from pytest_scf import BackgroundError, ScfRuntime
+from pytest_scf import BackgroundError, ScfRuntime, UsageError
+from pytest_scf.instances import host
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.platform import scheduler
 from pytest_scf.platform.clock import Clock
@@ -187,3 +189,44 @@ def test_what_is_due_is_done_after_something_else_that_raised() -> None:
     clock.close()
     reactor.close()
     assert [str(error) for error in reactor.errors] == ["broken on purpose"]
+
+
+def test_each_step_of_closing_is_done_whatever_another_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    leases = host._leases
+    rt = ScfRuntime(isolation="directory")
+    fn = rt.deploy(HANDLER, async_run=True)
+    fn.invoke_async({}).wait_for_log("runs")
+    (staged,) = rt._platform.staging._made
+
+    def fail(*arguments: object) -> None:
+        raise OSError("it does not close")
+
+    rt._closing.callback(fail)
+    monkeypatch.setattr(rt._platform._log_blocks, "close", fail)
+    monkeypatch.setattr(rt._platform._starter, "close", fail)
+    with pytest.raises(OSError, match="it does not close"):
+        rt.close()
+    assert host._leases == leases
+    assert not rt._platform._scheduler.instances
+    assert not staged.exists()
+
+
+def test_a_runtime_that_is_refused_holds_nothing() -> None:
+    leases = host._leases
+    wrong: Any = {"a": 5}
+    with pytest.raises(UsageError, match="a"):
+        ScfRuntime(images=wrong)
+    assert host._leases == leases
+
+
+@pytest.mark.parametrize("missing", ["Lifeline", "Reactor.start"])
+def test_a_host_that_cannot_be_made_leaves_nothing(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError("too many open files")
+
+    before = psutil.Process().num_fds()
+    monkeypatch.setattr(f"pytest_scf.instances.host.{missing}", fail)
+    threads = threading.active_count()
+    with pytest.raises(OSError, match="too many open files"):
+        host.Host()
+    assert (psutil.Process().num_fds(), threading.active_count()) == (before, threads)

@@ -315,3 +315,25 @@ def test_the_shared_runtime_lives_on_when_its_fork_server_was_killed(
         """
     )
     run().assert_outcomes(passed=3)
+
+
+def test_a_runtime_that_was_refused_is_none_that_the_plugin_looks_at(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from pytest_scf import ScfRuntime, UsageError
+
+        kept = []
+
+        def test_refused():
+            with pytest.raises(UsageError) as refusal:
+                ScfRuntime(no_such_setting=1)
+            kept.append(refusal)
+
+        def test_later(scf_runtime):
+            assert kept
+        """
+    )
+    run().assert_outcomes(passed=2)
