@@ -77,10 +77,16 @@ class Container(Protocol):
         """What its processes write, as they write it; ends when all of them have ended. Called once."""
 
     def signal(self, signum: int) -> bool:
-        """Send a signal to the main process alone: whether there was one. A signal it does not catch has its effect."""
+        """Send a signal to the main process alone: whether there was one. A signal it does not catch has its effect.
+
+        What it raises is raised as a BackgroundError when the runtime is closed; the signal counts as not received.
+        """
 
     def kill(self) -> None:
-        """End every process of it, whatever they do; ``wait`` returns then. Does nothing when that has happened."""
+        """End every process of it, whatever they do; ``wait`` returns then. Does nothing when that has happened.
+
+        Called again after two seconds where ``wait`` has not returned by then, such as after an error.
+        """
 
     def wait(self) -> ContainerExit:
         """Return when no process of it is left."""

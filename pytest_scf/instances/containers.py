@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from pytest_scf.errors import InstanceError
 from pytest_scf.facts import LAYERS_ROOT, MIB
 from pytest_scf.instances.forkserver.client import Launched
 from pytest_scf.instances.launch_spec import LaunchSpec, ServerSpec
@@ -52,11 +53,16 @@ class ContainerHost:
         """Start a container for ``spec``; its end is reported in the reactor's thread when nothing of it is left.
 
         ``fds`` are those of an init, and closed here: the runtime's socket, the init's, and the pipe for output.
+        Raises InstanceError where this process can start no thread.
         """
         finished = functools.partial(self._reactor.call_soon, functools.partial(instance.reaped, ""))
         assert spec.server is not None
-        supervisor = _ContainerSupervisor(self.launcher, spec, spec.server, fds, finished)
-        threading.Thread(target=supervisor.run, name="pytest-scf-container", daemon=True).start()
+        supervisor = _ContainerSupervisor(self.launcher, spec, spec.server, fds, finished, self._reactor.report)
+        try:
+            _start_thread(supervisor.run)
+        except RuntimeError as error:
+            supervisor.close()
+            raise InstanceError(f"instance {spec.id} cannot be started: {error}") from error
 
     def signal_init(self, instance_id: str, signum: int) -> None:
         """Nothing to do: the init is a thread of this process, which cannot be stopped."""
@@ -79,6 +85,7 @@ class _ContainerSupervisor:
         server: ServerSpec,
         fds: list[int],
         finished: Callable[[], None],
+        report: Callable[[BaseException], None],
     ) -> None:
         self._launcher = launcher
         self._spec = spec
@@ -87,14 +94,18 @@ class _ContainerSupervisor:
         self._init = Socket(fileno=fds[1])
         self._out = fds[2]
         self._finished = finished
+        #: takes errors of the launcher that nobody waits for
+        self._report = report
         self._lock = threading.Lock()
         self._container: Container | None = None
         self._kill_wanted = False
+        self._failed_kills = 0
         self._ended = threading.Event()
 
     def run(self) -> None:
-        listener = self._start_thread(self._handle_message)
+        listener = None
         try:
+            listener = _start_thread(self._handle_messages)
             container = self._launcher.start(_container_spec(self._spec, self._server))
         except Exception as error:
             self._report_start_failure(error)
@@ -103,35 +114,43 @@ class _ContainerSupervisor:
                 self._run_container(container)
             except Exception as error:  # a bug of the launcher, which only the platform can report
                 self._send(wire.START_FAILED, f"{type(error).__name__}: {error}".encode())
-                self._ended.set()
         with contextlib.suppress(OSError):
             self._init.shutdown(socket.SHUT_RD)
-        listener.join()
+        if listener is not None:
+            listener.join()
+        self.close()
+        self._finished()
+
+    def close(self) -> None:
         self._runtime.close()
         self._init.close()
         os.close(self._out)
-        self._finished()
 
     def _run_container(self, container: Container) -> None:
         with self._lock:
             self._container = container
             kill = self._kill_wanted
         if kill:
-            container.kill()
-        pid = container.pid
-        for kind in (wire.USER_PID, wire.INIT_STARTED):
-            self._send(kind, b"%d 0" % (pid or 0))
-        process = _MainProcess(pid, self._ended)
+            self._kill()
+        process = _MainProcess(self._ended)
         server, context = self._server, self._spec.context
         runtime = ServerRuntime(
             self._runtime, context, process, server.port, container.connect, is_web=server.kind.takes_requests
         )
-        threads = [self._start_thread(runtime.serve), self._start_thread(lambda: self._copy_output(container))]
+        threads: list[threading.Thread] = []
+        ended = None
         try:
+            process.pid = container.pid or 0
+            for kind in (wire.USER_PID, wire.INIT_STARTED):
+                self._send(kind, b"%d 0" % process.pid)
+            for work in (runtime.serve, functools.partial(self._copy_output, container)):
+                threads.append(_start_thread(work))
             ended = container.wait()
             if ended.out_of_memory:
                 self._send(wire.OUT_OF_MEMORY)
         finally:
+            if ended is None:
+                self._kill()
             self._ended.set()
             runtime.stop()
             with contextlib.suppress(OSError):
@@ -146,32 +165,49 @@ class _ContainerSupervisor:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._runtime.sendall(wire.frame(wire.LOAD_FAILED, wire.MEASURE.pack(0, 0) + json.dumps(facts).encode()))
 
-    def _start_thread(self, work: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=work, name="pytest-scf-container", daemon=True)
-        thread.start()
-        return thread
-
     def _send(self, kind: int, payload: bytes = b"") -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the platform has closed its end
             self._init.sendall(wire.frame(kind, payload))
 
-    def _handle_message(self) -> None:
+    def _handle_messages(self) -> None:
         reader = wire.Reader()
         while data := self._init.recv(4096):
             for kind, payload in reader.feed(data):
                 if kind == wire.KILL:
                     self._kill()
-                elif kind == wire.SIGNAL and self._container is not None and self._container.signal(payload[0]):
-                    self._send(wire.SIGNALLED, b"1")
                 elif kind == wire.SIGNAL:
-                    self._send(wire.SIGNALLED, b"0")
+                    self._send(wire.SIGNALLED, b"1" if self._signal(payload[0]) else b"0")
+
+    def _signal(self, signum: int) -> bool:
+        if self._container is None:
+            return False
+        try:
+            return self._container.signal(signum)
+        except Exception as error:
+            self._report_failure(f"sent the signal {signum}", error)
+            return False
 
     def _kill(self) -> None:
+        """The platform asks for it again and again until the container has ended."""
         with self._lock:
             self._kill_wanted = True
             container = self._container
-        if container is not None:
+        if container is None:
+            return
+        try:
             container.kill()
+        except Exception as error:
+            self._failed_kills += 1
+            if self._failed_kills == 2:  # the first one may be made good by the second
+                self._report_failure("killed", error)
+
+    def _report_failure(self, what: str, error: Exception) -> None:
+        name = self._spec.context["function_name"]
+        failure = InstanceError(
+            f"the container {self._spec.id} of function {name} could not be {what}: {type(error).__name__}: {error}"
+        )
+        failure.__cause__ = error
+        self._report(failure)
 
     def _copy_output(self, container: Container) -> None:
         os.set_blocking(self._out, False)
@@ -195,8 +231,8 @@ class _ContainerSupervisor:
 class _MainProcess(MainProcess):
     """The main process of a container: not a child of this process, and perhaps on another machine."""
 
-    def __init__(self, pid: int | None, ended: threading.Event) -> None:
-        self.pid = pid or 0
+    def __init__(self, ended: threading.Event) -> None:
+        self.pid = 0
         self.peak = 0
         self._ended = ended
 
@@ -207,6 +243,12 @@ class _MainProcess(MainProcess):
         # Once the process has ended the peak can no longer be read, so the greatest value seen is kept.
         self.peak = max(self.peak, super().peak_kib())
         return self.peak
+
+
+def _start_thread(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, name="pytest-scf-container", daemon=True)
+    thread.start()
+    return thread
 
 
 def _container_spec(spec: LaunchSpec, server: ServerSpec) -> ContainerSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import threading
@@ -11,7 +12,7 @@ from typing import ClassVar
 import pytest
 from present import present
 
-from pytest_scf import ScfRuntime, UsageError
+from pytest_scf import BackgroundError, InstanceError, ScfRuntime, UsageError
 from pytest_scf.launchers import ContainerExit, ContainerSpec, Mount
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "launchers.md").read_text()
@@ -181,3 +182,72 @@ def test_no_connection_stays_open_or_holds_up_the_end(ends_when_connected: bool)
             event.terminate()
             event.assert_aborted()
     assert present(launcher.given).fileno() == -1
+
+
+class Failing(Listening):
+    """One whose container cannot be sent a signal, nor killed the first times."""
+
+    def __init__(self, failing_kills):
+        super().__init__(ends_when_connected=False)
+        self.failing_kills = failing_kills
+        self.killed = 0
+        self.removed = False
+
+    def signal(self, signum):
+        raise TimeoutError("the engine does not answer")
+
+    def kill(self):
+        self.killed += 1
+        if self.killed <= self.failing_kills:
+            raise ConnectionError("the engine is gone")
+        super().kill()
+
+    def remove(self):
+        self.removed = True
+        super().remove()
+
+
+def test_a_launcher_that_fails_to_send_a_signal_and_to_kill_is_told_of_and_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pytest_scf.instances.process.RESUME_INTERVAL", 0.02)
+    launcher = Failing(failing_kills=2)
+    runtime = ScfRuntime(launcher=launcher)
+    event = runtime.deploy_image(image="some", name="web", async_run=True).invoke_async()
+    assert launcher.connected.wait(120)
+    event.terminate(graceful=True)
+    assert "Signal reception failed" in event.log
+    event.terminate()
+    event.assert_aborted()
+    assert launcher.removed
+    with pytest.raises(BackgroundError) as caught:
+        runtime.close()
+    sent, killed = (str(error) for error in caught.value.errors)
+    assert re.search(r"of function web could not be sent the signal 15: TimeoutError: the engine does not", sent)
+    assert re.search(r"of function web could not be killed: ConnectionError: the engine is gone", killed)
+
+
+@pytest.mark.parametrize(("thread", "starts"), [(1, False), (2, False), (3, True), (4, True)])
+def test_no_container_is_left_where_a_thread_cannot_be_started(
+    monkeypatch: pytest.MonkeyPatch, thread: int, starts: bool
+) -> None:
+    launcher = Failing(failing_kills=0)
+    start, count = threading.Thread.start, itertools.count(1)
+
+    def start_or_not(self: threading.Thread) -> None:
+        if self.name == "pytest-scf-container" and next(count) == thread:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with ScfRuntime(launcher=launcher) as runtime:
+        function = runtime.deploy_image(image="some", async_run=True)
+        monkeypatch.setattr(threading.Thread, "start", start_or_not)
+        if thread == 1:
+            with pytest.raises(InstanceError, match="can't start new thread"):
+                function.invoke_async()
+        else:
+            event = function.invoke_async()
+            event.assert_failed(timeout=60)
+            assert "can't start new thread" in event.diagnosis
+        assert (launcher.killed > 0, launcher.removed) == (starts, starts)
+    launcher.listener.close()
