@@ -488,3 +488,44 @@ def test_an_empty_module_has_no_line_to_be_stopped_at(
         (line, "ABORTED 499") for line in (1, 3, 4)
     ]
     assert all(moment.line for moment in found.moments)
+
+
+def test_a_forked_child_comes_to_no_moment(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    """The signal goes to its parent, which is elsewhere."""
+    source = textwrap.dedent(
+        """\
+        import os
+        import signal
+
+
+        def stop(signum, frame):
+            raise SystemError
+
+
+        def step(n):
+            return n
+
+
+        def main_handler(event, context):
+            signal.signal(signal.SIGTERM, stop)
+            try:
+                child = os.fork()
+                if not child:
+                    step(1)
+                    os._exit(0)
+                os.waitpid(child, 0)
+            except SystemError:
+                return "saved"
+            return step(2)
+        """
+    )
+    fn = scf_runtime_of("directory").deploy(source, async_run=True)
+    step = f"index.py:{line_of(source, 'return n')}"
+    (moment,) = fn.termination_map({}, only=step).moments
+    assert moment.outcome == "FAILED 430"
+    event = fn.invoke_async({}, stop_at=step)
+    for n in (1, 2):
+        stop = event.wait_for_stop()
+        assert stop.locals == {"n": str(n)}
+        stop.release()
+    event.assert_finished(2)

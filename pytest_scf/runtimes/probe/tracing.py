@@ -6,6 +6,7 @@ stopped is raised at the line where it stopped.
 """
 
 import json
+import os
 import sys
 import threading
 
@@ -20,9 +21,10 @@ if MYPY:  # for the type comments only
 
     OnLine = Callable[[CodeType, int], None]
 
-# Kept here because the user's code, or a stand-in, may replace it.
+# Kept here because the user's code, or a stand-in, may replace them.
 _current_thread = threading.current_thread
 _dumps = json.dumps
+_getpid = os.getpid
 _native_id = getattr(threading, "get_native_id", None)
 
 _VARIABLES = 100
@@ -182,6 +184,7 @@ class Tracer(object):
     def __init__(self, the_link, code_root):
         # type: (link.Link, str) -> None
         self._link = the_link
+        self._pid = _getpid()
         self._files = Files(code_root)
         self._recording = None  # type: recording.Recording | None
         #: by line: by file: the occurrences that are to be stopped at, and how often it was reached
@@ -242,6 +245,8 @@ class Tracer(object):
         found = self._wanted[line].get(str(file))
         if file is None or found is None:
             return
+        if not self._details and _getpid() != self._pid:
+            return  # a forked child, where a termination map has recorded nothing: its signal goes to the parent
         occurrences, reached = found
         reached[0] += 1
         if reached[0] in occurrences:
