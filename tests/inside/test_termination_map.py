@@ -169,6 +169,48 @@ def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(
     assert [moment.outcome for moment in again.moments] == ["FINISHED 200"]
 
 
+def test_a_line_blocks_where_the_main_thread_is(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    """Not where another thread has come to meanwhile, nor in what the line has called before."""
+    source = textwrap.dedent(
+        """\
+        import signal
+        import threading
+        import time
+
+
+        class Stopped(Exception):
+            pass
+
+
+        def stop(signum, frame):
+            raise Stopped
+
+
+        def seconds(n):
+            return n
+
+
+        def main_handler(event, context):
+            signal.signal(signal.SIGTERM, stop)
+            try:
+                time.sleep(seconds(0.3))
+                thread = threading.Thread(target=lambda: time.sleep(seconds(0.4)))
+                thread.start()
+                thread.join()
+            except Stopped:
+                return "saved"
+        """
+    )
+    fn = scf_runtime_of("directory").deploy(source, async_run=True)
+    moments, _total = fn._map_runner({}, Options()).moments()
+    # On a busy machine the start of a thread takes a while, too.
+    blocked = [moment.name for moment in moments if moment.blocked and moment.source != "thread.start()"]
+    lines = [line_of(source, "time.sleep(seconds(0.3))"), line_of(source, "thread.join")]
+    assert blocked == [f"index.py:{line} blocked" for line in lines]
+    found = fn.termination_map({}, only=blocked)
+    assert [moment.outcome for moment in found.moments] == ["FINISHED 200"] * 2
+
+
 def test_instances_that_served_one_moment_change_nothing_for_the_next(
     scf_runtime_of: Callable[..., ScfRuntime],
 ) -> None:

@@ -100,8 +100,8 @@ class Recorded:
         self._numbers = array.array("I")
         #: how often something has been told of it
         self._told = 0
-        #: positions at which the event blocked: the line had begun, and nothing followed for a while
-        self.blocked: set[int] = set()
+        #: positions of lines in which the main thread blocked; of each that of the last line which had run then
+        self.blocked: dict[int, int] = {}
         #: the position at which the init phase was over; -1 where it was not
         self.loaded_at = -1
         #: the instance has said its last
@@ -121,7 +121,11 @@ class Recorded:
                 raise ValueError("a line of a file without a name")
             self._files = files
             self._numbers.extend(numbers)
-            self.blocked.update(int(each) for each in facts["blocked"])
+            for number, at in facts["blocked"]:
+                earlier = range(min(int(at), len(self._numbers) - 1), -1, -1)
+                begun = next((each for each in earlier if self._numbers[each] == number), None)
+                if begun is not None:
+                    self.blocked.setdefault(begun, int(at))
             self.loaded_at = int(facts["loaded"])
             self.over = bool(facts["over"])
             self._told += 1

@@ -169,9 +169,10 @@ def of_recording(recorded: Recorded, end: int, source: Callable[[str, int], str]
         moment.position = index - loaded_at if in_handler else index
         moment.index = index
         found.append(moment)
-        if index in recorded.blocked:
+        blocked_at = recorded.blocked.get(index, end)
+        if blocked_at < end:
             during = AnyMoment(file, line, moment.occurrence, moment.phase, blocked=True, source=moment.source)
-            during.position, during.index = moment.position, index
+            during.position, during.index = moment.position, blocked_at
             found.append(during)
     return found
 

@@ -5,18 +5,23 @@ import itertools
 import json
 import os
 import signal
+import sys
 import threading
 
 from . import link
 
 MYPY = False
 if MYPY:  # for the type comments only
+    from typing import Any  # noqa: F401
+
     from .files import Files  # noqa: F401
 
 # Kept here because the user's code, or a stand-in, may replace them.
 _array = array.array
+_current_frames = sys._current_frames
 _dumps = json.dumps
 _Event = threading.Event
+_get_ident = threading.get_ident
 _getpid = os.getpid
 _open = open
 _pthread_sigmask = signal.pthread_sigmask
@@ -66,6 +71,7 @@ class Recording(object):
         self._lock = _RLock()  # a signal handler may end the process while this thread sends
         self._over = _Event()
         self._pid = _getpid()
+        self._main = _get_ident()
 
     def start(self):
         # type: () -> None
@@ -118,13 +124,15 @@ class Recording(object):
         # type: () -> None
         last, blocked, looks = (-1, ""), -1, 0
         while not self._over.wait(LOOK_INTERVAL):
-            total = self._sent + len(self.lines)
-            now = (total, _rest())
-            blocks = []
+            now = self._now()
+            total = now[0]
+            blocks = []  # type: list[tuple[int, int]]
             looks = looks + 1 if now == last and now[1] != "runs" else 0
             if looks >= (STAND_IN_LOOKS if self._link.used else 1) and total and blocked != total:
-                blocked = total
-                blocks.append(total - 1)
+                number = self._rests_at()
+                if number is not None and self._now() == now:
+                    blocked = total
+                    blocks.append((number, total - 1))
             last = now
             if self.lines or blocks or self._steadily:
                 try:
@@ -132,8 +140,21 @@ class Recording(object):
                 except link.LinkError:
                     return
 
+    def _now(self):
+        # type: () -> tuple[int, str]
+        return self._sent + len(self.lines), _rest()
+
+    def _rests_at(self):
+        # type: () -> int | None
+        """The number of the line that the main thread is in: other threads may have come to the last recorded one."""
+        frame = _current_frames().get(self._main)  # type: Any
+        while frame is not None and self._files.name(frame.f_code.co_filename) is None:
+            frame = frame.f_back
+        first = None if frame is None else self.numbers.get(frame.f_code.co_filename)
+        return None if first is None else first + (frame.f_lineno or 0)
+
     def send(self, blocks, over):
-        # type: (list[int], bool) -> None
+        # type: (list[tuple[int, int]], bool) -> None
         with self._lock:
             count = len(self.lines)
             taken = self.lines[:count]
