@@ -59,6 +59,26 @@ def test_a_cold_start_that_is_slow_or_fails(each_way: ScfRuntime) -> None:
     fn.invoke_async().assert_finished("done")
 
 
+def test_faults_of_a_cold_start_strike_together(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    rt = scf_runtime_of("namespaces")
+    fn = rt.deploy(WORKER)
+    faults = rt.faults
+    with faults.slow_start(fn, 0.02), faults.slow_start(fn, 0.03), faults.no_network(fn):
+        result = fn.invoke()
+        assert "takes 0.05 s longer" in result.log
+        assert "this instance has no network" in result.log
+    with (
+        faults.slow_start(fn, 0.02),
+        faults.failing_start(fn, "the layer is gone", times=1),
+        faults.failing_start(fn, "the disk is full", times=1),
+    ):
+        failed = [fn.invoke() for _ in range(2)]
+        assert ["takes 0.02 s longer" in each.log for each in failed] == [True, True]
+        assert ["the layer is gone" in each.error_message for each in failed] == [True, False]
+        assert "the disk is full" in failed[1].error_message
+        assert fn.invoke().status_code == 200
+
+
 def test_a_cold_start_that_is_too_slow(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     rt = scf_runtime_of("directory")
     fn = rt.deploy(WORKER, init_timeout=1, async_run=True)

@@ -70,22 +70,34 @@ class FunctionProbe:
     # -- what the platform asks, under its lock ------------------------------------------------------------------
 
     def server(self, instance: InstanceRecord) -> Connections:
-        fault = next((each for each in list(self.start_faults) if each.strikes.take()), None)
         config = {
             "setup": self._setup,
             "stand_ins": self._stubs.config(),
             "trace": self.traced,
             "debug": self.terminal is not None,
             "editor": self.editor is not None,
-            "fault": None
-            if fault is None
-            else {"seconds": fault.seconds, "message": fault.message, "no_network": fault.no_network},
+            "fault": self._take_faults(),
         }
         connections = Connections(self._platform, config, self._answer, self._forget)
         connections.instance = instance
         with self._lock:
             self._instances.append(connections)
         return connections
+
+    def _take_faults(self) -> dict[str, Any] | None:
+        """What is wrong with the next start: all that strikes it, of several failures one."""
+        struck: list[StartFault] = []
+        for fault in list(self.start_faults):
+            fails = any(each.message for each in struck)
+            if not (fault.message and fails) and fault.strikes.take():
+                struck.append(fault)
+        if not struck:
+            return None
+        return {
+            "seconds": sum(each.seconds for each in struck),
+            "message": "".join(each.message for each in struck),
+            "no_network": any(each.no_network for each in struck),
+        }
 
     def _forget(self, connections: Connections) -> None:
         if connections.debugged is not None:
