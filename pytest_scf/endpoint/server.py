@@ -29,6 +29,8 @@ from pytest_scf.instances.sockets import socketpair
 Log = Callable[[Any, Answer, float], None]
 #: seconds that requests in flight are given to be done when the endpoint is closed
 GRACE = 1.0
+#: seconds in which the thread of a connection that answers nothing has left, once its socket is shut down
+_LEAVE_DEADLINE = 60.0
 
 
 def _no_log(peer: Any, answer: Answer, seconds: float) -> None:
@@ -135,7 +137,7 @@ class Server:
         with self._lock:
             threads = [thread for connection, thread in self._connections.items() if connection not in left]
         for thread in threads:
-            thread.join(timeout=0.1)
+            thread.join(_LEAVE_DEADLINE)  # it finds its socket shut down
         self._woken.close()
         self._wake.close()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -329,3 +332,29 @@ def test_a_port_that_is_taken_is_an_error_at_once(scf_runtime: ScfRuntime, scf_e
     for port in (-1, 65536, "80", True):
         with pytest.raises(UsageError, match="port must be"):
             scf_runtime.endpoint(port=port)  # type: ignore[arg-type]
+
+
+class SlowToLeave:
+    """A connection whose thread gets no processor for a moment when its socket has been shut down."""
+
+    def __init__(self, sock: socket.socket, peer: object) -> None:
+        self._sock = sock
+
+    def serve(self) -> None:
+        self._sock.sendall(b"here")
+        self._sock.recv(1)
+        time.sleep(0.3)
+        self._sock.close()
+
+    def stop(self, *, at_once: bool) -> bool:
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        return False
+
+
+def test_no_connection_is_open_when_it_is_closed() -> None:
+    server = Server(listener := listen("127.0.0.1", 0), SlowToLeave)
+    with socket.create_connection(listener.getsockname()) as client:
+        assert client.recv(4) == b"here"
+        server.close(0)
+        assert "pytest-scf-client" not in {thread.name for thread in threading.enumerate()}
