@@ -131,6 +131,21 @@ def test_a_module_that_is_imported_by_the_handler_is_patched_then(each_way: ScfR
     assert [fn.invoke().return_value for _ in range(2)] == [2, 2]
 
 
+@pytest.mark.parametrize("entry", ["src/index.main_handler", "index.main_handler"])
+def test_a_module_that_the_handler_makes_importable(
+    scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path, entry: str
+) -> None:
+    """It is beside the handler's file, or where that has put it on sys.path."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "util.py").write_text("def helper():\n    return 'real'\n")
+    (tmp_path / "src" / "index.py").write_text("import util\n" + handler("return util.helper()"))
+    source = "import os, sys\nsys.path.insert(0, os.path.join(os.path.dirname(__file__), 'src'))\n"
+    (tmp_path / "index.py").write_text(source + "from util import helper\n" + handler("return helper()"))
+    fn = scf_runtime_of("namespaces").deploy(tmp_path, handler=entry)
+    fn.stub("util.helper", return_value="stood in")
+    assert fn.invoke().return_value == "stood in"
+
+
 def test_side_effects(each_way: ScfRuntime) -> None:
     fn = each_way.deploy(handler("return get(event)", "def get(key):\n    return None"), async_run=True)
     get = fn.stub("index.get")

@@ -86,12 +86,13 @@ class Probe(object):
         for each in self._pending:
             root = each["target"].partition(".")[0]
             try:
-                if targets.is_users(root, self._code_root):
-                    roots.add(root)
-                else:
-                    foreign.append(each)
-            except targets.TargetError as error:
-                self._refuse(each, error)
+                users = targets.is_users(root, self._code_root)
+            except targets.TargetError:
+                users = True  # it may be one that can be imported once the handler has changed sys.path
+            if users:
+                roots.add(root)
+            else:
+                foreign.append(each)
         for each in foreign:
             self._install(each, may_import=True)
         if roots:
@@ -101,8 +102,14 @@ class Probe(object):
         # type: (Callable[..., Any]) -> Callable[..., Any]
         """Put the rest in place; the handler to be called from now on. Raises SetUpError."""
         for each in list(self._pending):
-            if each["target"].partition(".")[0] in sys.modules:
+            root = each["target"].partition(".")[0]
+            if root in sys.modules:
                 self._install(each, may_import=True)
+                continue
+            try:
+                targets.is_users(root, self._code_root)
+            except targets.TargetError as error:
+                self._refuse(each, error)
         self._loaded = True
         tracer = self._tracer
         if tracer is None:
