@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_scf.contract.api import Api
 from pytest_scf.endpoint.loopback import LoopbackEndpoint
-from pytest_scf.errors import IsolationWarning, LeftRunningWarning, UsageError
+from pytest_scf.errors import IsolationWarning, LeftRunningWarning, ScfWarning, UsageError
 from pytest_scf.facade.artifacts import KeptTmp
 from pytest_scf.facade.coverage import bridge
 from pytest_scf.facade.deployment import Deployment
@@ -278,6 +278,8 @@ class ScfRuntime(Deployment):
             steps.callback(lambda: left.extend(self._platform.close()))
             steps.callback(self._loopback.withdraw)
             self._closing.close()
+        if refused := self._platform.triggers.untold_refusals():
+            warnings.warn(ScfWarning(refused), stacklevel=3)
         return [Event._of(self._session, record) for record in left if record.asynchronous]
 
     def __enter__(self) -> ScfRuntime:

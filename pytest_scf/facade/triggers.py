@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pytest_scf import facts
 from pytest_scf.endpoint.cos import CosService
 from pytest_scf.endpoint.http_server import HttpServer
-from pytest_scf.errors import UsageError
+from pytest_scf.errors import ApiError, UsageError
 from pytest_scf.platform.buckets import Buckets
 from pytest_scf.runtimes.sdk import change_cos
 from pytest_scf.triggers.rules import CkafkaRule, CmqRule, CosRule
@@ -55,6 +55,17 @@ class Trigger(Generic[EventT]):
     def events(self) -> list[EventT]:
         """What it called, oldest first; the latest 1000."""
         return [self._handle(each) for each in self._platform.triggers.events_of(self._function, self._key)]
+
+    @property
+    def refusals(self) -> list[ApiError]:
+        """Why calls of it were refused, oldest first; the latest 1000. Those of CKafka are tried again instead.
+
+        A function with asynchronous execution whose instances are all busy refuses with 432: its calls do not wait, and
+        nothing becomes of them. ``bucket.put``, ``topic.send`` and ``clock.advance`` raise the error once all else is
+        done. By HTTP the object is put all the same. What the test was not told of is an ``ScfWarning`` when the
+        runtime closes.
+        """
+        return self._platform.triggers.refusals_of(self._function, self._key)
 
     def enable(self) -> None:
         self._platform.triggers.update(self._function, self._key, enabled=True)
@@ -161,11 +172,13 @@ class Topic(Generic[EventT]):
 
         Triggers of CKafka get batches, one after the other, and these have ended; one that failed is tried again each
         minute of the clock. Those of CMQ get each message by itself, asynchronously. ``tags`` are joined by commas.
+
+        Raises ApiError, when all is sent, where a call was refused: see ``Trigger.refusals``.
         """
         if not bodies:
             raise UsageError("send() takes at least one message")
-        called = self._topics.send(self.name, bodies, key=key, partition=partition, tags=tags)
-        return [self._handle(each) for each in called]
+        fired = self._topics.send(self.name, bodies, key=key, partition=partition, tags=tags)
+        return [self._handle(each) for each in fired.checked()]
 
     def __repr__(self) -> str:
         return f"<Topic {self.name}>"
@@ -185,17 +198,20 @@ class Bucket(Generic[EventT]):
         return self._bucket.name
 
     def put(self, key: str, data: bytes | str, *, headers: Mapping[str, str] | None = None) -> list[EventT]:
-        """Put an object, with headers such as Content-Type; gives what its triggers called."""
+        """Put an object, with headers such as Content-Type; gives what its triggers called.
+
+        Raises ApiError, when all is done, where a call was refused: see ``Trigger.refusals``.
+        """
         content = data.encode() if isinstance(data, str) else bytes(data)
-        return [self._handle(each) for each in self._buckets.put(self._bucket, key, content, headers or {})]
+        return [self._handle(each) for each in self._buckets.put(self._bucket, key, content, headers or {}).checked()]
 
     def get(self, key: str) -> bytes:
         """The object's content. Raises KeyError where there is none."""
         return self._bucket.objects[key].data
 
     def delete(self, key: str) -> list[EventT]:
-        """Remove an object, if it is there; gives what its triggers called."""
-        return [self._handle(each) for each in self._buckets.delete(self._bucket, key)]
+        """Remove an object, if it is there; gives what its triggers called. Raises ApiError as ``put`` does."""
+        return [self._handle(each) for each in self._buckets.delete(self._bucket, key).checked()]
 
     def keys(self, prefix: str = "") -> list[str]:
         """The keys that begin with ``prefix``, in the order of their bytes."""

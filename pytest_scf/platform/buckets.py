@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_scf import trigger_events
+from pytest_scf.platform.triggers import Fired, Triggers
 from pytest_scf.trigger_events._cos import check_bucket, split_bucket
 from pytest_scf.triggers.rules import CosRule
 
 if TYPE_CHECKING:
-    from pytest_scf.platform.records import Invocation
     from pytest_scf.platform.settings import Settings
-    from pytest_scf.platform.triggers import Triggers
 
 PUT = "cos:ObjectCreated:Put"
 COPY = "cos:ObjectCreated:Copy"
@@ -82,23 +81,21 @@ class Buckets:
         with self._lock:
             return sorted((key for key in bucket.objects if key.startswith(prefix)), key=str.encode)
 
-    def put(
-        self, bucket: Bucket, key: str, data: bytes, headers: Mapping[str, str], event: str = PUT
-    ) -> list[Invocation]:
+    def put(self, bucket: Bucket, key: str, data: bytes, headers: Mapping[str, str], event: str = PUT) -> Fired:
         """Put an object; gives what its triggers called."""
         stored = StoredObject(data, dict(headers), self._now(), etag_of(data))
         with self._lock:
             bucket.objects[key] = stored
         return self._fire(bucket, key, stored, event)
 
-    def delete(self, bucket: Bucket, key: str) -> list[Invocation]:
+    def delete(self, bucket: Bucket, key: str) -> Fired:
         """Remove an object, if it is there; gives what its triggers called."""
         with self._lock:
             stored = bucket.objects.pop(key, None)
-        return [] if stored is None else self._fire(bucket, key, stored, DELETE)
+        return Fired() if stored is None else self._fire(bucket, key, stored, DELETE)
 
-    def _fire(self, bucket: Bucket, key: str, stored: StoredObject, event: str) -> list[Invocation]:
-        called = []
+    def _fire(self, bucket: Bucket, key: str, stored: StoredObject, event: str) -> Fired:
+        fired = Fired()
         for armed in self._triggers.enabled("cos"):
             rule = armed.trigger.rule
             if isinstance(rule, CosRule) and rule.bucket == bucket.domain and rule.fires(event, key):
@@ -112,5 +109,5 @@ class Buckets:
                     function=armed.function.name,
                     override={"Records": {"event": {"eventTime": int(self._now())}}},
                 )
-                called.append(self._triggers.fire(armed, made))
-        return called
+                self._triggers.fire_also(fired, armed, made)
+        return fired

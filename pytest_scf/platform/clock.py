@@ -49,6 +49,7 @@ class Clock:
         #: somebody advances it, and does all that is due: the reactor does nothing of it meanwhile
         self._is_advanced = False
         self._after_step: list[Callable[[], object]] = []
+        self._after_advance: list[Callable[[], object]] = []
         self._closed = False
         #: from, until (by ``now``), and by how much
         self._jumps: list[tuple[float, float, float]] = []
@@ -90,10 +91,15 @@ class Clock:
         """Have ``call`` called by ``advance`` after each piece of work that it did; it may wait."""
         self._after_step.append(call)
 
+    def after_advance(self, call: Callable[[], object]) -> None:
+        """Have ``call`` called by ``advance`` when all is done; what it raises is raised by that."""
+        self._after_advance.append(call)
+
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Move the clock ahead; all work that becomes due is done before this returns, in order, each at its moment.
 
-        Raises UsageError for an amount below zero: time does not go back.
+        Raises UsageError for an amount below zero: time does not go back. Raises ApiError, when all is done, where the
+        call of a timer was refused.
         """
         amount = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
         if not amount >= 0:
@@ -116,6 +122,8 @@ class Clock:
                     self._is_advanced = advanced_before
                     self._offset += max(0.0, target - self.now())
                     self._arm()
+            for tell in self._after_advance:
+                tell()
 
     def _take(self, until: float) -> Callable[[], object] | None:
         """The earliest call due by then, with the clock moved to its moment."""

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_scf import trigger_events
 from pytest_scf.errors import ScfError
+from pytest_scf.platform.triggers import Armed, Fired, Triggers
 from pytest_scf.triggers.rules import CkafkaRule, CmqRule
 
 if TYPE_CHECKING:
     from pytest_scf.platform.clock import Clock
     from pytest_scf.platform.records import Invocation
     from pytest_scf.platform.settings import Settings
-    from pytest_scf.platform.triggers import Armed, Triggers
 
 
 @dataclass(eq=False)
@@ -58,17 +58,15 @@ class Topics:
         self._retrying: set[threading.Thread] = set()
         clock.after_step(self._wait_for_retries)
 
-    def send(
-        self, topic: str, bodies: Sequence[object], *, key: str | None, partition: int, tags: str
-    ) -> list[Invocation]:
+    def send(self, topic: str, bodies: Sequence[object], *, key: str | None, partition: int, tags: str) -> Fired:
         """Deliver messages; gives what was called for them, in order. Of CKafka these have ended."""
-        called: list[Invocation] = []
+        fired = Fired()
         for armed in self._triggers.enabled("cmq"):
             rule = armed.trigger.rule
             if armed.trigger.name == topic and isinstance(rule, CmqRule) and rule.fires(tags):
                 for body in bodies:
                     event = trigger_events.cmq(body, topic=topic, tags=tags, owner=self._settings.appid)
-                    called.append(self._triggers.fire(armed, event))
+                    self._triggers.fire_also(fired, armed, event)
         with self._lock:
             first = self._offsets.get((topic, partition), 0)
             self._offsets[(topic, partition)] = first + len(bodies)
@@ -80,8 +78,8 @@ class Topics:
                 with lane.lock:
                     lane.messages += [(number, key, body) for number, body in enumerate(bodies, first)]
                     if not lane.waits:
-                        self._deliver(lane, called)
-        return called
+                        self._deliver(lane, fired.invocations)
+        return fired
 
     def _deliver(self, lane: _Lane, called: list[Invocation]) -> None:
         """Until there is no message, or a batch failed. The caller holds the lane's lock."""

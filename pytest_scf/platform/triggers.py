@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,9 +15,9 @@ from pytest_scf.api_errors import (
     InvalidParameterValueCosNotifyRuleConflict,
     LimitExceededTrigger,
     ResourceInUseTrigger,
-    ResourceNotFoundFunction,
     ResourceNotFoundTrigger,
 )
+from pytest_scf.errors import ApiError
 from pytest_scf.platform.trigger_sources import INVOKE_TYPES
 from pytest_scf.triggers.rules import CosRule, Rule, TimerRule
 
@@ -67,6 +67,40 @@ class Armed:
         self.trigger = trigger
         self.due: Due | None = None
         self.invocations: deque[Invocation] = deque(maxlen=_REMEMBERED)
+        self.refusals: deque[Refusal] = deque(maxlen=_REMEMBERED)
+
+
+@dataclass(eq=False)
+class Refusal:
+    """A call of a trigger that was refused. Nothing becomes of it. ``told``: whether the test knows."""
+
+    armed: Armed
+    error: ApiError
+    told: bool = False
+
+    def __str__(self) -> str:
+        trigger = self.armed.trigger
+        return f"{trigger.kind} {trigger.name} of {self.armed.function.name}: {self.error}"
+
+
+@dataclass
+class Fired:
+    """What the triggers of one object or message have called, and which of their calls were refused."""
+
+    invocations: list[Invocation] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def checked(self) -> list[Invocation]:
+        """What was called. Raises ApiError, the first one, where something was refused."""
+        _raise_first(self.refusals)
+        return self.invocations
+
+
+def _raise_first(refusals: list[Refusal]) -> None:
+    for refusal in refusals:
+        refusal.told = True
+    if refusals:
+        raise refusals[0].error
 
 
 class Triggers:
@@ -87,7 +121,10 @@ class Triggers:
         self._armed: dict[FunctionRecord, dict[tuple[str, str, str, str], Armed]] = {}
         #: invocations of timers whose attempts may still be under way
         self._unsettled: list[Invocation] = []
+        #: the latest refused calls of all triggers
+        self._refusals: deque[Refusal] = deque(maxlen=_REMEMBERED)
         clock.after_step(self._wait_for_fired)
+        clock.after_advance(self._tell_of_timers)
 
     # -- verbs ---------------------------------------------------------------------------------------------------
 
@@ -173,7 +210,7 @@ class Triggers:
     # -- firing --------------------------------------------------------------------------------------------------
 
     def fire(self, armed: Armed, event: Mapping[str, Any], *, asynchronous: bool = True) -> Invocation:
-        """Call the function of a trigger with an event."""
+        """Call the function of a trigger with an event. Raises ApiError where it is refused."""
         record = self._invoke(
             armed.function,
             json.dumps(event, ensure_ascii=False).encode(),
@@ -183,6 +220,33 @@ class Triggers:
         )
         armed.invocations.append(record)
         return record
+
+    def fire_also(self, fired: Fired, armed: Armed, event: Mapping[str, Any]) -> None:
+        """Call a function asynchronously. Who brings the object or message does not fail by a refusal: it is noted."""
+        try:
+            fired.invocations.append(self.fire(armed, event))
+        except ApiError as error:
+            if armed.function.deleted:
+                return  # at this very moment
+            refusal = Refusal(armed, error)
+            fired.refusals.append(refusal)
+            armed.refusals.append(refusal)
+            self._refusals.append(refusal)
+
+    def untold_refusals(self) -> str:
+        """What to say of calls that were refused in the background, which the test has not looked at; or ""."""
+        untold = Counter(str(refusal) for refusal in list(self._refusals) if not refusal.told)
+        if not untold:
+            return ""
+        lines = [text if count == 1 else f"{text} ({count} times)" for text, count in untold.items()]
+        return "\n".join(["calls of triggers were refused, and nothing became of them (see trigger.refusals):", *lines])
+
+    def refusals_of(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> list[ApiError]:
+        """Why calls of a trigger were refused, oldest first. Raises ResourceNotFound.Trigger."""
+        refusals = list(self.find(function, key).refusals)
+        for refusal in refusals:
+            refusal.told = True
+        return [refusal.error for refusal in refusals]
 
     def _arm(self, armed: Armed) -> None:
         """Have a timer fire at its next moment, if it is to."""
@@ -214,15 +278,11 @@ class Triggers:
         event = trigger_events.timer(
             armed.trigger.name, message=armed.trigger.argument, time=wall.replace(tzinfo=self._zone)
         )
-        try:
-            record = self.fire(armed, event)
-        except ResourceNotFoundFunction:
-            if armed.function.deleted:
-                return  # at this very moment
-            raise
+        fired = Fired()
+        self.fire_also(fired, armed, event)
         with self._lock:
             self._unsettled = [each for each in self._unsettled if not each.final]
-            self._unsettled.append(record)
+            self._unsettled += fired.invocations
 
     def _wait_for_fired(self) -> None:
         """While the clock is advanced: what a timer called ends before time goes on, whatever time that takes."""
@@ -230,6 +290,11 @@ class Triggers:
             unsettled = [record for record in self._unsettled if not record.final]
         for record in unsettled:
             self._settle(record)
+
+    def _tell_of_timers(self) -> None:
+        """The clock has been advanced, and all that was due is done. Raises ApiError where a timer was refused."""
+        refusals = list(self._refusals)
+        _raise_first([each for each in refusals if each.armed.trigger.kind == "timer" and not each.told])
 
     def events_of(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> Iterator[Invocation]:
         """What a trigger called, oldest first. Raises ResourceNotFound.Trigger."""

@@ -67,6 +67,9 @@ class StoppedClock:
     def after_step(self, call: Callable[[], object]) -> None:
         """It is never advanced."""
 
+    def after_advance(self, call: Callable[[], object]) -> None:
+        """Nor here."""
+
 
 class Keeper:
     """Keeps no instances: whatever is provisioned is in progress."""

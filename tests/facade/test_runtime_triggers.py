@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_scf import ApiError, ScfRuntime, UsageError
+from pytest_scf import ApiError, ScfRuntime, ScfWarning, UsageError
 from pytest_scf.platform.buckets import Buckets, etag_of
 
 cos_client = pytest.importorskip("qcloud_cos")
@@ -39,6 +39,12 @@ def picky(event, context):
     if "bad" in bodies:
         raise ValueError(bodies)
     return bodies
+
+
+def busy(event, context):
+    import time
+
+    time.sleep(3600)
 
 
 def client() -> Any:
@@ -212,6 +218,30 @@ def test_topics_of_cmq(each_level: ScfRuntime) -> None:
     ]
     with pytest.raises(UsageError, match="at least one"):
         topic.send()
+
+
+def test_a_refused_call_fails_nobody_who_puts_an_object(scf_runtime_of: Any) -> None:
+    runtime = scf_runtime_of("directory")
+    bucket, fn = runtime.cos("shots"), runtime.deploy(busy, async_run=True, max_instances=1)
+    trigger = fn.triggers.cos("shots", "cos:ObjectCreated:*")
+    (event,) = bucket.put("a", b"1")
+    with pytest.raises(ApiError, match="concurrency exceeded"):
+        bucket.put("b", b"2")
+    client().put_object(Bucket=bucket.name, Key="c", Body=b"3")
+    assert bucket.keys() == ["a", "b", "c"]
+    assert trigger.events == [event]
+    with pytest.warns(ScfWarning, match=r"refused.*\ncos shots-.* of .*: LimitExceeded.*128MB$"):
+        runtime.close()
+    assert [error.status_code for error in trigger.refusals] == [432, 432]
+
+
+def test_a_message_is_for_all_who_take_it_whoever_refuses(scf_runtime_of: Any) -> None:
+    runtime = scf_runtime_of("directory")
+    full = runtime.deploy(busy, async_run=True, max_instances=1).triggers.cmq("sales")
+    other = runtime.deploy(echo).triggers.cmq("sales")
+    with pytest.raises(ApiError, match="concurrency exceeded"):
+        runtime.topic("sales").send("a", "b", "c")
+    assert (len(full.events), len(full.refusals), len(other.events), other.refusals) == (1, 2, 3, [])
 
 
 def test_a_timer(each_level: ScfRuntime) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_scf import ApiError, ScfRuntime
+from pytest_scf import ApiError, ScfRuntime, ScfWarning
 
 ZONE = timezone(timedelta(hours=8))
 #: seconds that pass on any machine while the clock is moved, which goes on meanwhile
@@ -20,6 +20,12 @@ import os
 def main_handler(event, context):
     print("TRIGGER_SRC", os.environ["TRIGGER_SRC"])
     return event
+"""
+BUSY = """
+import time
+
+def main_handler(event, context):
+    time.sleep(3600)
 """
 FRAGILE = """
 def main_handler(event, context):
@@ -100,6 +106,31 @@ def test_in_real_time(runtime: ScfRuntime) -> None:
         time.sleep(0.05)
     first, second = runtime.invocations()[:2]
     assert first.wait().return_value["Type"] == second.wait().return_value["Type"] == "Timer"
+
+
+def test_who_is_refused_while_the_clock_is_advanced_holds_up_nobody(runtime: ScfRuntime) -> None:
+    to_midnight(runtime)
+    full = runtime.deploy(BUSY, name="busy", async_run=True, max_instances=1).triggers.timer("0 0 1,2,3 * * * *")
+    other = runtime.deploy(RECORD, name="report").triggers.timer("0 0 1,3 * * * *")
+    before = runtime.clock.now()
+    with pytest.raises(ApiError, match="concurrency exceeded"):
+        runtime.clock.advance(hours=4)
+    assert runtime.clock.now() >= before + 4 * 3600
+    assert (len(full.events), len(full.refusals)) == (1, 2)
+    assert [event.return_value["Type"] for event in other.events] == ["Timer", "Timer"]
+    runtime.clock.advance(hours=1)  # it has been told of
+
+
+def test_who_is_refused_in_real_time_is_told_of_in_the_end(scf_runtime_of: Any) -> None:
+    runtime = scf_runtime_of("directory")
+    fn = runtime.deploy(BUSY, name="busy", async_run=True, max_instances=1)
+    fn.invoke_async({})
+    fn.triggers.timer("* * * * * * *", name="t")
+    deadline = time.monotonic() + 60
+    while not runtime._platform.triggers._refusals and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with pytest.warns(ScfWarning, match=r"refused.*\ntimer t of busy: LimitExceeded\..*128MB"):
+        runtime.close()
 
 
 def test_the_zone_is_a_setting(scf_runtime_of: Any) -> None:
