@@ -16,6 +16,7 @@ from pytest_scf.facade.runtime import ScfRuntime
 
 #: has a function, of a namespace and name, run its code as it is now
 Refresh = Callable[[str, str], object]
+_JSON = ("Content-Type", "application/json")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def of_service(leading: Sequence[tuple[Route, Function]], refresh: Refresh) -> A
         if found is None:
             # As in 628/11939.
             said = f"There is no api match uri[{path}] host [{request.header('host')}]"
-            return HttpResponse(404, json.dumps({"message": said}).encode(), [("Content-Type", "application/json")])
+            return HttpResponse(404, json.dumps({"message": said}).encode(), [_JSON])
         route, function = found
         refresh(function.namespace, function.name)
         return answer(function, request, "apigw", route)
@@ -62,15 +63,21 @@ def bucket_addresses(runtime: ScfRuntime) -> Iterator[Address]:
 
 
 def logged(answering: Answering, log: Callable[[str, float], object]) -> Answering:
-    """The same, with ``log`` told of each request and the seconds that it took."""
+    """The same, with ``log`` told of each request and the seconds that it took. What it raises is a 500."""
 
     def answer_and_log(request: HttpRequest) -> HttpResponse | Upgrade:
         begun = time.monotonic()
-        response = answering(request)
+        problem = ""
+        try:
+            response = answering(request)
+        except Exception as error:
+            problem = f", {error}"
+            said = {"errorCode": type(error).__name__, "errorMessage": str(error)}
+            response = HttpResponse(500, json.dumps(said, ensure_ascii=False).encode(), [_JSON])
         if not isinstance(response, Upgrade):
             response = response.sendable()
         status = 101 if isinstance(response, Upgrade) else response.status
-        log(f"{request.method} {request.target}: {status}", time.monotonic() - begun)
+        log(f"{request.method} {request.target}: {status}{problem}", time.monotonic() - begun)
         return response
 
     return answer_and_log

@@ -11,7 +11,7 @@ from pytest_scf.errors import ScfWarning, UsageError
 from pytest_scf.facade.handles import Function
 from pytest_scf.facade.projects import reading
 from pytest_scf.facade.projects.deploying import update_code
-from pytest_scf.facade.projects.plans import BOOTSTRAP
+from pytest_scf.facade.projects.plans import BOOTSTRAP, FunctionPlan
 from pytest_scf.facade.projects.routes import Route
 from pytest_scf.facade.runtime import ScfRuntime
 from pytest_scf.platform.triggers import Trigger
@@ -70,8 +70,16 @@ class ServedProject:
         for plan, function in self._functions:
             if plan.image is not None or plan.stored:
                 continue
-            staging = self._runtime._platform.new_staging_dir
-            yield Code(function, plan.source, functools.partial(update_code, self._runtime.api, plan, staging))
+            yield Code(function, plan.source, functools.partial(self._reload, plan))
+
+    def _reload(self, plan: FunctionPlan) -> None:
+        platform = self._runtime._platform
+        try:
+            update_code(self._runtime.api, plan, platform.new_staging_dir)
+        except Exception:
+            # It is tried again and again, and each time there may be a copy of the code.
+            platform.staging.retain(platform._paths_in_use)
+            raise
 
     def with_timers(self) -> list[Function]:
         """Functions that are called without a request."""

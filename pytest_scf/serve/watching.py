@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_scf.errors import ScfError
 from pytest_scf.facade.handles import Function
 
 #: directories in a function's that hold none of its code
@@ -39,23 +40,38 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     def refresh(self, namespace: str, name: str) -> None:
-        """Have the next instance of a function run its code as it is now, if that has changed."""
+        """Have the next instance of a function run its code as it is now, if that has changed.
+
+        Raises ScfError where the code cannot be loaded, which the next call tries again.
+        """
         watched = self._watched.get((namespace, name))
         if watched is None:
             return
         with self._lock:
-            changed = watched.reload()
+            try:
+                changed = watched.reload()
+            except Exception as error:
+                what = f"{name}: its code has changed, and cannot be loaded"
+                raise ScfError(f"{what}: {type(error).__name__}: {error}") from error
         if changed:
             self._say(f"{name}: its code has changed, and is loaded anew")
 
     def keep_fresh(self, functions: Collection[Function]) -> None:
         """Look at the code of these once a second, until it is closed: their timers call them without a request."""
         names = [(function.namespace, function.name) for function in functions]
+        failures: dict[tuple[str, str], str] = {}
 
         def look() -> None:
             while not self._closed.wait(_LOOK_FOR_TIMERS_EVERY):
                 for each in names:
-                    self.refresh(*each)
+                    try:
+                        self.refresh(*each)
+                    except ScfError as error:
+                        if failures.get(each) != str(error):  # once, not each second
+                            self._say(str(error))
+                        failures[each] = str(error)
+                    else:
+                        failures.pop(each, None)
 
         if names:
             self._thread = threading.Thread(target=look, name="pytest-scf-watch", daemon=True)
@@ -79,13 +95,15 @@ class _Watched:
         function = self._code.function
         if function.config.code_root != self._code_root or time.monotonic() < self._looked + _LOOK_EVERY:
             return False
-        self._looked = time.monotonic()
-        before, self._seen = self._seen, _state(self._code.path)
-        if before == self._seen:
-            return False
-        self._code.reload()
-        self._code_root = function.config.code_root
-        return True
+        state = _state(self._code.path)
+        changed = state != self._seen
+        if changed:
+            try:
+                self._code.reload()
+            finally:
+                self._code_root = function.config.code_root
+        self._seen, self._looked = state, time.monotonic()
+        return changed
 
 
 def _state(root: Path) -> dict[str, tuple[int, int]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import socket
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,11 @@ from serving import DEADLINE, Serve
 
 from pytest_scf.command import main
 from pytest_scf.endpoint.http_server import HttpRequest, HttpResponse
-from pytest_scf.serve.addresses import logged
+from pytest_scf.facade.handles import Function
+from pytest_scf.serve import watching
+from pytest_scf.serve.addresses import logged, of_function
+from pytest_scf.serve.project import ServedProject
+from pytest_scf.serve.watching import Code, Watch
 
 pytest.importorskip("yaml")
 pytest.importorskip("tencentcloud.scf.v20180416.models")
@@ -192,6 +199,78 @@ def test_a_response_that_cannot_be_sent_is_logged_as_what_is_sent() -> None:
     assert isinstance(response, HttpResponse)
     assert b"'a name'" in response.body
     assert said == ["GET /a: 502"]
+
+
+SECOND = "def main_handler(event, context):\n    return 'second'\n"
+
+
+@pytest.fixture
+def failing_once(
+    tmp_path: Path, scf_runtime_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Function, Watch, list[str]]:
+    """A function whose code has changed, which can be loaded from the second time on; and what is said of it."""
+    monkeypatch.setattr(watching, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(watching, "_LOOK_FOR_TIMERS_EVERY", 0.01)
+    runtime = scf_runtime_of("directory")
+    (tmp_path / "index.py").write_text("def main_handler(event, context):\n    return 1\n")
+    function = runtime.deploy(tmp_path, name="tick")
+    failed: list[OSError] = []
+
+    def reload() -> None:
+        if not failed:
+            failed.append(OSError(errno.ENOSPC, "No space left on device"))
+            raise failed[0]
+        runtime._platform.update_function(function._record, replace)
+
+    said: list[str] = []
+    watch = Watch([Code(function, tmp_path, reload)], said.append)
+    (tmp_path / "index.py").write_text(SECOND)
+    return function, watch, said
+
+
+FAILURE = "tick: its code has changed, and cannot be loaded: OSError: [Errno 28] No space left on device"
+LOADED = "tick: its code has changed, and is loaded anew"
+
+
+def test_code_that_cannot_be_loaded_is_a_500_and_tried_again(
+    failing_once: tuple[Function, Watch, list[str]],
+) -> None:
+    function, watch, said = failing_once
+    answering = logged(of_function(function, watch.refresh).answering, lambda what, _: said.append(what))
+    refused, answered = (answering(HttpRequest("GET", "/", [], b"")) for _ in range(2))
+    assert isinstance(refused, HttpResponse)
+    assert (refused.status, json.loads(refused.body)["errorMessage"]) == (500, FAILURE)
+    assert isinstance(answered, HttpResponse)
+    assert (answered.status, answered.body) == (200, b'"second"')
+    assert said == [f"GET /: 500, {FAILURE}", LOADED, "GET /: 200"]
+
+
+def test_code_that_cannot_be_loaded_does_not_end_the_watch(failing_once: tuple[Function, Watch, list[str]]) -> None:
+    function, watch, said = failing_once
+    loaded = threading.Event()
+
+    def note(text: str) -> None:
+        said.append(text)
+        if text == LOADED:
+            loaded.set()
+
+    watch._say = note
+    watch.keep_fresh([function])
+    assert loaded.wait(DEADLINE)
+    watch.close()
+    assert said == [FAILURE, LOADED]
+
+
+def test_no_copy_is_kept_of_code_that_cannot_be_loaded(shop: Path, scf_runtime_of: Callable[..., Any]) -> None:
+    runtime = scf_runtime_of("directory")
+    code = next(ServedProject(runtime, shop, "test").codes())
+    before = set(runtime._platform.base_dir.glob("code-*"))
+    (shop / "src").rename(shop / "elsewhere")
+    with pytest.raises(OSError, match="No such file"):
+        code.reload()
+    assert set(runtime._platform.base_dir.glob("code-*")) == before
+    (shop / "elsewhere").rename(shop / "src")
+    code.reload()
 
 
 def test_a_web_function(serve: Serve, shop: Path, scf_runtime_of: Callable[..., Any]) -> None:
