@@ -34,6 +34,8 @@ _P = ParamSpec("_P")
 _T_co = TypeVar("_T_co", covariant=True)
 _FILLER = ".scf-fault-full"
 _CHUNK = 1 << 20
+#: held while it is counted how often a /tmp is full
+_filling = threading.Lock()
 #: seconds
 _JUMP_LIMIT = 3650 * 86400
 
@@ -256,16 +258,26 @@ class Faults:
         if not instance._record.level.own_tree:
             raise UsageError("the /tmp of an instance has no size of its own at the directory level of isolation")
         path = instance.tmp / _FILLER
+        full = self._session.full_tmps
+        with _filling:
+            full[path] += 1
         try:
-            _fill(str(path))
+            try:
+                _fill(str(path))
+            except FileNotFoundError:
+                raise UsageError(f"{instance!r} is gone, and its /tmp with it") from None
             yield
         finally:
-            with contextlib.suppress(OSError):
-                path.unlink()
+            with _filling:
+                full[path] -= 1
+                if not full[path]:
+                    del full[path]
+                    with contextlib.suppress(OSError):
+                        path.unlink()
 
 
 def _fill(path: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         size = _CHUNK
         while size:

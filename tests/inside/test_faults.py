@@ -180,8 +180,13 @@ def test_a_tmp_that_is_full(scf_runtime_of: Callable[..., ScfRuntime], tmp_path:
     first = fn.invoke_async("write")
     first.assert_finished("written")
     with rt.faults.full_tmp(first.instance):
+        with rt.faults.full_tmp(first.instance):
+            fn.invoke_async("write").assert_finished("No space left on device")
         fn.invoke_async("write").assert_finished("No space left on device")
     fn.invoke_async("write").assert_finished("written")
+    rt.faults.kill(fn.invoke_async("wait"))
+    with pytest.raises(UsageError, match="is gone, and its /tmp with it"), rt.faults.full_tmp(first.instance):
+        pass
     lesser = scf_runtime_of("directory").deploy(WORKER)
     result = lesser.invoke()
     with pytest.raises(UsageError, match="no size of its own"), rt.faults.full_tmp(result.instance):
