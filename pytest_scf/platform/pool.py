@@ -52,14 +52,14 @@ class InstancePool:
         """The idle instance of this configuration that was used last, a provisioned one first; it is idle no more."""
         found = -1
         for at in range(len(self.idle) - 1, -1, -1):
-            if self.idle[at].config is config:
+            if _serves(self.idle[at], config):
                 if not self.provisioned or self.idle[at] in self.provisioned:
                     return self.idle.pop(at)
                 found = max(found, at)
         return None if found < 0 else self.idle.pop(found)
 
     def has_idle(self, config: FunctionConfig) -> bool:
-        return any(each.config is config for each in self.idle)
+        return any(_serves(each, config) for each in self.idle)
 
     def take_oldest_idle(self) -> list[InstanceRecord]:
         """None or one."""
@@ -75,3 +75,9 @@ class InstancePool:
 
     def expect_idle_end(self, due: Due | None) -> None:
         self.idle_due = due
+
+
+def _serves(instance: InstanceRecord, config: FunctionConfig) -> bool:
+    """Not one whose process has ended, and of which not all is gone yet."""
+    process = instance.process_if_alive
+    return instance.config is config and process is not None and process.exit is None

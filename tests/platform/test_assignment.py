@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from pytest_scf import ApiError, ScfError, ScfRuntime
+from pytest_scf.instances.process_exit import ProcessExit
 from pytest_scf.platform.records import Invocation
 
 #: says which of its process's events this is, and by which process; leaves a file behind
@@ -356,3 +357,13 @@ def test_two_threads_close_at_once(scf_runtime_of: Callable[..., ScfRuntime]) ->
         thread.join()
     assert sorted(map(len, found)) == [0, 0, 0, 1]
     assert rt.instances == []
+
+
+def test_an_idle_instance_whose_process_has_ended_gets_no_event(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy("import os\ndef main_handler(event, context):\n    return os.getpid()\n")
+    first = fn.invoke({}).return_value
+    (instance,) = fn.instances
+    assert fn.invoke({}).return_value == first
+    instance._record.process.exit = ProcessExit(0, 0)  # it is told, and not all of the instance is gone yet
+    assert fn.invoke({}).return_value != first
