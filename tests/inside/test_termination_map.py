@@ -338,8 +338,12 @@ def test_it_can_be_by_log_lines(scf_runtime_of: Callable[..., ScfRuntime], held:
     found = fn.termination_map(str(held), moments="log", prepare=lambda moment: held.write_text(moment.source))
     assert [moment.source for moment in found.moments] == ["step 0", "step 1", "step 2"]
     assert {moment.outcome for moment in found.moments} == {"FAILED 439"}
-    assert "log:" in str(found)
     assert found.failures
+    assert "moments='log', only='log:2')" in str(found)
+    held.write_text("step 1")
+    one = fn.termination_map(str(held), moments="log", only="log:2")
+    assert [(moment.name, moment.outcome) for moment in one.moments] == [("log:2", "FAILED 439")]
+    assert "1x439-    2 | step 1" in str(one)
 
 
 SERVER = """
@@ -455,7 +459,7 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         ({"parallel": 0}, "parallel is a number of moments"),
         ({"graceful": 1}, "graceful must be True or False"),
         ({"only": "index.py:2"}, "the nearest that can is"),
-        ({"only": "index.py:1", "moments": "log"}, "only= names lines"),
+        ({"only": ["log:1", "index.py:1"], "moments": "log"}, "with moments='log' only takes lines of the log such as"),
         ({"only": 3}, "only takes moments such as"),
         ({"only": []}, "only takes moments such as"),
         ({"only": [3]}, "only takes lines such as"),

@@ -80,6 +80,20 @@ def test_options_and_refusals(pytester: pytest.Pytester, run: Run) -> None:
         def test_each(scf_moment):
             scf_moment.assert_finished()
             assert scf_moment.resumed.return_value == 3
+
+        LOGS = '''
+        import time
+
+        def main_handler(event, context):
+            print("first")
+            print("second")
+            time.sleep(3600)
+        '''
+
+        @pytest.mark.scf_moments(LOGS, graceful=False, moments="log", record_for=1.5)
+        def test_log(scf_moment, request):
+            assert (scf_moment.name, scf_moment.source) in [("log:1", "first"), ("log:2", "second")]
+            assert scf_moment.name in request.node.name
         """
     )
     outcomes = run("test_forced.py").parseoutcomes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from pytest_scf.facade.termination_map.moments import AnyMoment, check_occurrenc
 
 Prepare = Callable[[AnyMoment], object]
 Check = Callable[..., object]
+
+_LOG_LINE = re.compile(r"log:[1-9]\d*")
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,13 @@ class Options:
             raise UsageError(f"parallel is a number of moments at a time, 1 or more; got {self.parallel!r}")
         if self.only is not None and not (self.only and isinstance(self.only, (str, list, tuple))):
             raise UsageError(f"only takes moments such as 'index.py:31#5', one or a list of them; got {self.only!r}")
-        if self.only is not None and self.moments == "log":
-            raise UsageError("only= names lines of the code, and moments='log' has none")
+        if self.moments == "log" and not all(_LOG_LINE.fullmatch(str(name)) for name in self.names):
+            raise UsageError(f"with moments='log' only takes lines of the log such as 'log:2', got {self.only!r}")
+
+    @property
+    def names(self) -> list[str]:
+        """What ``only`` names."""
+        return [self.only] if isinstance(self.only, str) else list(self.only or ())
 
 
 def _check_takes(name: str, function: Callable[..., object] | None, arguments: list[str]) -> None:

@@ -116,7 +116,8 @@ class TerminationMap(Generic[E]):
         found: dict[str, list[str]] = {}
         for file in dict.fromkeys(each.file for each in self.moments):
             if file == LOG:
-                found[file] = [each.source for each in sorted(self.moments, key=lambda each: each.line)]
+                texts = {each.line: each.source for each in self.moments if each.file == LOG}
+                found[file] = [texts.get(line, "") for line in range(1, max(texts) + 1)]
             else:
                 found[file] = source_lines(self._root / file)
         return found

@@ -111,15 +111,7 @@ class MapRunner(Generic[E]):
         """Those that are to be run, and how many there are."""
         options = self._options
         if options.only is not None:
-            origins = self._session.origins.get(self._record, {})
-            given = [options.only] if isinstance(options.only, str) else list(options.only)
-            found: list[Moment[E]] = []
-            for text in given:
-                name, blocked = (text[: -len(" blocked")], True) if str(text).endswith(" blocked") else (text, False)
-                (place,) = lines.parse(name, self._root, origins, "only")
-                source = self._source(place.file, place.line)
-                found.append(Moment(place.file, place.line, place.occurrence, HANDLER, blocked=blocked, source=source))
-            all_of_them = found
+            all_of_them = found = [self._named(name) for name in options.names]
         elif self._by_log:
             all_of_them = self._record_log()
             found = chosen(all_of_them, "all", options.limit)
@@ -133,9 +125,16 @@ class MapRunner(Generic[E]):
             )
         for moment in found:
             moment.graceful = options.graceful
-            if not self._by_log:
-                moment.example = self._example(moment)
+            moment.example = self._example(moment)
         return found, len(all_of_them)
+
+    def _named(self, name: str) -> Moment[E]:
+        if self._by_log:
+            return Moment(LOG, int(name.partition(":")[2]), 1, HANDLER)
+        line, blocked = (name[: -len(" blocked")], True) if str(name).endswith(" blocked") else (name, False)
+        (place,) = lines.parse(line, self._root, self._session.origins.get(self._record, {}), "only")
+        source = self._source(place.file, place.line)
+        return Moment(place.file, place.line, place.occurrence, HANDLER, blocked=blocked, source=source)
 
     def _source(self, file: str, line: int) -> str:
         text = self._texts.get(file)
@@ -144,11 +143,11 @@ class MapRunner(Generic[E]):
         return text[line - 1].strip() if 1 <= line <= len(text) else ""
 
     def _example(self, moment: Moment[E]) -> str:
-        more = "".join(f", {name}={name}" for name in ("check", "prepare") if getattr(self._options, name) is not None)
-        resume = ", resume=True" if self._options.resume else ""
+        more = ", resume=True" if self._options.resume else ""
+        more += "".join(f", {name}={name}" for name in ("check", "prepare") if getattr(self._options, name) is not None)
+        more += ", moments='log'" if self._by_log else ""
         return (
-            f"fn.termination_map({shown(self._event)}, graceful={self._options.graceful}{resume}{more}, "
-            f"only={moment.name!r})"
+            f"fn.termination_map({shown(self._event)}, graceful={self._options.graceful}{more}, only={moment.name!r})"
         )
 
     # -- recording -----------------------------------------------------------------------------------------------
@@ -368,6 +367,7 @@ class MapRunner(Generic[E]):
         if invocation.final or len(_written(event)) < moment.line:
             self._end_by_force(invocation)
             return invocation
+        moment.source = moment.source or _written(event)[moment.line - 1]
         self._terminate(moment, invocation, None)
         return invocation
 
