@@ -262,6 +262,15 @@ def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], worker: P
     event.assert_finished(1)
 
 
+def test_each_attempt_stops_for_itself(scf_runtime_of: Callable[..., ScfRuntime], worker: Path) -> None:
+    rt = scf_runtime_of("directory", retry_seconds=0)
+    fn = rt.deploy("def main_handler(event, context):\n    return 1 / 0\n", retry_num=2)
+    event = fn.invoke_async(stop_at="index.py:2")
+    for _ in range(3):
+        event.wait_for_stop().release()
+    event.assert_failed(430)
+
+
 CELLS = textwrap.dedent(
     """\
     import signal

@@ -15,9 +15,9 @@ _TEXT = 2000
 _ENTRIES = 200
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stopped:
-    """A thread that has come to a line, as its instance says."""
+    """A thread that has come to a line, as its instance says. Those of two attempts may differ in nothing else."""
 
     place: Place
     #: how many lines of the user's code it had run before in this event, or before it in the init phase
@@ -29,7 +29,7 @@ class Stopped:
     locals: dict[str, str]
     #: (file, line, function), outermost first
     stack: tuple[tuple[str, int, str], ...]
-    released: threading.Event = field(default_factory=threading.Event, compare=False)
+    released: threading.Event = field(default_factory=threading.Event)
 
 
 class Plan:
