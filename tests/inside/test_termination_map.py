@@ -67,8 +67,20 @@ def test_a_function_that_is_ready_at_every_moment(scf_runtime_of: Callable[..., 
     assert "no failures" in found.summary
     with pytest.raises(AssertionError, match="moments did not"):
         found.assert_finished(strict=True)
+    before = str(found)
     with pytest.raises(AssertionError, match="the condition does not hold"):
         found.assert_all(lambda moment: present(moment.event).return_value == 3)
+    with pytest.raises(AssertionError, match="the condition raised Failed: no good"):
+        found.assert_all(lambda moment: pytest.fail("no good"))
+    with pytest.raises(KeyboardInterrupt):
+        found.assert_all(interrupt)
+    found.assert_all(lambda moment: True)
+    found.assert_all()
+    assert str(found) == before
+
+
+def interrupt(moment):
+    raise KeyboardInterrupt
 
 
 CHECKPOINTS = textwrap.dedent(
@@ -431,6 +443,24 @@ def test_what_prepare_raises_is_the_moments_failure(scf_runtime_of: Callable[...
     (failure,) = found.failures
     assert failure.problem == "prepare raised LookupError: not ready"
     assert isinstance(failure.error, LookupError)
+
+
+def test_pytests_own_outcomes_are_the_moments_failures(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("directory").deploy(MENDED, async_run=True)
+    places = [f"index.py:{line_of(MENDED, text)}" for text in ("done.append", "def main_handler")]
+
+    def prepare(moment):
+        if moment.name == places[0]:
+            pytest.skip("not now")
+
+    def check(event, moment):
+        pytest.fail("no good")
+
+    found = fn.termination_map({"count": 1}, prepare=prepare, check=check, only=places)
+    assert [moment.problem for moment in found.moments] == [
+        "prepare raised Skipped: not now",
+        "check raised Failed: no good",
+    ]
 
 
 def test_a_page_shows_it(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:

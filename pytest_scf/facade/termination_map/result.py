@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -74,18 +76,9 @@ class TerminationMap(Generic[E]):
         if condition is None:
             self._assert(self.failures, "ended as it should")
             return
-        wrong = []
-        for moment in self.moments:
-            try:
-                if not condition(moment):
-                    moment.problem = moment.problem or f"the condition does not hold: it ended {moment.outcome}"
-            except Exception as error:
-                moment.problem = moment.problem or f"the condition raised {type(error).__name__}: {error}"
-                moment.error = moment.error or error
-            if moment.problem:
-                moment.checked = True
-                wrong.append(moment)
-        self._assert(wrong, "met the condition")
+        judged = copy.copy(self)
+        judged.moments = [_judged(moment, condition) for moment in self.moments]
+        judged._assert([moment for moment in judged.moments if moment.problem], "met the condition")
 
     def subtests(self, subtests: Any) -> None:
         """A subtest for each moment: ``Moment.assert_finished``, under pytest's fixture ``subtests``."""
@@ -166,6 +159,22 @@ class TerminationMap(Generic[E]):
 
     def __repr__(self) -> str:
         return f"<TerminationMap: {self.summary}>"
+
+
+def _judged(moment: Moment[E], condition: Callable[[Moment[E]], object]) -> Moment[E]:
+    """A copy of a moment with what the condition finds wrong, so that the next one finds it as it was."""
+    problem, error = "", None
+    try:
+        if not condition(moment):
+            problem = f"the condition does not hold: it ended {moment.outcome}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:  # pytest.fail() and pytest.skip() too
+        problem, error = f"the condition raised {type(raised).__name__}: {raised}", raised
+    problem = moment.problem or problem
+    return dataclasses.replace(
+        moment, problem=problem, error=moment.error or error, checked=moment.checked or bool(problem)
+    )
 
 
 def smallest(wrong: list[Moment[E]]) -> list[Moment[E]]:

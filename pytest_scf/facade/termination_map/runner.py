@@ -271,7 +271,7 @@ class MapRunner(Generic[E]):
         try:
             if self._options.prepare is not None:
                 self._options.prepare(moment)
-        except Exception as error:
+        except BaseException as error:  # pytest.fail() and pytest.skip() too
             moment.problem, moment.error = f"prepare raised {type(error).__name__}: {error}", error
             return True
         invocation = (
@@ -306,7 +306,7 @@ class MapRunner(Generic[E]):
         with self._checking:
             try:
                 check(*events, moment)
-            except Exception as error:
+            except BaseException as error:
                 moment.problem, moment.error = f"check raised {type(error).__name__}: {error}".rstrip(": "), error
         if moment.ran_on and not moment.problem:
             moment.problem = moment.unfinished
