@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
@@ -90,13 +90,26 @@ class Stub(mock.MagicMock):
             _hold(connections, self, args, kwargs)
         return super()._mock_call(*args, **kwargs)
 
-    def _is_awaited(self) -> None:
-        """It stands for a coroutine function, whose calls are known once they are awaited: as an AsyncMock's awaits."""
-        for name in ("", "_once", "_with", "_once_with"):
-            self.__dict__[f"assert_awaited{name}"] = getattr(self, f"assert_called{name}")
-        self.__dict__["assert_any_await"] = self.assert_any_call
-        self.__dict__["assert_has_awaits"] = self.assert_has_calls
-        self.__dict__["assert_not_awaited"] = self.assert_not_called
+    # What stands for a coroutine function is called once it is awaited, so calls are what an AsyncMock has as awaits.
+    assert_awaited = mock.MagicMock.assert_called
+    assert_awaited_once = mock.MagicMock.assert_called_once
+    assert_awaited_with = mock.MagicMock.assert_called_with
+    assert_awaited_once_with = mock.MagicMock.assert_called_once_with
+    assert_any_await = mock.MagicMock.assert_any_call
+    assert_has_awaits = mock.MagicMock.assert_has_calls
+    assert_not_awaited = mock.MagicMock.assert_not_called
+
+    @property
+    def await_count(self) -> int:
+        return int(self.call_count)
+
+    @property
+    def await_args(self) -> Any:
+        return self.call_args
+
+    @property
+    def await_args_list(self) -> Any:
+        return self.call_args_list
 
     @contextmanager
     def held(self) -> Iterator[HeldCall]:
@@ -184,8 +197,6 @@ class StubTable:
     def installed(self, facts: dict[str, Any]) -> None:
         """A stand-in is in place: from now on calls are compared by the signature of the original."""
         stub = self._stubs.get(facts["id"])
-        if stub is not None and facts.get("async") is True:
-            stub._is_awaited()
         signature = facts.get("signature")
         if stub is None or signature is None or facts.get("kind") != "function" or "_scf_spec" in stub.__dict__:
             return
@@ -224,7 +235,7 @@ class StubTable:
         if not isinstance(found, mock.NonCallableMock):
             if operation != "next":
                 raise TypeError(f"an iterator that a stand-in gave has no {name or operation}")
-            return next(found)
+            return _next_of_async(found) if hasattr(type(found), "__anext__") else next(found)
         if operation == "get":
             if not isinstance(name, str) or name in _OF_THE_TEST or name.startswith("_"):
                 raise AttributeError(f"{name} belongs to the Mock in the test, and is not to be had in the function")
@@ -238,6 +249,10 @@ class StubTable:
         _calling.connections = connections
         try:
             result = found(*args, **kwargs)
+        except StopIteration:
+            if operation == "await":  # out of a coroutine no StopIteration can come
+                raise StopAsyncIteration from None
+            raise
         finally:
             _calling.connections = None
         return _awaited(result)
@@ -246,13 +261,16 @@ class StubTable:
         def other(value: Any) -> object:
             if isinstance(value, mock.NonCallableMock):
                 kind = "async" if isinstance(value, mock.AsyncMock) else "object"
-                return {"$": "mock", "id": self._number(value), "text": value._extract_mock_name(), "kind": kind}
+                text, own = value._extract_mock_name(), isinstance(value, Stub)
+                return {"$": "mock", "id": self._number(value), "text": text, "kind": kind, "own": own}
             if isinstance(value, Opaque):
                 if value._owner is not owner:
                     raise CodecError(f"{value!r} can be given back within the call that it came with, and only there")
                 return {"$": "opaque", "ref": value._reference}
             if isinstance(value, Iterator):
                 return {"$": "mock", "id": self._number(value), "text": "iterator", "kind": "iterator"}
+            if hasattr(type(value), "__anext__"):
+                return {"$": "mock", "id": self._number(value), "text": "iterator", "kind": "async iterator"}
             raise CodecError(
                 f"{safe_repr(value, 200)} of type {type_name(value)} cannot be sent: {TRAVELS}; Mocks and iterators "
                 "go by reference"
@@ -303,6 +321,16 @@ def _awaited(result: Any) -> Any:
     if inspect.isawaitable(result) and not isinstance(result, mock.NonCallableMock):
         return asyncio.run(_await(result))
     return result
+
+
+def _next_of_async(found: AsyncIterator[Any]) -> Any:
+    """Without an event loop, whose end would end a generator, too."""
+    step = found.__anext__().__await__()
+    try:
+        next(step)
+    except StopIteration as end:
+        return end.value
+    raise TypeError("an asynchronous iterator that a stand-in gives cannot wait for something itself")
 
 
 async def _await(result: Any) -> Any:

@@ -168,9 +168,9 @@ class Codec(object):
         simple = _SIMPLE.get(kind)
         if simple is not None:
             return {"$": simple[0], "v": simple[1](value)}
-        if isinstance(value, PurePath):
+        if issubclass(kind, PurePath):
             return {"$": "Path", "v": str(value)}
-        if isinstance(value, BaseException):
+        if issubclass(kind, BaseException):
             return self._pack_exception(value, deeper)
         return self._other(value)
 

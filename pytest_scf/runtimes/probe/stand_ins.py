@@ -7,7 +7,7 @@ import sys
 import threading
 import types
 
-from . import link, targets
+from . import link, specs, targets
 from .codec import Codec, CodecError, Opaque, refuse, safe_repr, type_name
 
 MYPY = False
@@ -21,18 +21,6 @@ if MYPY:  # for the type comments only
 _get_ident = threading.get_ident
 _import_module = importlib.import_module
 _main_thread = threading.main_thread
-_signature_of = inspect.signature
-
-_VALUES = (type(None), bool, int, float, complex, str, bytes, bytearray, list, dict, tuple, set, frozenset)
-_ROUTINES = (
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    types.MethodType,
-    functools.partial,
-    type(dict.get),
-    type(object.__init__),
-    type(object().__str__),
-)
 
 
 def find_exception(module, name):
@@ -58,6 +46,18 @@ class Questions(object):
     def __init__(self, the_link):
         # type: (link.Link) -> None
         self._link = the_link
+        #: those that the function has met, by number: the same Mock is the same object
+        self._known = {}  # type: dict[int, StandIn]
+
+    def stand_in(self, kind, number, text, spec):
+        # type: (type[StandIn], int, str, Any) -> StandIn
+        """The one of this number, made if there is none of this kind yet."""
+        found = self._known.get(number)
+        if found is None or (type(found) is not kind and kind is not StandIn):
+            found = self._known[number] = kind(self, number, text, spec)
+        elif found.__dict__["_scf_spec"] is None:
+            found.__dict__["_scf_spec"] = spec
+        return found
 
     def ask(self, use):
         # type: (Use) -> Any
@@ -115,7 +115,12 @@ class Questions(object):
         def form(data):
             # type: (dict[str, Any]) -> object
             if data.get("$") == "mock":
-                return _KINDS[data["kind"]](self, data["id"], data["text"])
+                kind = _KINDS[data["kind"]]
+                if kind not in (StandIn, AsyncStandIn):
+                    return kind(self, data["id"], data["text"])
+                found = self.stand_in(kind, data["id"], data["text"], None)
+                found.__dict__["_scf_own"] = data["own"]
+                return found
             if data.get("$") == "opaque":
                 return kept[data["ref"]]
             raise CodecError("data of an unknown kind")
@@ -158,25 +163,40 @@ class StandIn(object):
         # type: (Questions, int, str, Any) -> None
         self.__dict__.update(_scf_questions=questions, _scf_id=reference, _scf_text=text, _scf_spec=spec)
 
+    @property  # type: ignore[misc]
+    def __class__(self):
+        # type: () -> type
+        return specs.class_of(self.__dict__["_scf_spec"]) or type(self)
+
     def __repr__(self):
         # type: () -> str
         return "<stand-in %s>" % self.__dict__["_scf_text"]
 
     def __call__(self, *args, **kwargs):
         # type: (Any, Any) -> Any
-        _check_signature(self.__dict__["_scf_spec"], args, kwargs)
-        return self.__dict__["_scf_questions"].ask((self.__dict__["_scf_id"], "call", "", args, kwargs))
+        specs.check_signature(self.__dict__["_scf_spec"], args, kwargs)
+        spec = self.__dict__["_scf_spec"]
+        found = self.__dict__["_scf_questions"].ask((self.__dict__["_scf_id"], "call", "", args, kwargs))
+        if isinstance(found, StandIn) and isinstance(spec, type) and found.__dict__.get("_scf_own"):
+            return self.__dict__["_scf_questions"].stand_in(
+                StandIn, found.__dict__["_scf_id"], found.__dict__["_scf_text"], specs.InstanceOf(spec)
+            )
+        return found
 
     def __getattr__(self, name):
         # type: (str) -> Any
         text, spec = self.__dict__["_scf_text"], self.__dict__["_scf_spec"]
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError("the stand-in %s has no attribute %r" % (text, name))
-        if spec is not None and not hasattr(spec, name):
+        if spec is not None and not specs.has(spec, name):
             raise AttributeError("%s, which a stand-in takes the place of, has no attribute %r" % (text, name))
         found = self.__dict__["_scf_questions"].ask((self.__dict__["_scf_id"], "get", name, (), {}))
-        if isinstance(found, StandIn) and spec is not None:
-            found.__dict__["_scf_spec"] = getattr(spec, name)
+        if isinstance(found, (StandIn, AsyncStandIn)) and spec is not None:
+            known = specs.attribute(spec, name)
+            kind = AsyncStandIn if specs.is_async(known) else StandIn
+            return self.__dict__["_scf_questions"].stand_in(
+                kind, found.__dict__["_scf_id"], found.__dict__["_scf_text"], known
+            )
         return found
 
 
@@ -185,8 +205,8 @@ class AsyncStandIn(StandIn):
 
     async def __call__(self, *args, **kwargs):
         # type: (Any, Any) -> Any
-        _check_signature(self.__dict__["_scf_spec"], args, kwargs)
-        return await self.__dict__["_scf_questions"].ask_async((self.__dict__["_scf_id"], "call", "", args, kwargs))
+        specs.check_signature(self.__dict__["_scf_spec"], args, kwargs)
+        return await self.__dict__["_scf_questions"].ask_async((self.__dict__["_scf_id"], "await", "", args, kwargs))
 
 
 class IteratorStandIn(StandIn):
@@ -209,7 +229,24 @@ class IteratorStandIn(StandIn):
         return True
 
 
-_KINDS = {"object": StandIn, "async": AsyncStandIn, "iterator": IteratorStandIn}
+class AsyncIteratorStandIn(StandIn):
+    """An asynchronous iterator or generator of the test's."""
+
+    async def __anext__(self):
+        # type: () -> Any
+        return await self.__dict__["_scf_questions"].ask_async((self.__dict__["_scf_id"], "next", "", (), {}))
+
+    def __aiter__(self):
+        # type: () -> AsyncIteratorStandIn
+        return self
+
+
+_KINDS = {
+    "object": StandIn,
+    "async": AsyncStandIn,
+    "iterator": IteratorStandIn,
+    "async iterator": AsyncIteratorStandIn,
+}
 #: what Python looks up in the class
 SPECIAL = ("enter", "exit", "iter", "len", "contains", "bool", "int", "float", "getitem", "setitem", "delitem")
 SPECIAL_ASYNC = ("aenter", "aexit", "anext")
@@ -242,38 +279,12 @@ for _name in SPECIAL_ASYNC:
 StandIn.__aiter__ = lambda self: self.__dict__["_scf_questions"].ask((self._scf_id, "special", "__aiter__", (), {}))  # type: ignore[attr-defined]
 
 
-def _check_signature(spec, args, kwargs):
-    # type: (Any, tuple[Any, ...], dict[str, Any]) -> None
-    """Raises TypeError where the original would for these arguments."""
-    signature = _signature(spec)
-    if signature is None:
-        return
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        # Raised here, as the frames of ``inspect`` say nothing to whoever reads the traceback.
-        problem = "%s() %s" % (getattr(spec, "__qualname__", None) or type_name(spec), error)
-    else:
-        return
-    raise TypeError(problem)
-
-
-def _signature(spec):
-    # type: (Any) -> inspect.Signature | None
-    if spec is None:
-        return None
-    try:
-        return _signature_of(spec)
-    except (TypeError, ValueError):
-        return None
-
-
 def install(questions, target, number, autospec):
     # type: (Questions, tuple[Any, str, Any], int, bool) -> dict[str, object]
     """Put a stand-in in the place of a target; what there is to say of the original. Raises TargetError."""
     parent, name, original = target
     text = "%s.%s" % (getattr(parent, "__name__", None) or type_name(parent), name)
-    if isinstance(original, _VALUES):
+    if isinstance(original, specs.VALUES):
         raise targets.TargetError(
             "%s is a value (%s): a stand-in takes the place of a function, a class or an object with methods. Set a "
             "value with setup=, or with environment=" % (text, safe_repr(original, 100))
@@ -287,8 +298,8 @@ def install(questions, target, number, autospec):
     bound = is_method and not isinstance(raw, (staticmethod, classmethod))
     spec = original if autospec else None
     kind = "object"
-    replacement = StandIn(questions, number, text, spec)  # type: Any
-    if isinstance(original, _ROUTINES):
+    replacement = questions.stand_in(StandIn, number, text, spec)  # type: Any
+    if isinstance(original, specs.ROUTINES):
         kind = "function"
         replacement = _function(questions, number, original, spec)
         if is_method and not (bound and autospec):
@@ -301,7 +312,7 @@ def install(questions, target, number, autospec):
         ) from None
     if isinstance(parent, types.ModuleType):
         _replace_main(parent, name, replacement)
-    return {"id": number, "kind": kind, "async": _is_async(original), "signature": _described(_signature(spec))}
+    return {"id": number, "kind": kind, "signature": specs.described(specs.signature_of(spec))}
 
 
 def _replace_main(module, name, replacement):
@@ -312,26 +323,21 @@ def _replace_main(module, name, replacement):
         setattr(main, name, replacement)
 
 
-def _is_async(original):
-    # type: (Any) -> bool
-    return inspect.iscoroutinefunction(inspect.unwrap(original)) if callable(original) else False
-
-
 def _function(questions, number, original, spec):
     # type: (Questions, int, Any, Any) -> Any
     """A function, so that it is bound as a method where the original is."""
-    if _is_async(original):
+    if specs.is_async(original):
 
         async def stand_in(*args, **kwargs):
             # type: (Any, Any) -> Any
-            _check_signature(spec, args, kwargs)
-            return await questions.ask_async((number, "call", "", args, kwargs))
+            specs.check_signature(spec, args, kwargs)
+            return await questions.ask_async((number, "await", "", args, kwargs))
 
     else:
 
         def stand_in(*args, **kwargs):  # type: ignore[misc]
             # type: (Any, Any) -> Any
-            _check_signature(spec, args, kwargs)
+            specs.check_signature(spec, args, kwargs)
             return questions.ask((number, "call", "", args, kwargs))
 
     try:
@@ -339,13 +345,3 @@ def _function(questions, number, original, spec):
     except Exception:
         pass
     return stand_in
-
-
-def _described(signature):
-    # type: (inspect.Signature | None) -> list[list[object]] | None
-    if signature is None:
-        return None
-    return [
-        [parameter.name, int(parameter.kind), parameter.default is not parameter.empty]
-        for parameter in signature.parameters.values()
-    ]

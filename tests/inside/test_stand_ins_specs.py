@@ -1,0 +1,137 @@
+"""Stand-ins behave as what they take the place of: as with autospec of ``unittest.mock``, and across processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from pytest_scf import ScfRuntime, UsageError
+
+SOURCE = """
+import asyncio, functools
+
+class Client:
+    kind = "client"
+
+    def __init__(self, region):
+        self.region = region
+
+    def put(self, key, body=None):
+        pass
+
+    @staticmethod
+    def check(key):
+        pass
+
+    async def fetch(self, key):
+        pass
+
+RealClient = Client
+cos = Client("r")
+
+def make():
+    return Client("r")
+
+def waits(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return asyncio.new_event_loop().run_until_complete(function(*args))
+    return wrapper
+
+@waits
+async def load(key):
+    pass
+
+async def page():
+    pass
+
+def run(coroutine):
+    return asyncio.new_event_loop().run_until_complete(coroutine)
+
+def what(call):
+    try:
+        return call()
+    except Exception as error:
+        return "%s: %s" % (type(error).__name__, error)
+
+async def pages():
+    return [await page(), await page()]
+
+async def rows():
+    return [row async for row in make()]
+
+def main_handler(event, context):
+    return {name: what(call) for name, call in CALLS.items()}
+
+CALLS = {
+    "too many": lambda: Client("r").put(1, 2, 3),
+    "static": lambda: Client("r").check(),
+    "no attribute": lambda: Client("r").nosuch(),
+    "set by __init__": lambda: Client("r").region.lower(),
+    "awaited": lambda: [run(Client("r").fetch("k")), run(cos.fetch("k"))],
+    "not awaited": lambda: load("k"),
+    "isinstance": lambda: [isinstance(each, RealClient) for each in (cos, Client("r"), cos.put)],
+    "the same": lambda: [cos.put is cos.put, make() == make(), Client("r") is Client("r")],
+    "no value left": lambda: run(pages()),
+    "async for": lambda: run(rows()),
+}
+"""
+
+
+@pytest.mark.parametrize("python", [None, "3.6"])
+def test_stand_ins_behave_as_the_originals(scf_runtime_of: Callable[..., ScfRuntime], python: str | None) -> None:
+    try:
+        fn = scf_runtime_of("directory").deploy(SOURCE, python=python)
+    except UsageError as error:
+        pytest.skip(str(error))
+    client, cos, make = fn.stub("index.Client"), fn.stub("index.cos"), fn.stub("index.make")
+    client.return_value.region.lower.return_value = "region"
+    client.return_value.fetch.return_value = "of a class"
+    cos.fetch.return_value = "of an object"
+    load, page = fn.stub("index.load", return_value=7), fn.stub("index.page", side_effect=[1])
+    make.return_value.__aiter__.return_value = [1, 2]
+    page.assert_not_awaited()
+    unknown = "AttributeError: index.Client(), which a stand-in takes the place of, has no attribute 'nosuch'"
+    assert fn.invoke().return_value == {
+        "too many": "TypeError: Client.put() too many positional arguments",
+        "static": "TypeError: Client.check() missing a required argument: 'key'",
+        "no attribute": unknown,
+        "set by __init__": "region",
+        "awaited": ["of a class", "of an object"],
+        "not awaited": 7,
+        "isinstance": [True, True, False],
+        "the same": [True, True, True],
+        "no value left": "StopAsyncIteration: ",
+        "async for": [1, 2],
+    }
+    load.assert_called_once_with("k")
+    assert page.await_count == 2
+    assert page.await_args_list == [mock.call(), mock.call()]
+    cos.fetch.assert_awaited_once_with("k")
+
+
+def test_what_a_class_is_told_to_make_need_not_be_of_it(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("directory").deploy(
+        "class Client:\n    pass\n\ndef main_handler(event, context):\n    return Client().put()\n"
+    )
+    other = mock.MagicMock()
+    other.put.return_value = "another"
+    fn.stub("index.Client", return_value=other)
+    assert fn.invoke().return_value == "another"
+
+
+def test_what_an_asynchronous_generator_of_the_test_gives(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("directory").deploy(
+        "import asyncio\n\ndef rows():\n    pass\n\nasync def work():\n    return [row async for row in rows()]\n\n"
+        "def main_handler(event, context):\n    return asyncio.new_event_loop().run_until_complete(work())\n"
+    )
+
+    async def rows() -> Any:
+        yield 1
+        yield 2
+
+    fn.stub("index.rows").side_effect = [rows(), rows()]
+    assert [fn.invoke().return_value for _ in range(2)] == [[1, 2], [1, 2]]
