@@ -256,11 +256,16 @@ class ScfRuntime(Deployment):
         left = self._release()
         if untold := self._take_untold():
             raise UsageError("\n".join(untold))
+        self._warn_of_refusals()
         return left
 
     def _take_untold(self) -> list[str]:
         """What could not be done in an instance as the test asked, and nobody knows of yet."""
         return [text for probe in self._session.probes for text in probe.take_untold()]
+
+    def _warn_of_refusals(self) -> None:
+        if refused := self._platform.triggers.take_untold_refusals():
+            warnings.warn(ScfWarning(refused), stacklevel=3)
 
     def _release(self) -> list[Event]:
         """Close, and leave it to the caller to judge what was found."""
@@ -278,8 +283,6 @@ class ScfRuntime(Deployment):
             steps.callback(lambda: left.extend(self._platform.close()))
             steps.callback(self._loopback.withdraw)
             self._closing.close()
-        if refused := self._platform.triggers.untold_refusals():
-            warnings.warn(ScfWarning(refused), stacklevel=3)
         return [Event._of(self._session, record) for record in left if record.asynchronous]
 
     def __enter__(self) -> ScfRuntime:
@@ -303,6 +306,7 @@ class ScfRuntime(Deployment):
                 ),
                 stacklevel=2,
             )
+        self._warn_of_refusals()
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._platform.functions.all())} functions"

@@ -231,6 +231,16 @@ class Scheduler(WarmInstances):
         StackDump(self._reactor, instance.pid, instance.process.signal_now, found)
 
     def _time_is_up(self, instance: InstanceRecord, attempt: Attempt) -> None:
+        try:
+            self._end_in_time(instance, attempt)
+        except Exception as problem:  # there is no second look: it would run for ever
+            self.errors.append(problem)
+            with self.lock:
+                if instance.attempt is attempt and instance.process_if_alive is not None:
+                    attempt.conclude(outcomes.internal_error(f"{type(problem).__name__}: {problem}"), self._clock.now())
+                    instance.process.kill()
+
+    def _end_in_time(self, instance: InstanceRecord, attempt: Attempt) -> None:
         with self.lock:
             if instance.attempt is attempt and instance.settling:
                 instance.settle(False)

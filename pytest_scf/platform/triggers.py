@@ -233,11 +233,14 @@ class Triggers:
             armed.refusals.append(refusal)
             self._refusals.append(refusal)
 
-    def untold_refusals(self) -> str:
-        """What to say of calls that were refused in the background, which the test has not looked at; or ""."""
-        untold = Counter(str(refusal) for refusal in list(self._refusals) if not refusal.told)
-        if not untold:
+    def take_untold_refusals(self) -> str:
+        """What to say, once, of calls that were refused in the background, which the test has not looked at; or ""."""
+        refusals = [each for each in list(self._refusals) if not each.told]
+        if not refusals:
             return ""
+        for refusal in refusals:
+            refusal.told = True
+        untold = Counter(map(str, refusals))
         lines = [text if count == 1 else f"{text} ({count} times)" for text, count in untold.items()]
         return "\n".join(["calls of triggers were refused, and nothing became of them (see trigger.refusals):", *lines])
 

@@ -53,6 +53,7 @@ class LeftRunning:
             for event in left
         ]
         self._pending += notes
+        watched.runtime._warn_of_refusals()
         # At the end of the run there is no test to fail any more; the notes are printed all the same.
         if known.ending:
             return

@@ -148,6 +148,19 @@ def test_the_stack_of_an_instance_that_is_gone_meanwhile_is_no_error(monkeypatch
         found("")
 
 
+def test_an_error_as_the_time_is_up_ends_the_event_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(seconds: int) -> None:
+        raise LookupError("broken on purpose")
+
+    monkeypatch.setattr("pytest_scf.platform.outcomes.time_limit", fail)
+    rt = ScfRuntime(isolation="directory")
+    event = rt.deploy(HANDLER, async_run=True, timeout=1).invoke_async({})
+    assert event.wait(PATIENCE).status_code == 500
+    assert "broken on purpose" in event.diagnosis
+    with pytest.raises(BackgroundError, match="broken on purpose"):
+        rt.close()
+
+
 def test_a_log_is_put_away_once_there_can_be_threads_again(no_thread: Callable[[str], list[str]]) -> None:
     class Log:
         def put_away(self) -> None:
