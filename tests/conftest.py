@@ -10,7 +10,7 @@ from typing import Any
 import leaks
 import pytest
 
-from pytest_scf import ScfRuntime, facts
+from pytest_scf import Event, ScfRuntime, facts
 from pytest_scf.errors import IsolationUnavailable
 from pytest_scf.instances.host import HostLease, current
 from pytest_scf.instances.levels import LEVELS
@@ -99,6 +99,21 @@ def scf_runtime_of() -> Iterator[Callable[..., ScfRuntime]]:
 def long_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Functions with no limit of their own have a minute: the default's 3 seconds may pass on a busy machine."""
     monkeypatch.setattr(facts, "TIMEOUT_DEFAULT", 60)
+
+
+@pytest.fixture
+def time_is_up() -> Callable[[ScfRuntime, Event], None]:
+    """Have the time limit of an event's instance be over: when it has come as far as a test wants.
+
+    A limit of a second could be over before, on a machine that needs as long to come there.
+    """
+
+    def end(runtime: ScfRuntime, event: Event) -> None:
+        scheduler = runtime._platform._scheduler
+        with scheduler.lock:
+            scheduler.time_limits.set_locked(event.instance._record, 0.0)
+
+    return end
 
 
 @pytest.fixture

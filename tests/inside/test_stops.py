@@ -148,7 +148,9 @@ def test_a_thread_of_the_handler_is_held(each_way: ScfRuntime, worker: Path) -> 
     event.assert_finished(["whole", 0])
 
 
-def test_limits_stand_still_meanwhile_and_go_on_afterwards(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+def test_limits_stand_still_meanwhile_and_go_on_afterwards(
+    scf_runtime_of: Callable[..., ScfRuntime], time_is_up: Callable[..., None]
+) -> None:
     source = """\
 import signal, time
 def main_handler(event, context):
@@ -158,24 +160,27 @@ def main_handler(event, context):
     time.sleep(event)
 """
     runtime = scf_runtime_of("directory")
-    fn = runtime.deploy(source, async_run=True, timeout=1)
+    fn = runtime.deploy(source, async_run=True, timeout=60)
     before = fn.invoke_async(0, stop_at="index.py:4")
     left_behind = before.wait_for_stop()  # by an instance that is at work on the next event then
     before.terminate(graceful=True)
     before.assert_finished()
-    held = fn.invoke_async(0, stop_at="index.py:4")
+    held = fn.invoke_async(3600, stop_at="index.py:4")
     stop = held.wait_for_stop()
     assert held.instance == before.instance
     left_behind.release()
     runtime.suspend_limits()  # as in pdb, on a test that fails meanwhile
     runtime.resume_limits()
-    # Of two with the same limit the later one reaches it, let go, and the one that is held does not.
+    time_is_up(runtime, held)
+    # Of two whose time is over the one that is let go reaches its limit, and the one that is held does not.
     later = fn.invoke_async(3600, stop_at="index.py:4")
-    later.wait_for_stop().release()
+    let_go = later.wait_for_stop()
+    time_is_up(runtime, later)
+    let_go.release()
     later.assert_failed(433)
     assert held.status == "RUNNING"
     stop.release()
-    held.assert_finished()
+    held.assert_failed(433)
 
 
 def test_a_line_that_is_not_reached(each_way: ScfRuntime, worker: Path) -> None:

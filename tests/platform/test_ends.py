@@ -207,20 +207,34 @@ def test_an_exception_of_a_chain_shows_the_whole_chain(scf_runtime: ScfRuntime) 
 
 @pytest.mark.parametrize("body", ["time.sleep(600)", "while True: pass", "os.kill(os.getpid(), signal.SIGSTOP)"])
 def test_a_handler_over_its_timeout_fails_with_433_and_its_instance_goes(each_level: ScfRuntime, body: str) -> None:
-    event, result = ended(each_level, f"print('began')\n{body}", timeout=1)
+    event, result = ended(each_level, body, timeout=1)
     event.assert_failed(433)
     event.assert_repossessed()
     assert not result.instance.alive
     assert "time out" in event.error_message
     assert "Timeout of 1 s" in event.diagnosis
-    assert "began" in event.logs.user
-    assert 1000 <= event.duration < 60000
+    assert event.duration >= 1000
+
+
+@pytest.mark.parametrize(
+    ("body", "before", "code"),
+    [("print('began')\ntime.sleep(600)", "", 433), ("return 1", "print('began')\ntime.sleep(600)", 450)],
+    ids=["handler", "module"],
+)
+def test_what_was_printed_before_the_time_was_up_is_in_the_log(
+    each_level: ScfRuntime, time_is_up: Callable[..., None], body: str, before: str, code: int
+) -> None:
+    event = each_level.deploy(handler(body, before), async_run=True).invoke_async()
+    event.wait_for_log("began")
+    time_is_up(each_level, event)
+    event.assert_failed(code)
+    assert event.logs.user == "began\n"
 
 
 def test_a_timeout_counts_anew_for_each_event(scf_runtime: ScfRuntime) -> None:
-    fn = scf_runtime.deploy(handler("time.sleep(event)\nreturn event"), timeout=1)
+    fn = scf_runtime.deploy(handler("time.sleep(event)\nreturn event"), timeout=2)
     for _ in range(6):
-        assert fn.invoke(0.2).return_value == 0.2
+        assert fn.invoke(0.4).return_value == 0.4
     assert int(fn.invoke(600).status_code) == 433
 
 
@@ -386,12 +400,11 @@ def test_an_instance_that_is_not_ready_in_time_fails_with_the_code_that_is_set(
     scf_runtime_of: Callable[..., ScfRuntime], settings: Any, code: int
 ) -> None:
     rt = scf_runtime_of("auto", **settings)
-    event, result = ended(rt, "return 1", "print('starting')\ntime.sleep(600)", init_timeout=1)
+    event, result = ended(rt, "return 1", "time.sleep(600)", init_timeout=1)
     event.assert_failed(code)
     event.assert_repossessed()
     assert not result.instance.alive
     assert "InitTimeout of 1 s" in event.diagnosis
-    assert "starting" in event.logs.user
 
 
 def test_the_init_phase_is_no_part_of_the_timeout(scf_runtime: ScfRuntime) -> None:

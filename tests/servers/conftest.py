@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from http_app import RUN, SERVER
 
-from pytest_scf import Event, ScfRuntime
+from pytest_scf import ScfRuntime
 
 
 @pytest.fixture(autouse=True)
@@ -29,21 +29,6 @@ def each_level(request: pytest.FixtureRequest) -> ScfRuntime:
 def isolated(scf_runtime_of: Callable[..., ScfRuntime]) -> ScfRuntime:
     """A runtime whose instances have networks of their own."""
     return scf_runtime_of("namespaces")
-
-
-@pytest.fixture
-def time_is_up() -> Callable[[ScfRuntime, Event], None]:
-    """Have the time be over that the instance of an event may take to start: when it has come as far as a test wants.
-
-    A limit of a second would be over before, on a machine that needs as long to start a server.
-    """
-
-    def end(runtime: ScfRuntime, event: Event) -> None:
-        scheduler = runtime._platform._scheduler
-        with scheduler.lock:
-            scheduler.time_limits.set_locked(event.instance._record, 0.0)
-
-    return end
 
 
 @pytest.fixture
