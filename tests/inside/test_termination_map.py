@@ -155,7 +155,7 @@ SLEEPER = textwrap.dedent(
         if event.get("forget"):
             stop_asked = False
         while not stop_asked:
-            time.sleep(0.05)
+            time.sleep(0.3)
         stop_asked = False
         return "END"
     """
@@ -168,7 +168,7 @@ def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(
     fn = scf_runtime_of("namespaces").deploy(SLEEPER, async_run=True)
     found = fn.termination_map({}, record_for=1.5, occurrences="ends")
     blocked = [moment for moment in found.moments if moment.blocked]
-    assert {moment.source for moment in blocked} == {"time.sleep(0.05)"}
+    assert {moment.source for moment in blocked} == {"time.sleep(0.3)"}
     assert {moment.outcome for moment in blocked} == {"FINISHED 200"}
     assert all(moment.name.endswith(" blocked") for moment in blocked)
     assert any("does not end within 1.5 s" in note for note in found.notes)
@@ -279,7 +279,7 @@ def test_a_moment_that_is_not_reached_again_is_no_success(scf_runtime_of: Callab
 def test_a_stand_in_that_answers_late_makes_no_moment(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     """How soon the test's own process answers is a matter of what else the machine does."""
     fn = scf_runtime_of("directory").deploy(CHOOSER, async_run=True)
-    delays = [0.15]
+    delays = [0.08]  # a few looks, and far from the half second that makes one
     fn.stub("index.choose").side_effect = lambda: time.sleep(delays.pop() if delays else 0)
     found = fn.termination_map({}, graceful=False)
     assert not delays
