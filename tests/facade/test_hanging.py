@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_scf import ScfRuntime
+from pytest_scf import Function, ScfRuntime
 from pytest_scf.instances import stack_dump
 
 HANGS = """\
@@ -70,16 +70,17 @@ def main_handler(event, context):
 
 
 @pytest.fixture
-def hangs(
+def deploy(
     scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path, level: Any, monkeypatch: pytest.MonkeyPatch
-) -> Any:
+) -> Callable[[int], Function]:
+    """The function that hangs, with a time limit in seconds."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "index.py").write_text(HANGS)
-    return scf_runtime_of(level).deploy(tmp_path, timeout=1, name="hangs")
+    return lambda timeout: scf_runtime_of(level).deploy(tmp_path, timeout=timeout, name="hangs")
 
 
-def at_once(hangs: Any, ways: Iterable[str]) -> dict[str, Any]:
-    """The result of each way to hang; they wait for the same second."""
+def at_once(hangs: Function, ways: Iterable[str]) -> dict[str, Any]:
+    """The result of each way to hang; they wait for the same seconds."""
     with ThreadPoolExecutor() as pool:
         return dict(zip(ways, pool.map(lambda how: hangs.invoke({"how": how}), ways), strict=True))
 
@@ -102,11 +103,11 @@ STACKS = {
 }
 
 
-def test_the_stack_when_the_time_was_up(hangs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stack_when_the_time_was_up(deploy: Callable[[int], Function], monkeypatch: pytest.MonkeyPatch) -> None:
     # What answers is not waited for.
     monkeypatch.setattr(stack_dump, "DEADLINE", 60)
     begun = time.monotonic()
-    results = at_once(hangs, STACKS)
+    results = at_once(deploy(3), STACKS)
     assert time.monotonic() - begun < 60
     file = Path("index.py").resolve()
     for how, (line, function) in STACKS.items():
@@ -124,13 +125,14 @@ def test_the_stack_when_the_time_was_up(hangs: Any, monkeypatch: pytest.MonkeyPa
         assert not result.error.get("stackTrace")
 
 
-def test_what_the_code_does_with_signals_and_descriptors_comes_first(hangs: Any) -> None:
-    for how, result in at_once(hangs, ["blocked", "own", "closed"]).items():
+def test_what_the_code_does_with_signals_and_descriptors_comes_first(deploy: Callable[[int], Function]) -> None:
+    for how, result in at_once(deploy(2), ["blocked", "own", "closed"]).items():
         assert (result.status_code, result.traceback) == (433, ""), how
-        assert result.duration < 10_000
+        assert result.duration < 60_000
 
 
-def test_a_crash_tells_its_stack_in_the_log(hangs: Any) -> None:
+def test_a_crash_tells_its_stack_in_the_log(deploy: Callable[[int], Function]) -> None:
+    hangs = deploy(60)
     for how, error, line in (("segfault", "Segmentation fault", "ctypes.string_at"), ("abort", "Aborted", "os.abort")):
         result = hangs.invoke({"how": how})
         assert result.status_code == 439
@@ -140,8 +142,8 @@ def test_a_crash_tells_its_stack_in_the_log(hangs: Any) -> None:
     assert (result.status_code, result.traceback, "Fatal" in result.log) == (439, "", False)
 
 
-def test_the_code_sees_nothing_of_it(hangs: Any) -> None:
-    assert hangs.invoke({"how": "no way"}).return_value == [True, [0, 1, 2]]
+def test_the_code_sees_nothing_of_it(deploy: Callable[[int], Function]) -> None:
+    assert deploy(60).invoke({"how": "no way"}).return_value == [True, [0, 1, 2]]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node.js")

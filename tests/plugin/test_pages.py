@@ -285,9 +285,8 @@ def test_a_crash_and_a_handler_that_hung(page: Page, snapshot: Any) -> None:
         page(
             """
         def test_jobs(scf_runtime):
-            jobs = scf_runtime.deploy("functions/jobs", async_run=True, timeout=1)
-            crashed = jobs.invoke_async({"job": "crash"})
-            crashed.wait()
+            scf_runtime.deploy("functions/jobs", async_run=True).invoke_async({"job": "crash"}).wait()
+            jobs = scf_runtime.deploy("functions/jobs", name="endless", async_run=True, timeout=2)
             jobs.invoke_async({"job": "endless"}).assert_finished()
         """
         )
