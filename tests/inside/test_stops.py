@@ -11,6 +11,7 @@ import pytest
 from present import present
 
 from pytest_scf import EventEnded, ScfRuntime, UsageError, WaitTimeout
+from pytest_scf.facade.probing.lines import source_lines
 
 WORKER = textwrap.dedent(
     """\
@@ -320,6 +321,21 @@ def test_what_is_written_to_a_stopped_frames_variables_is_kept(
     (moment,) = fn.termination_map({}, only=place).moments
     assert moment.event is not None
     moment.event.assert_finished([1, 1, True])
+
+
+def test_lines_are_those_that_python_counts(tmp_path: Path) -> None:
+    file = tmp_path / "index.py"
+    second = 'b = "\x1c\x85\u2028\xe9"'
+    for data, lines in [
+        (f"a = 1\x0c\r\n{second}\rc = 3\n".encode(), ["a = 1\x0c", second, "c = 3"]),
+        ("# coding: latin-1\nb = '\xe9'".encode("latin-1"), ["# coding: latin-1", "b = '\xe9'"]),
+        (b"# \xff\n\n", ["# \ufffd", ""]),
+        (b"# coding: nothing\n", ["# coding: nothing"]),
+        (b"", []),
+    ]:
+        file.write_bytes(data)
+        assert source_lines(file) == lines
+    assert source_lines(tmp_path) == []
 
 
 def test_closing_a_runtime_that_is_stopped(each_way: ScfRuntime, worker: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import tokenize
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -111,7 +112,14 @@ def _stoppable(file: str, _modified: int) -> frozenset[int]:
 
 
 def source_lines(file: Path) -> list[str]:
+    """Its lines as Python counts them: a form feed, for example, begins none. [] where it cannot be read."""
     try:
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            with tokenize.open(file) as source:
+                text = source.read()
+        except (SyntaxError, UnicodeDecodeError):
+            text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
