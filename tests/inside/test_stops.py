@@ -277,6 +277,23 @@ def test_each_attempt_stops_for_itself(scf_runtime_of: Callable[..., ScfRuntime]
     event.assert_failed(430)
 
 
+def test_an_instance_that_has_started_without_an_event_stops_too(
+    scf_runtime_of: Callable[..., ScfRuntime], worker: Path
+) -> None:
+    rt = scf_runtime_of("directory")
+    fn = rt.deploy(worker, async_run=True, provisioned=1)
+    first = fn.invoke_async(stop_at=at("done.append"))
+    first.wait_for_stop()
+    first.terminate()
+    first.wait()
+    assert rt._platform.provisioning.wait(fn._record, "1", 30)  # its instances look for lines from now on
+    (warm,) = fn.instances
+    event = fn.invoke_async(stop_at=at("done.append"))
+    event.wait_for_stop().release()
+    event.assert_finished(["whole", 6])
+    assert event.instance == warm
+
+
 CELLS = textwrap.dedent(
     """\
     import signal

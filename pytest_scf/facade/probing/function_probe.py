@@ -187,7 +187,7 @@ class FunctionProbe:
         plan, attempt = self._current(connections)
         if kind == link.BEGIN:
             connections.plan = plan
-            return link.ANSWER, plan.message()
+            return link.ANSWER, plan.message(of_event=attempt is not None and not attempt.invocation.provisions)
         if kind == link.LINES and connections.plan is not None:
             # Of the event that it has begun, which may have ended meanwhile.
             connections.plan.recorded.take(payload)

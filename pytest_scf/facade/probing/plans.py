@@ -56,9 +56,11 @@ class Plan:
         #: those that the test has been given
         self.given: list[Stopped] = []
 
-    def message(self) -> bytes:
+    def message(self, *, of_event: bool = True) -> bytes:
+        """What an instance is told; without an event it asks again when it has one."""
         return json.dumps(
             {
+                "of_event": of_event,
                 "stops": [[each.file, each.line, each.occurrence] for each in self.stops],
                 "record": self.record,
                 "steadily": self.steadily,

@@ -41,7 +41,8 @@ class Probe(object):
         self._questions = stand_ins.Questions(self.link)
         self._pending = list(config["stand_ins"])  # type: list[dict[str, Any]]
         self._tracer = tracing.Tracer(self.link, code_root) if config["trace"] else None
-        self._fresh = True
+        #: what the tracer has been told is for the event that is about to come
+        self._fresh = False
         #: the handler is loaded, and with it what it imports then
         self._loaded = False
 
@@ -56,7 +57,9 @@ class Probe(object):
         self._set_up()
         self._install_first()
         if self._tracer is not None:
-            self._tracer.begin(self._plan())
+            plan = self._plan()
+            self._fresh = plan["of_event"]
+            self._tracer.begin(plan)
 
     def enter(self):
         # type: () -> None
