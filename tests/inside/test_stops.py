@@ -268,6 +268,25 @@ def test_with_other_pythons(scf_runtime_of: Callable[..., ScfRuntime], worker: P
     event.assert_finished(1)
 
 
+@pytest.mark.parametrize("version", ["3.10", "3.12"])
+def test_a_stop_after_a_signal_handler_has_raised_out_of_one(
+    scf_runtime_of: Callable[..., ScfRuntime], worker: Path, version: str
+) -> None:
+    try:
+        fn = scf_runtime_of("directory").deploy(worker, python=version, async_run=True)
+    except UsageError as error:
+        pytest.skip(str(error))
+    event = fn.invoke_async(stop_at=[at("done.append"), at('return ["stopped"')])
+    event.wait_for_stop()
+    event.terminate(graceful=True)
+    if version == "3.10":
+        with pytest.raises(EventEnded, match="stopped no more once a signal handler has raised out of a stop"):
+            event.wait_for_stop()
+    else:
+        event.wait_for_stop().release()
+    event.assert_finished(["stopped", 0, []])
+
+
 def test_each_attempt_stops_for_itself(scf_runtime_of: Callable[..., ScfRuntime], worker: Path) -> None:
     rt = scf_runtime_of("directory", retry_seconds=0)
     fn = rt.deploy("def main_handler(event, context):\n    return 1 / 0\n", retry_num=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from pytest_scf.facade.probing.plans import Plan, Stopped
     from pytest_scf.facade.session import Session
     from pytest_scf.platform.records import Invocation
+
+
+#: the Python from which on lines are seen by sys.monitoring
+_MONITORED = (3, 12)
 
 
 class StackEntry(NamedTuple):
@@ -81,7 +86,12 @@ def wait_for_stop(event: Stoppable, plan: Plan | None, timeout: float) -> Stop:
                 return stopped
         if final:
             missed = ", ".join(str(each) for each in plan.stops if each not in [done.place for done in plan.stopped])
-            return EventEnded(f"{event!r} ended without coming to {missed or 'another stop'}; {event.diagnosis}")
+            said = f"{event!r} ended without coming to {missed or 'another stop'}; {event.diagnosis}"
+            interpreter = invocation.attempt.config.interpreter
+            version = sys.version_info if interpreter is None else interpreter.version
+            if plan.stopped and invocation.attempt.signals and version < _MONITORED:
+                said += "; up to Python 3.11 a thread is stopped no more once a signal handler has raised out of a stop"
+            return EventEnded(said)
         return None
 
     try:
