@@ -15,6 +15,8 @@ from pytest_scf.runtimes import fault_dump
 DEADLINE = 0.25
 #: the same for one that has had no processor time to answer: the machine is busy
 BUSY_DEADLINE = 10.0
+#: the last line of a stack of over 100 frames; from Python 3.14 on the second
+_TOO_DEEP = ("  ...", "  <truncated rest of calls>")
 
 
 class StackDump:
@@ -51,7 +53,7 @@ class StackDump:
         # Behind the outermost frame, or the mark of a stack that is too deep, nothing of the user's comes: in a fork
         # the frames of the fork server do.
         lines = self._data.decode("utf-8", "replace").split("\n")[:-1]
-        if not data or any(line == "  ..." or _is_outermost(line) for line in lines):
+        if not data or any(line in _TOO_DEEP or _is_outermost(line) for line in lines):
             self._finish()
 
     def _time_is_up(self) -> None:
