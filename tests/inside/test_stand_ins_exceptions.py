@@ -8,6 +8,7 @@ import socket
 import subprocess
 import urllib.error
 from collections.abc import Callable
+from email.message import Message
 from typing import Any
 
 import pytest
@@ -24,15 +25,18 @@ def main_handler(event, context):
     try:
         urllib.request.urlopen(event)
     except urllib.error.HTTPError as error:
-        return [isinstance(error, OSError), error.code, error.reason, error.url, str(error), error.read().decode()]
+        return [isinstance(error, OSError), error.code, error.reason, error.url, str(error), error.read().decode(),
+                error.headers.get('retry-after')]
 """
 
 
 def test_an_answer_that_is_an_error(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     fn = scf_runtime_of("directory").deploy(FETCH)
-    body = io.BytesIO(b"no such page")
-    fn.stub("urllib.request.urlopen").side_effect = urllib.error.HTTPError("http://x", 404, "Not Found", {}, body)  # type: ignore[arg-type]
-    expected = [True, 404, "Not Found", "http://x", "HTTP Error 404: Not Found", "no such page"]
+    headers = Message()
+    headers["Retry-After"] = "3"
+    error = urllib.error.HTTPError("http://x", 404, "Not Found", headers, io.BytesIO(b"no such page"))
+    fn.stub("urllib.request.urlopen").side_effect = error
+    expected = [True, 404, "Not Found", "http://x", "HTTP Error 404: Not Found", "no such page", "3"]
     assert fn.invoke("http://x").return_value == expected
 
 

@@ -8,6 +8,7 @@ of these forms, and neither imports nor calls what the data names.
 
 import builtins
 import json
+import sys
 from base64 import b64decode, b64encode
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -205,6 +206,9 @@ class Codec(object):
         """Of an exception, which is not refused for what cannot be sent of it."""
         if type(value) is BytesIO and not value.closed:  # the body of an answer, as HTTPError has it
             return {"$": "BytesIO", "v": [_base64(value.getvalue()), value.tell()]}
+        message = getattr(sys.modules.get("email.message"), "Message", None)
+        if isinstance(message, type) and issubclass(type(value), message):  # and its headers
+            return {"$": "Message", "v": [[str(name), str(each)] for name, each in value.items()]}
         try:
             return self._pack(value, depth)
         except CodecError:
@@ -335,6 +339,16 @@ def _base64(value):
     return b64encode(bytes(value)).decode("ascii")
 
 
+def _read_message(data):
+    # type: (list[list[Any]]) -> object
+    from http.client import HTTPMessage  # most have no use for it
+
+    found = HTTPMessage()
+    for name, value in data:
+        found.add_header(str(name), str(value))
+    return found
+
+
 _SEQUENCES = (tuple, set, frozenset)
 _SIMPLE = {
     bytes: ("bytes", _base64),
@@ -359,4 +373,5 @@ _READERS = {
     "UUID": lambda value: UUID(hex=value),
     "Path": Path,
     "BytesIO": _read_bytes_io,
+    "Message": _read_message,
 }  # type: dict[str, Callable[[Any], object]]
