@@ -15,8 +15,8 @@ from pytest_scf.runtimes import fault_dump
 DEADLINE = 0.25
 #: the same for one that has had no processor time to answer: the machine is busy
 BUSY_DEADLINE = 10.0
-#: the last line of a stack of over 100 frames; from Python 3.14 on the second
-_TOO_DEEP = ("  ...", "  <truncated rest of calls>")
+#: frames that faulthandler writes of one stack; what is left out is marked up to Python 3.13 only
+_MOST_FRAMES = 100
 
 
 class StackDump:
@@ -50,10 +50,10 @@ class StackDump:
         except OSError:
             data = b""
         self._data += data
-        # Behind the outermost frame, or the mark of a stack that is too deep, nothing of the user's comes: in a fork
-        # the frames of the fork server do.
+        # Behind the outermost frame, or the last one of a stack that is too deep, nothing of the user's comes: in a
+        # fork the frames of the fork server do.
         lines = self._data.decode("utf-8", "replace").split("\n")[:-1]
-        if not data or any(line in _TOO_DEEP or _is_outermost(line) for line in lines):
+        if not data or _count_frames(lines) >= _MOST_FRAMES or any(map(_is_outermost, lines)):
             self._finish()
 
     def _time_is_up(self) -> None:
@@ -75,6 +75,10 @@ class StackDump:
         self._reactor.unregister(self._fd)
         os.close(self._fd)
         self._then(self._data.decode("utf-8", "replace"))
+
+
+def _count_frames(lines: list[str]) -> int:
+    return sum(1 for line in lines if line.startswith("  File "))
 
 
 def _is_outermost(line: str) -> bool:
