@@ -256,7 +256,8 @@ class Triggers:
         with self._lock:
             self._disarm_locked(armed)
             trigger = armed.trigger
-            if not isinstance(trigger.rule, TimerRule) or not trigger.enabled:
+            there = any(each is armed for each in self._armed.get(armed.function, {}).values())  # and not deleted since
+            if not there or not isinstance(trigger.rule, TimerRule) or not trigger.enabled:
                 return
             now = datetime.fromtimestamp(self._clock.now(), self._zone).replace(tzinfo=None)
             self._arm_after_locked(armed, trigger.rule, now)

@@ -133,6 +133,23 @@ def test_who_is_refused_in_real_time_is_told_of_in_the_end(scf_runtime_of: Any) 
         runtime.close()
 
 
+def test_a_timer_that_is_deleted_as_it_is_made_does_not_fire(
+    runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fn = runtime.deploy(RECORD, name="report")
+    triggers = runtime._platform.triggers
+    arm = triggers._arm
+
+    def late(armed: Any) -> None:
+        triggers.delete(armed.function, armed.trigger.key)
+        arm(armed)
+
+    monkeypatch.setattr(triggers, "_arm", late)
+    fn.triggers.timer("* * * * * * *")
+    runtime.clock.advance(seconds=5)
+    assert not runtime.invocations()
+
+
 def test_the_zone_is_a_setting(scf_runtime_of: Any) -> None:
     runtime = scf_runtime_of("directory", timer_utc_offset_hours=0)
     runtime.deploy(RECORD, name="report")
