@@ -209,7 +209,7 @@ def test_a_connection_without_a_request_is_closed_and_told_nothing(run: Run) -> 
     listener = listen("127.0.0.1", 0)
     with connect(listener.getsockname()[1]) as used:
         used.sendall(GOOD)  # before it is idle for anybody
-        server = Server(listener, api_connections(mirror, Limits(idle_seconds=0.1)))
+        server = Server(listener, api_connections(mirror, Limits(idle_seconds=1)))
         assert len(answers_in(read_to_the_end(used))) == 1
         server.close(grace=DEADLINE)
 

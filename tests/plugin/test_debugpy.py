@@ -29,17 +29,29 @@ def main_handler(event, context):
     return value * 2
 """
 TEST = """
+SLEEPER = "import time\\n\\ndef main_handler(event, context):\\n    print('asleep')\\n    time.sleep(3600)\\n"
+
 def test_debugged(scf_runtime):
+    def let_time_be_over(event):
+        scheduler = scf_runtime._platform._scheduler
+        with scheduler.lock:
+            scheduler.time_limits.set_locked(event.instance._record, 0.0)
+
     fn = scf_runtime.deploy("worker", timeout=60, init_timeout=60, async_run=True)
     first = fn.invoke_async({"n": 20})
-    first.wait_for_log("loaded", timeout=60)
     open("stopped").close()
-    scheduler = scf_runtime._platform._scheduler
-    with scheduler.lock:
-        scheduler.time_limits.set_locked(first.instance._record, 0.0)  # its time is over, if it has any
-    second = fn.invoke_async({"n": 1})
-    assert "[DEBUG] the editor is for another instance" in second.wait().logs.user
-    second.assert_finished(4)
+    try:
+        # Of two whose time is over it ends the one that the editor does not hold.
+        let_time_be_over(first)
+        other = scf_runtime.deploy(SLEEPER, async_run=True).invoke_async()
+        other.wait_for_log("asleep")
+        let_time_be_over(other)
+        other.assert_failed(433)
+        second = fn.invoke_async({"n": 1})
+        assert "[DEBUG] the editor is for another instance" in second.wait().logs.user
+        second.assert_finished(4)
+    finally:
+        open("over", "w").close()
     first.wait(timeout=60)
     first.assert_finished(84)
 """
@@ -112,7 +124,8 @@ def test_an_editor_stops_the_handler_at_a_line(
     directory = pytester.mkdir("worker")
     (directory / "index.py").write_text(WORKER)
     pytester.makepyfile(test_worker=TEST)
-    os.mkfifo("stopped")
+    for name in ("stopped", "over"):
+        os.mkfifo(name)
     with _run(*arguments, "--scf-debugpy=0", f"--scf-isolation={level}") as run:
         assert run.stdout is not None
         shown = ""
@@ -135,16 +148,14 @@ def test_an_editor_stops_the_handler_at_a_line(
         frame = editor.ask("stackTrace", threadId=thread)["stackFrames"][0]
         assert (frame["line"], frame["source"]["path"]) == (6, source["path"])
         Path("stopped").write_text("")
-        for line in run.stdout:  # the test invokes another one while this is stopped, whose time limit is over
-            shown += line
-            if "runs without the editor, which another instance has" in line:
-                break
+        Path("over").read_text()
         assert editor.ask("evaluate", expression="value", frameId=frame["id"])["result"] == "21"
         editor.ask("evaluate", expression="value = 42", frameId=frame["id"], context="repl")
         editor.send("continue", threadId=thread)  # the instance may be gone before it has answered
         shown += run.stdout.read()
         editor.close()
         assert "1 passed" in shown, shown
+        assert "runs without the editor, which another instance has" in shown
         assert run.wait(DEADLINE) == 0
 
 
