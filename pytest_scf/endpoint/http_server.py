@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http
+import itertools
 import re
 import socket
 import threading
@@ -57,16 +58,10 @@ class HttpResponse:
     def sendable(self) -> HttpResponse:
         """What is sent of it: itself without blanks around its headers' values, or a 502 where it is not HTTP."""
         headers = [(name, value.strip(" \t")) for name, value in self.headers]
-        where = ""
         try:
-            h11.Response(status_code=self.status, headers=[])
-            for name, value in headers:
-                where = f"the header {name!r} with the value {value!r}: "
-                h11.Response(status_code=200, headers=_encode(_without_framing([(name, value)])))
-        except UnicodeEncodeError:
-            problem = f"{where}a name has ASCII characters only"
-        except h11.LocalProtocolError as error:
-            problem = f"{where}{error}"
+            h11.Response(status_code=self.status, headers=_encode(_without_framing(headers)))
+        except (UnicodeEncodeError, h11.LocalProtocolError) as error:
+            problem = next(filter(None, itertools.starmap(_problem, headers)), str(error))
         else:
             return replace(self, headers=headers)
         whose = f"of the function {self.function} " if self.function else ""
@@ -204,6 +199,18 @@ class HttpConnection:
 def _without_framing(headers: Headers) -> Headers:
     framing = ("content-length", "transfer-encoding", "connection", "keep-alive")
     return [(name, value) for name, value in headers if name.lower() not in framing]
+
+
+def _problem(name: str, value: str) -> str:
+    """Why a header cannot be sent; "" where it can."""
+    what = f"the header {name!r} with the value {value!r}"
+    try:
+        h11.Response(status_code=200, headers=_encode(_without_framing([(name, value)])))
+    except UnicodeEncodeError:
+        return f"{what}: a name has ASCII characters only"
+    except h11.LocalProtocolError as error:
+        return f"{what}: {error}"
+    return ""
 
 
 def _encode(headers: Headers) -> list[tuple[bytes, bytes]]:
