@@ -84,6 +84,7 @@ class ScfRuntime(Deployment):
         with ExitStack() as undo:  # nobody will be there to close it
             undo.callback(self._platform.close)
             self._set_up(on_output, keep_tmp)
+            _warn_of_weak_isolation(self._platform)  # which may be an error
             undo.pop_all()
         with _making:
             _made.add(self)
@@ -110,7 +111,6 @@ class ScfRuntime(Deployment):
         )
         if self.settings.layers:
             provide(self._platform, self.settings.layers, self.base_dirs)
-        _warn_of_weak_isolation(self._platform)  # which may be an error
 
     @property
     def api(self) -> Api:
