@@ -129,10 +129,14 @@ class Triggers:
     # -- verbs ---------------------------------------------------------------------------------------------------
 
     def create(self, function: FunctionRecord, trigger: Trigger) -> Trigger:
-        """Raises ResourceInUse.Trigger, LimitExceeded.Trigger and InvalidParameterValue.CosNotifyRuleConflict."""
+        """Raises ResourceInUse.Trigger, LimitExceeded.Trigger and InvalidParameterValue.CosNotifyRuleConflict.
+
+        ResourceNotFound.Function where the function has been deleted meanwhile.
+        """
         now = self._clock.now()
         trigger = replace(trigger, add_time=now, mod_time=now)
         with self._lock:
+            function.check_present()  # ``delete_all`` comes once it is not
             own = self._armed.setdefault(function, {})
             same = [each.trigger for each in own.values() if each.trigger.kind == trigger.kind]
             taken = trigger.key in own or (trigger.kind == "timer" and trigger.name in {each.name for each in same})
@@ -147,22 +151,22 @@ class Triggers:
             if isinstance(trigger.rule, CosRule):
                 self._refuse_conflict(trigger.rule)
             armed = own[trigger.key] = Armed(function, trigger)
-        self._arm(armed)
+            self._arm_locked(armed)
         return trigger
 
     def update(self, function: FunctionRecord, key: tuple[str, str, str, str], **changes: Any) -> Trigger:
         """Raises ResourceNotFound.Trigger."""
-        armed = self.find(function, key)
         with self._lock:
+            armed = self._find_locked(function, key)
             armed.trigger = replace(armed.trigger, mod_time=self._clock.now(), **changes)
-        self._arm(armed)
-        return armed.trigger
+            self._arm_locked(armed)
+            return armed.trigger
 
     def delete(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> None:
         """Raises ResourceNotFound.Trigger."""
-        armed = self.find(function, key)
         with self._lock:
-            self._armed.get(function, {}).pop(key, None)
+            armed = self._find_locked(function, key)
+            del self._armed[function][key]
             self._disarm_locked(armed)
 
     def delete_all(self, function: FunctionRecord) -> None:
@@ -174,7 +178,10 @@ class Triggers:
     def find(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> Armed:
         """Raises ResourceNotFound.Trigger."""
         with self._lock:
-            found = self._armed.get(function, {}).get(key)
+            return self._find_locked(function, key)
+
+    def _find_locked(self, function: FunctionRecord, key: tuple[str, str, str, str]) -> Armed:
+        found = self._armed.get(function, {}).get(key)
         if found is None:
             kind, name, qualifier, event = key
             of_event = f" for {event}" if event else ""
@@ -251,14 +258,11 @@ class Triggers:
             refusal.told = True
         return [refusal.error for refusal in refusals]
 
-    def _arm(self, armed: Armed) -> None:
+    def _arm_locked(self, armed: Armed) -> None:
         """Have a timer fire at its next moment, if it is to."""
-        with self._lock:
-            self._disarm_locked(armed)
-            trigger = armed.trigger
-            there = any(each is armed for each in self._armed.get(armed.function, {}).values())  # and not deleted since
-            if not there or not isinstance(trigger.rule, TimerRule) or not trigger.enabled:
-                return
+        self._disarm_locked(armed)
+        trigger = armed.trigger
+        if isinstance(trigger.rule, TimerRule) and trigger.enabled:
             now = datetime.fromtimestamp(self._clock.now(), self._zone).replace(tzinfo=None)
             self._arm_after_locked(armed, trigger.rule, now)
 
@@ -278,6 +282,7 @@ class Triggers:
         with self._lock:
             if armed.trigger.rule is not rule or armed.due is None:
                 return  # changed, or taken away, at this very moment
+            self._disarm_locked(armed)  # it may have been armed anew meanwhile
             self._arm_after_locked(armed, rule, wall)
         event = trigger_events.timer(
             armed.trigger.name, message=armed.trigger.argument, time=wall.replace(tzinfo=self._zone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -134,22 +133,35 @@ def test_who_is_refused_in_real_time_is_told_of_in_the_end(scf_runtime_of: Any) 
         runtime.close()
 
 
-def test_a_timer_that_is_deleted_as_it_is_made_does_not_fire(
-    runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_timer_that_is_changed_as_it_fires_fires_once_at_a_time(runtime: ScfRuntime) -> None:
     fn = runtime.deploy(RECORD, name="report")
+    to_midnight(runtime)
+    fn.triggers.timer("0 0 * * * * *", name="t")
     triggers = runtime._platform.triggers
-    arm = triggers._arm
+    armed = triggers.find(fn._record, ("timer", "t", "$LATEST", ""))
+    due = armed.due
+    assert due is not None
+    fire = due.call
+    assert fire is not None
 
-    def late(armed: Any) -> None:
-        triggers.delete(armed.function, armed.trigger.key)
-        arm(armed)
+    def fire_late() -> None:
+        triggers.update(fn._record, armed.trigger.key, argument="changed")
+        fire()
 
-    monkeypatch.setattr(triggers, "_arm", late)
-    with contextlib.suppress(IndexError):  # of what it has made it finds none
-        fn.triggers.timer("* * * * * * *")
-    runtime.clock.advance(seconds=5)
-    assert not runtime.invocations()
+    due.call = fire_late
+    runtime.clock.advance(hours=3, minutes=1)
+    assert [event.return_value["Message"] for event in runtime.invocations()] == ["changed"] * 3
+
+
+def test_a_function_that_is_deleted_as_it_gets_a_timer_has_none(runtime: ScfRuntime) -> None:
+    fn = runtime.deploy(RECORD, name="report")
+    fn.triggers.timer("* * * * * * *")
+    triggers = runtime._platform.triggers
+    (trigger,) = triggers.of(fn._record)
+    runtime.api.call("DeleteFunction", {"FunctionName": "report"})
+    with pytest.raises(ApiError, match=r"ResourceNotFound\.Function.*deleted"):
+        triggers.create(fn._record, trigger)
+    assert not triggers.of(fn._record)
 
 
 def test_the_zone_is_a_setting(scf_runtime_of: Any) -> None:
