@@ -123,6 +123,7 @@ class Triggers:
         self._unsettled: list[Invocation] = []
         #: the latest refused calls of all triggers
         self._refusals: deque[Refusal] = deque(maxlen=_REMEMBERED)
+        self._on_refusal: Callable[[Refusal], object] | None = None
         clock.after_step(self._wait_for_fired)
         clock.after_advance(self._tell_of_timers)
 
@@ -235,10 +236,20 @@ class Triggers:
         except ApiError as error:
             if armed.function.deleted:
                 return  # at this very moment
-            refusal = Refusal(armed, error)
+            tell = self._on_refusal
+            refusal = Refusal(armed, error, told=tell is not None)
             fired.refusals.append(refusal)
             armed.refusals.append(refusal)
             self._refusals.append(refusal)
+            if tell is not None:
+                tell(refusal)
+
+    def observe_refusals(self, tell: Callable[[Refusal], object]) -> None:
+        """Have ``tell`` called, in any thread, with each call that is refused from now on, of which nobody else hears.
+
+        It may take a note, and do nothing else.
+        """
+        self._on_refusal = tell
 
     def take_untold_refusals(self) -> str:
         """What to say, once, of calls that were refused in the background, which the test has not looked at; or ""."""

@@ -152,6 +152,7 @@ def _serve(options: argparse.Namespace, ended: int) -> None:
         runtime = ScfRuntime(region=region or Settings.region, isolation=options.isolation, **settings)
         with runtime, contextlib.ExitStack() as closing:
             runtime._platform.observe(journal.follow)
+            runtime._platform.triggers.observe_refusals(journal.refused)
             for uri, what in options.image:
                 _add_image(runtime, uri, what, options.path)
             served = ServedProject(runtime, options.path, options.stage) if is_project else Served(runtime, sources)

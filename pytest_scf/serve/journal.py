@@ -14,6 +14,7 @@ from typing import Any
 from pytest_scf import facts
 from pytest_scf.endpoint.gateway import Answer
 from pytest_scf.platform.records import Attempt, Invocation
+from pytest_scf.platform.triggers import Refusal
 
 #: digits of a request id that tell the lines of one invocation from those of another
 _SHORT = 8
@@ -59,6 +60,10 @@ class Journal:
                 self._noted.add(event)
                 self._items.append(event)
                 self._changed.notify()
+
+    def refused(self, refusal: Refusal) -> None:
+        """A call of a trigger was refused: what ``Triggers.observe_refusals`` calls."""
+        self._add(f"{_now()} a call was refused, and nothing became of it: {refusal}")
 
     def close(self) -> None:
         """Returns when everything is printed."""

@@ -62,6 +62,15 @@ def functions(tmp_path: Path) -> Path:
     return tmp_path / "functions"
 
 
+def test_a_refused_call_of_a_trigger_is_printed_at_once(serve: Serve, functions: Path) -> None:
+    served = serve(functions, "--port=0", "--async-run-of=sleeper", "--max-instances=1")
+    timer = {"TriggerName": "often", "Type": "timer", "TriggerDesc": "* * * * * * *"}
+    served.call("CreateTrigger", FunctionName="sleeper", **timer)
+    refused = "a call was refused, and nothing became of it: timer often of sleeper: LimitExceeded"
+    served.until(f"^{TIME}{refused}")
+    served.end()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_each_subdirectory_is_a_function_and_nothing_is_left(serve: Serve, functions: Path, number: int) -> None:
     served = serve(functions, "--port=0", "--async-run-of=sleeper")

@@ -448,7 +448,9 @@ def refuse_namespaces(monkeypatch):
 
 def test_weaker_isolation_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_namespaces(monkeypatch)
-    with pytest.warns(IsolationWarning, match=r"refuses namespaces: unshare: refused for this test\. Not isolated") as said:
+    with pytest.warns(
+        IsolationWarning, match=r"refuses namespaces: unshare: refused for this test\. Not isolated"
+    ) as said:
         rt = ScfRuntime()
     assert said[0].filename == __file__  # it points at the line that is to be changed
     assert rt.isolation == "directory"

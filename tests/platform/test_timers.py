@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -130,6 +131,20 @@ def test_who_is_refused_in_real_time_is_told_of_in_the_end(scf_runtime_of: Any) 
     while not runtime._platform.triggers._refusals and time.monotonic() < deadline:
         time.sleep(0.05)
     with pytest.warns(ScfWarning, match=r"refused.*\ntimer t of busy: LimitExceeded\..*128MB"):
+        runtime.close()
+
+
+def test_what_an_observer_is_told_of_is_not_told_again(scf_runtime_of: Any) -> None:
+    runtime = scf_runtime_of("directory")
+    seen: list[str] = []
+    runtime._platform.triggers.observe_refusals(lambda refusal: seen.append(str(refusal)))
+    fn = runtime.deploy(BUSY, name="busy", async_run=True, max_instances=1)
+    to_midnight(runtime)
+    fn.triggers.timer("0 0 * * * * *", name="t")
+    runtime.clock.advance(hours=2, minutes=1)
+    assert [each.partition(".")[0] for each in seen] == ["timer t of busy: LimitExceeded"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ScfWarning)
         runtime.close()
 
 
