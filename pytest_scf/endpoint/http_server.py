@@ -16,8 +16,7 @@ from typing import Any
 
 import h11
 
-from pytest_scf.endpoint.listener import listen
-from pytest_scf.endpoint.server import GRACE, Server
+from pytest_scf.endpoint.server import GRACE, serve_at
 from pytest_scf.runtimes.relay import Relay
 
 LOOPBACK = "127.0.0.1"
@@ -221,10 +220,9 @@ class HttpServer:
     """Serves ``answer`` on a port until it is closed. Raises UsageError where the port cannot be had."""
 
     def __init__(self, answer: Answering, *, port: int = 0, host: str = LOOPBACK) -> None:
-        listener = listen(host, port)
+        self._server = serve_at(host, port, functools.partial(HttpConnection, answer=answer))
         self._host = f"[{host}]" if ":" in host else host
-        self.port: int = listener.getsockname()[1]
-        self._server = Server(listener, functools.partial(HttpConnection, answer=answer))
+        self.port: int = self._server.address[1]
 
     @property
     def url(self) -> str:

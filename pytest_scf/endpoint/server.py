@@ -24,6 +24,7 @@ from pytest_scf.endpoint.listener import listen
 from pytest_scf.endpoint.message import ApiRequest, Message
 from pytest_scf.endpoint.request_reader import Limits
 from pytest_scf.endpoint.signature import Credential
+from pytest_scf.errors import UsageError
 from pytest_scf.instances.sockets import socketpair
 
 Log = Callable[[Any, Answer, float], None]
@@ -62,6 +63,8 @@ class Server:
 
     def __init__(self, listener: socket.socket, connect: Connect) -> None:
         self._listener = listener
+        #: of the listener, as ``socket.getsockname`` gives it
+        self.address: tuple[Any, ...] = listener.getsockname()
         self._connect = connect
         self._connections: dict[Served, threading.Thread] = {}
         self._lock = threading.Lock()
@@ -147,6 +150,16 @@ class Server:
         return {connection for connection in connections if connection.stop(at_once=at_once)}
 
 
+def serve_at(host: str, port: int, connect: Connect) -> Server:
+    """A server of its own address. Raises UsageError where that, or a thread for it, cannot be had."""
+    listener = listen(host, port)
+    try:
+        return Server(listener, connect)
+    except (OSError, RuntimeError) as error:
+        listener.close()
+        raise UsageError(f"the endpoint cannot serve {host}:{port}: {error}") from error
+
+
 class Endpoint:
     """Serves one ``Api`` until it is closed. Bound, and accepting, when it has been made; also a context manager.
 
@@ -174,12 +187,11 @@ class Endpoint:
         self.secret_key = secret_key or made_up.secret_key
         self.region = region
         gateway = Gateway(api, [Credential(self.secret_id, self.secret_key)], region, now=now, prepare=prepare)
-        listener = listen(host, port)
-        address = listener.getsockname()
-        self.port: int = address[1]
+        self._server = serve_at(host, port, api_connections(gateway.answer, limits, log))
+        address: str = self._server.address[0]
+        self.port: int = self._server.address[1]
         #: what the SDKs call the endpoint: ``HttpProfile(endpoint=..., protocol="http")``
-        self.host = f"[{address[0]}]:{self.port}" if ":" in address[0] else f"{address[0]}:{self.port}"
-        self._server = Server(listener, api_connections(gateway.answer, limits, log))
+        self.host = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
 
     @property
     def url(self) -> str:

@@ -334,6 +334,23 @@ def test_a_port_that_is_taken_is_an_error_at_once(scf_runtime: ScfRuntime, scf_e
             scf_runtime.endpoint(port=port)  # type: ignore[arg-type]
 
 
+def test_nothing_listens_where_nothing_can_serve(scf_runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    listeners: list[socket.socket] = []
+
+    def note(host: str, port: int) -> socket.socket:
+        listeners.append(listen(host, port))
+        return listeners[-1]
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("pytest_scf.endpoint.server.listen", note)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(UsageError, match=r"cannot serve 127.0.0.1:0: can't start new thread"):
+        scf_runtime.endpoint()
+    assert [each.fileno() for each in listeners] == [-1]
+
+
 class SlowToLeave:
     """A connection whose thread gets no processor for a moment when its socket has been shut down."""
 
