@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,6 +13,7 @@ from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import Socket, socketpair
 
 _CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_LINGER = struct.Struct("ii")
 
 
 class ProbeServer(Protocol):
@@ -57,13 +60,26 @@ class ProbeChannel:
             data, fds = b"", []
         try:
             for fd in fds:
-                try:
-                    connection = Socket(fileno=fd)
-                except OSError:
-                    os.close(fd)  # something else than a socket, which no probe of ours sends
-                else:
+                connection = _connection(fd)
+                if connection is not None:
                     self._server.connected(connection)
         except Exception as error:
             self._fail(error)
         if not data:
             self.close()
+
+
+def _connection(fd: int) -> socket.socket | None:
+    """None for something else than a connection of a probe of ours, which may be anything, and is closed."""
+    try:
+        found = Socket(fileno=fd)
+    except OSError:
+        os.close(fd)
+        return None
+    if (found.family, found.type) == (socket.AF_UNIX, socket.SOCK_STREAM):
+        return found
+    # Others may be such that nothing ends a wait for them, and that closing them waits, too.
+    with contextlib.suppress(OSError):
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER.pack(0, 0))
+    found.close()
+    return None

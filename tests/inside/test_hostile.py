@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import array
 import ast
 import contextlib
 import json
 import pickle
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_scf import ScfRuntime
-from pytest_scf.runtimes.probe import codec
+from pytest_scf.facade.probing import connections, lines, plans
+from pytest_scf.instances.sockets import Socket
+from pytest_scf.runtimes.probe import codec, link
 from pytest_scf.runtimes.probe.codec import Codec, CodecError
 
 _JSON = st.recursive(
@@ -107,7 +112,8 @@ def main_handler(event, context):
                     pass
             if event == "files":
                 reading, writing = os.pipe()
-                for fd in (reading, writing, os.open("/dev/null", os.O_RDWR)):
+                netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)  # which nothing but a message wakes
+                for fd in (reading, writing, os.open("/dev/null", os.O_RDWR), netlink.fileno()):
                     each.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
             if event == "many":
                 held = []
@@ -157,6 +163,152 @@ def test_code_that_speaks_for_the_probe_reaches_nothing(scf_runtime_of: Callable
     assert fn.invoke("no descriptor" if attack == "no descriptor" else "nothing").return_value == "went on"
     assert act.side_effect is None
     assert act.called
+
+
+SENDS = """
+import array, json, os, socket, struct, time
+
+def act():
+    pass
+
+def main_handler(event, context):
+    link = next(cell.cell_contents._link for cell in act.__closure__ if hasattr(cell.cell_contents, "_link"))
+    if event["do"] == "ask":
+        answers = []
+        for kind, payload in event["asked"]:
+            try:
+                answers.append(link.ask(kind, payload.encode()))
+            except RuntimeError as error:
+                answers.append(str(error))
+        return answers
+    listening = socket.create_server(("127.0.0.1", 0))
+    leaving = socket.create_connection(listening.getsockname())
+    kept = listening.accept()
+    leaving.setblocking(False)
+    try:
+        while True:
+            leaving.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    link._sock.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [leaving.fileno()]))])
+    leaving.close()
+    act()
+    time.sleep(3600)
+"""
+
+
+def test_what_makes_no_sense_is_refused_and_said(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("directory").deploy(SENDS, timeout=60)
+    act = fn.stub("index.act")
+    place = '{"file": "index.py", "line": Infinity, "occurrence": 1}'
+    result = fn.invoke({"do": "ask", "asked": [(4, place), (1, "null"), (4, '{"file": []}'), (99, "")]})
+    assert result.return_value == [
+        "the test does not answer: OverflowError: cannot convert float infinity to integer",
+        "the test does not answer: TypeError: argument of type 'NoneType' is not iterable",
+        "the test does not answer: KeyError: 'line'",
+        "the test does not answer: LinkError: it was asked what it does not expect",
+    ]
+    assert "the test refused what its code sent on a connection of the probe (OverflowError: " in result.diagnosis
+    assert "refused" not in fn.invoke({"do": "ask", "asked": []}).diagnosis
+    assert not act.called
+
+
+def test_a_socket_whose_end_takes_its_time_holds_nobody_up(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    rt = scf_runtime_of("namespaces")
+    fn, other = rt.deploy(SENDS, async_run=True), rt.deploy("def main_handler(event, context):\n    return 1\n")
+    stub = fn.stub("index.act")
+    with stub.held() as call:
+        event = fn.invoke_async({"do": "linger"})
+        call.wait()
+        begun = time.monotonic()
+        assert other.invoke().return_value == 1
+        assert time.monotonic() - begun < 40
+        event.terminate()
+    event.assert_aborted()
+
+
+class Sender:
+    """An instance that sends what it likes, to a test that answers nothing."""
+
+    def __init__(self) -> None:
+        self.refused: list[str] = []
+        self.connections = connections.Connections(
+            mock.Mock(), {}, lambda *_: (link.ANSWER, b""), lambda _, problem: self.refused.append(problem), mock.Mock()
+        )
+        self.ours: list[socket.socket] = []
+
+    def connect(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self.ours.append(ours)
+        self.connections.connected(Socket(fileno=theirs.detach()))
+        return ours
+
+    def close(self) -> None:
+        self.connections.closed()
+        assert self.connections.join(30)
+        for each in self.ours:
+            each.close()
+
+
+@pytest.fixture
+def sender() -> Iterator[Sender]:
+    made = Sender()
+    yield made
+    made.close()
+
+
+def test_messages_that_never_end_take_a_bounded_share_of_memory(sender: Sender) -> None:
+    size = link.SIZE_LIMIT
+    begun = link.HEADER.pack(size, link.CALL) + bytes(4 << 20)
+    first, *_ = [sender.connect() for _ in range(connections.LARGE_AT_ONCE)]
+    for each in sender.ours:
+        each.sendall(begun)
+    late, small = sender.connect(), sender.connect()
+    late.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        late.sendall(begun)
+    small.sendall(link.HEADER.pack(10, link.CALL) + bytes(10))
+    assert link.receive(small) == (link.ANSWER, b"")
+    first.sendall(bytes(size - (4 << 20)))
+    assert link.receive(first) == (link.ANSWER, b"")
+    late.settimeout(30)
+    late.sendall(bytes(4 << 20))  # room has become free
+    assert sender.refused == []
+
+
+def test_more_connections_than_are_served_are_told_so(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS_LIMIT", 2)
+    one, _two, three = (sender.connect() for _ in range(3))
+    assert link.receive(three) == (link.REFUSED, b"an instance has no more than 2 connections to it at a time")
+    one.sendall(link.HEADER.pack(link.SIZE_LIMIT + 1, link.CALL))
+    kind, said = link.receive(one) or (0, b"")
+    assert (kind, said.decode()) == (link.REFUSED, sender.refused[0])
+    assert "is longer than" in sender.refused[0]
+
+
+def test_what_is_told_of_stops_and_lines_is_bounded() -> None:
+    place = lines.Place("index.py", 1)
+    plan = plans.Plan([place])
+    stop = json.dumps(
+        {"file": "index.py", "line": 1, "occurrence": 1, "position": 0, "loaded": 1, "thread": "", "tid": 1}
+    )
+    for _ in range(plans._STOPS_LIMIT):
+        plan.stop(stop.encode())
+    with pytest.raises(ValueError, match="more stops"):
+        plan.stop(stop.encode())
+
+    def told(new: list[str], blocked: list[tuple[int, int]], numbers: list[int]) -> bytes:
+        head = json.dumps({"new": new, "blocked": blocked, "loaded": -1, "over": False}).encode()
+        return head + b"\n" + array.array("I", numbers).tobytes()
+
+    plan.recorded.take(told(["x" * 100_000], [], [1] * 500_000))
+    assert len(plan.recorded.lines(1)[0][0]) < 5000
+    plan.recorded.take(told([], [(1, 499_999)], []))
+    with pytest.raises(ValueError, match="more lines that block"):
+        plan.recorded.take(told([], [(7, 499_999)] * 1000, []))
+    with pytest.raises(ValueError, match="more files"):
+        plan.recorded.take(told(["x"] * 5000, [], []))
 
 
 def test_an_instance_that_stops_reading_holds_nobody_up(each_way: ScfRuntime) -> None:

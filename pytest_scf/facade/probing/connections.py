@@ -11,6 +11,7 @@ import contextlib
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 #: connections that one instance may have at the same time: one for each thread that asks
 CONNECTIONS_LIMIT = 256
+#: bytes from which on a message is large, and how many of them one instance may be sending at the same time: what the
+#: test holds of messages that never end is bounded
+LARGE = 1 << 20
+LARGE_AT_ONCE = 4
+#: characters of what is said of a problem
+_TEXT = 500
 
 #: gives the answer's kind and payload, None to end the connection
 Answer = Callable[["Connections", int, bytes], "tuple[int, bytes] | None"]
@@ -70,8 +77,14 @@ class Connections:
     """Serves one instance. ``answer`` is called in a thread of the connection's."""
 
     def __init__(
-        self, platform: Operations, config: dict[str, Any], answer: Answer, ended: Callable[[Connections], None]
+        self,
+        platform: Operations,
+        config: dict[str, Any],
+        answer: Answer,
+        refused: Callable[[Connections, str], None],
+        ended: Callable[[Connections], None],
     ) -> None:
+        """``refused`` is called with what was wrong with what the instance sent, ``ended`` when that is gone."""
         self._platform = platform
         self.config = config
         #: what the event that it has begun last is handled by
@@ -83,6 +96,7 @@ class Connections:
         #: the stand-ins in whose calls threads of the instance are held
         self.held: list[str] = []
         self._answer = answer
+        self._refused = refused
         self._ended = ended
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -90,13 +104,13 @@ class Connections:
         self._latches: set[threading.Event] = set()
         #: of a thread of ours: the connection that it serves
         self._serving = threading.local()
+        self._large = threading.Semaphore(LARGE_AT_ONCE)
         self.gone = False
-        #: what was wrong with what the instance sent
-        self.problems: list[str] = []
 
     def connected(self, connection: socket.socket) -> None:
         with self._lock:
             if self.gone or len(self._open) >= CONNECTIONS_LIMIT:
+                _refuse(connection, f"an instance has no more than {CONNECTIONS_LIMIT} connections to it at a time")
                 connection.close()
                 return
             self._open.add(connection)
@@ -104,8 +118,9 @@ class Connections:
             self._threads = [each for each in self._threads if each.is_alive()]
             try:
                 thread.start()
-            except RuntimeError:  # no more threads can be had
+            except RuntimeError as error:  # no more threads can be had
                 self._open.discard(connection)
+                _refuse(connection, str(error))
                 connection.close()
                 return
             self._threads.append(thread)
@@ -123,8 +138,9 @@ class Connections:
 
     def join(self, timeout: float) -> bool:
         """Wait for the threads, once the instance is gone; False where one, in the user's code, is still at work."""
+        deadline = time.monotonic() + timeout
         for thread in list(self._threads):
-            thread.join(timeout)
+            thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def wait(self, latch: threading.Event) -> None:
@@ -169,16 +185,34 @@ class Connections:
     def _serve(self, connection: socket.socket) -> None:
         self._serving.connection = connection
         try:
-            while message := link.receive(connection):
+            while message := self._receive(connection):
                 answer = self._answer(self, *message)
                 if answer is None:
-                    break
+                    raise link.LinkError("it was asked what it does not expect")
                 link.send(connection, *answer)
         except (OSError, Gone):
             pass  # the other end has gone, in the middle of a message or of what it asked for
-        except (link.LinkError, ValueError, TypeError, KeyError, RecursionError) as error:
-            self.problems.append(f"{type(error).__name__}: {error}")
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"[:_TEXT]
+            self._refused(self, problem)
+            _refuse(connection, problem)
         finally:
             with self._lock:
                 self._open.discard(connection)
             connection.close()
+
+    def _receive(self, connection: socket.socket) -> tuple[int, bytes] | None:
+        head = link.receive_header(connection)
+        if head is None:
+            return None
+        length, kind = head
+        with self._large if length > LARGE else contextlib.nullcontext():
+            payload = link.exactly(connection, length)
+        return None if payload is None else (kind, payload)
+
+
+def _refuse(connection: socket.socket, problem: str) -> None:
+    """Say why there is no answer, where that can be said at once."""
+    payload = problem.encode("utf-8", "backslashreplace")
+    with contextlib.suppress(OSError):
+        connection.send(link.HEADER.pack(len(payload), link.REFUSED) + payload, getattr(socket, "MSG_DONTWAIT", 0))

@@ -60,6 +60,8 @@ class FunctionProbe:
         self._plans: dict[str, Plan] = {}
         #: what a stand-in raised last, of its own accord
         self._blamed: WeakKeyDictionary[Attempt, Blame] = WeakKeyDictionary()
+        #: what was wrong with what an instance sent first during an attempt
+        self._nonsense: WeakKeyDictionary[Attempt, str] = WeakKeyDictionary()
         #: held while an event is invoked whose plan is noted right after
         self._planning = threading.RLock()
         #: by instance: what the test asked for and could not be done in it
@@ -78,7 +80,7 @@ class FunctionProbe:
             "editor": self.editor is not None,
             "fault": self._take_faults(),
         }
-        connections = Connections(self._platform, config, self._answer, self._forget)
+        connections = Connections(self._platform, config, self._answer, self._refuse, self._forget)
         connections.instance = instance
         with self._lock:
             self._instances.append(connections)
@@ -140,9 +142,12 @@ class FunctionProbe:
                 *(f"it is stopped at {place}, until stop.release() is called" for place in stops),
                 *(f"it is held in the call of {what}, until the block of held() ends" for what in held),
             ]
-        blame = self._blamed.get(attempt)
+        blame, nonsense = self._blamed.get(attempt), self._nonsense.get(attempt)
         ended_by_it = blame is not None and attempt.outcome is not None and attempt.outcome.cause.endswith(blame.error)
-        return [blame.clause] if blame is not None and ended_by_it else []
+        return [
+            *([blame.clause] if blame is not None and ended_by_it else []),
+            *([f"the test refused what its code sent on a connection of the probe ({nonsense})"] if nonsense else []),
+        ]
 
     def plan(self, request_id: str) -> Plan | None:
         return self._plans.get(request_id)
@@ -202,6 +207,11 @@ class FunctionProbe:
                 resume()
             return link.ANSWER, b""
         return None
+
+    def _refuse(self, connections: Connections, problem: str) -> None:
+        attempt = self._platform.attempt_of(connections.instance)
+        if attempt is not None:
+            self._nonsense.setdefault(attempt, problem)
 
     def _take(self, connections: Connections, facts: dict[str, Any]) -> None:
         """What became of a stand-in or of the set-up."""

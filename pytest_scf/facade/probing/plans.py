@@ -13,6 +13,9 @@ from pytest_scf.runtimes.probe.recording import LINE_BITS, LINES_LIMIT
 
 _TEXT = 2000
 _ENTRIES = 200
+#: what no event comes to, and an instance must not go beyond
+_STOPS_LIMIT = 10_000
+_FILES_LIMIT = 1 << (32 - LINE_BITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,8 @@ class Plan:
         place = Place(str(facts["file"]), int(facts["line"]), int(facts["occurrence"]))
         if place not in self.stops:
             raise ValueError(f"nothing was to be stopped at {place}")
+        if len(self.stopped) >= _STOPS_LIMIT:
+            raise ValueError("more stops than are taken in")
         variables = dict(list(facts.get("locals", {}).items())[:_ENTRIES])
         found = Stopped(
             place,
@@ -118,7 +123,10 @@ class Recorded:
         with self._changed:
             if len(self._numbers) + len(numbers) > LINES_LIMIT:
                 raise ValueError("more lines than are recorded")
-            files = [*self._files, *map(str, facts["new"])]
+            files = [*self._files, *(str(name)[:_TEXT] for name in facts["new"])]
+            if len(files) > _FILES_LIMIT:
+                raise ValueError("more files than can be told apart")
+            looked_at = 0
             if len(numbers) and max(numbers) >> LINE_BITS >= len(files):
                 raise ValueError("a line of a file without a name")
             self._files = files
@@ -126,6 +134,9 @@ class Recorded:
             for number, at in facts["blocked"]:
                 earlier = range(min(int(at), len(self._numbers) - 1), -1, -1)
                 begun = next((each for each in earlier if self._numbers[each] == number), None)
+                looked_at += len(earlier) if begun is None else len(earlier) - begun
+                if looked_at > LINES_LIMIT:
+                    raise ValueError("more lines that block than are looked for")
                 if begun is not None:
                     self.blocked.setdefault(begun, int(at))
             self.loaded_at = int(facts["loaded"])

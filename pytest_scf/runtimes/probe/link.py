@@ -36,10 +36,11 @@ DEBUG = 6  # pdb is entered or left, writes a text or reads a line; see ``debugg
 # test -> instance
 ANSWER = 16  # what was asked for
 RAISE = 17  # an exception to be raised where it was asked
+REFUSED = 18  # a text: why there is no answer; the last on its connection
 
 
 class LinkError(RuntimeError):
-    """The test cannot be reached, or what it said makes no sense."""
+    """The test cannot be reached, does not answer what it was asked, or said what makes no sense."""
 
 
 def send(sock, kind, payload):
@@ -50,18 +51,36 @@ def send(sock, kind, payload):
 def receive(sock):
     # type: (socket.socket) -> tuple[int, bytes] | None
     """One message; None at the end. Raises LinkError for one that is too long."""
-    head = _exactly(sock, HEADER.size)
+    head = receive_header(sock)
+    if head is None:
+        return None
+    length, kind = head
+    payload = exactly(sock, length)
+    return None if payload is None else (kind, payload)
+
+
+def receive_header(sock):
+    # type: (socket.socket) -> tuple[int, int] | None
+    """Of the next message its payload's length and its kind; None at the end. Raises LinkError where it is too long."""
+    head = exactly(sock, HEADER.size)
     if head is None:
         return None
     length, kind = HEADER.unpack(head)
     if length > SIZE_LIMIT:
-        raise LinkError("a message of %d bytes" % length)
-    payload = _exactly(sock, length)
-    return None if payload is None else (kind, payload)
+        raise LinkError("a message of %d bytes is longer than the %d that can be sent" % (length, SIZE_LIMIT))
+    return length, kind
 
 
-def _exactly(sock, count):
+def check(kind, payload):
+    # type: (int, bytes) -> None
+    """Raises LinkError where a message of the test's says why there is no answer."""
+    if kind == REFUSED:
+        raise LinkError("the test does not answer: %s" % payload.decode("utf-8", "replace"))
+
+
+def exactly(sock, count):
     # type: (socket.socket, int) -> bytes | None
+    """As many bytes; None where they end before."""
     parts = []
     while count:
         data = sock.recv(min(count, 1 << 18))
@@ -121,6 +140,7 @@ class Link(object):
             answer = receive(connection)
             if answer is None:
                 raise LinkError("the test has gone away")
+            check(*answer)
         except BaseException:
             connection.close()  # what it was about may still come on it
             raise

@@ -92,6 +92,7 @@ class Questions(object):
             head = await _exactly(loop, connection, link.HEADER.size)
             length, kind = link.HEADER.unpack(head)
             answer = await _exactly(loop, connection, length)
+            link.check(kind, answer)
             connection.setblocking(True)
         except BaseException:
             connection.close()
