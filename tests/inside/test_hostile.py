@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pytest_scf import ScfRuntime
 from pytest_scf.facade.probing import connections, lines, plans
 from pytest_scf.instances.sockets import Socket
-from pytest_scf.runtimes.probe import codec, link
+from pytest_scf.runtimes.probe import codec, exceptions, link
 from pytest_scf.runtimes.probe.codec import Codec, CodecError
 
 _JSON = st.recursive(
@@ -54,7 +54,7 @@ def test_any_bytes_are_a_value_or_refused(data: Any) -> None:
     ],
 )
 def test_a_name_in_the_data_is_neither_imported_nor_called(form: Any) -> None:
-    assert isinstance(Codec().decode(json.dumps(form).encode()), codec.RemoteError)
+    assert isinstance(Codec().decode(json.dumps(form).encode()), exceptions.RemoteError)
 
 
 @pytest.mark.parametrize(

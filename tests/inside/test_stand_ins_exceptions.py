@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from pytest_scf import ScfRuntime
-from pytest_scf.runtimes.probe.codec import Codec, RemoteError
+from pytest_scf.runtimes.probe.codec import Codec
+from pytest_scf.runtimes.probe.exceptions import RemoteError
 from pytest_scf.runtimes.probe.stand_ins import find_exception
 
 FETCH = """

@@ -8,7 +8,7 @@ import sys
 import time
 import types
 
-from . import codec, files, link, recording, specs, stand_ins, targets, tracing
+from . import codec, exceptions, files, link, recording, specs, stand_ins, targets, tracing, values
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -20,7 +20,7 @@ _dumps = json.dumps
 _loads = json.loads
 
 #: what is not shown in the tracebacks of the user's code
-_PARTS = (codec, files, link, recording, specs, stand_ins, targets, tracing)
+_PARTS = (codec, exceptions, files, link, recording, specs, stand_ins, targets, tracing, values)
 FILES = frozenset({__file__} | {each.__file__ for each in _PARTS})
 
 
