@@ -54,7 +54,7 @@ def answer(
             gateway,
         )
     except ApiError as error:
-        return _refused(error.status_code or 400, error.code, error.description)
+        return _refused(error.status_code or 400, error.code, error.message)
     except ScfError as error:
         return _refused(500, type(error).__name__, str(error))
     except Exception as error:  # a bug of ours is the client's to see, not a connection that breaks

@@ -166,7 +166,7 @@ def test_an_address_says_what_the_cloud_refuses(each_level: ScfRuntime) -> None:
     with each_level.http(fn) as address:
         response = httpx.get(address.url, timeout=60)
         assert response.status_code == 432
-        assert "concurrency exceeded" in response.json()["errorMessage"]
+        assert response.json()["errorMessage"].startswith(f"Function [ {fn.name} ] concurrency exceeded")
         event.terminate()
         assert httpx.post(address.url, content=b'"' * 5_000_000, timeout=60).status_code == 406
 
