@@ -174,6 +174,11 @@ class InstanceProcess:
         else:
             fdpassing.close_all(fds)
 
+    @property
+    def answer_under_way(self) -> int:
+        """Bytes that have come of an answer whose end has not; 0 where none has begun (reactor's thread)."""
+        return 0 if self._runtime is None else self._runtime.under_way
+
     def ping(self) -> None:
         """Have the runtime answer PONG once it waits for an event."""
         if self._runtime is not None:

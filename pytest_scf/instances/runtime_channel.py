@@ -71,6 +71,11 @@ class RuntimeChannel:
             if not self._stopped and self._flush_locked():
                 self._reactor.watch_reading(self._socket.fileno(), self._readable)
 
+    @property
+    def under_way(self) -> int:
+        """Bytes that have come of a frame, such as a great answer, whose end has not (reactor's thread)."""
+        return self._reader.pending
+
     def receive(self) -> bool:
         """Take what the runtime has sent (reactor's thread); False when there is no more of it.
 

@@ -13,6 +13,8 @@ from pytest_scf.platform.records import Attempt, InstanceRecord
 
 #: seconds that looking at memory may take at a time: meanwhile the reactor does nothing else
 TURN = 0.005
+#: seconds within which the next piece comes of an answer that has begun when its time is up
+PIECE = 0.1
 
 
 class _Limit:
@@ -23,8 +25,8 @@ class _Limit:
         self.attempt: Attempt | None = None
         #: ``time.monotonic()``
         self.deadline = 0.0
-        #: the deadline that was seen to have passed
-        self.passed: float | None = None
+        #: the deadline that was seen to have passed, and how much of an answer had come then
+        self.passed: tuple[float, int] | None = None
         self.timer: Timer | None = None
         #: those that have not been resumed: while there are any, no time counts
         self.suspensions: set[object] = set()
@@ -116,11 +118,13 @@ class TimeLimits:
             if time.monotonic() < limit.deadline:
                 self._arm_locked(instance, limit, limit.deadline)
                 return
-            if limit.passed != limit.deadline:
+            process, now = instance.process_if_alive, time.monotonic()
+            come = 0 if process is None else process.answer_under_way
+            if limit.passed != (limit.deadline, come):
                 # The reactor may come late, and the answer wait in its socket. A timer after this very moment leaves
-                # it a turn to read that.
-                limit.passed = limit.deadline
-                self._arm_locked(instance, limit, math.nextafter(time.monotonic(), math.inf))
+                # it a turn to read that; a great one comes in pieces, and is in time as long as it does.
+                limit.passed = limit.deadline, come
+                self._arm_locked(instance, limit, now + PIECE if come else math.nextafter(now, math.inf))
                 return
         self._expired(instance, attempt)
 

@@ -96,6 +96,12 @@ class Reader:
         self._buffer = bytearray()
         self._limits = limits
 
+    @property
+    def pending(self):
+        # type: () -> int
+        """Bytes of a frame that has begun, and is not complete yet."""
+        return len(self._buffer)
+
     def feed(self, data):
         # type: (bytes) -> list[tuple[int, bytes]]
         buffer = self._buffer

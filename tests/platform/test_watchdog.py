@@ -64,6 +64,7 @@ class Instance:
 
     def __init__(self) -> None:
         self.attempt: Any = SimpleNamespace(decided=False)
+        self.process_if_alive = SimpleNamespace(answer_under_way=0)
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -154,3 +155,17 @@ def test_a_limit_stands_still_until_all_that_suspend_it_are_over_or_the_attempt_
     assert not has_expired()
     reactor.close()
     assert reactor.errors == []
+
+
+def test_an_answer_that_comes_in_pieces_is_in_time_as_long_as_they_come() -> None:
+    instance, expired = Instance(), []
+    ticks: Any = Ticks()
+    found: Any = instance
+    limits = TimeLimits(ticks, threading.RLock(), lambda *given: expired.append(given))
+    limits.set_locked(found, 0.0)
+    for come in (0, 1 << 18, 1 << 19, 1 << 20):
+        instance.process_if_alive.answer_under_way = come
+        ticks.calls.pop()()
+        assert (len(ticks.calls), expired) == (1, []), come
+    ticks.calls.pop()()
+    assert expired == [(instance, instance.attempt)]
