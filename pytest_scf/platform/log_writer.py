@@ -23,16 +23,29 @@ class LogWriter:
         self._thread: threading.Thread | None = None
 
     def put_away(self, log: EventLog, then: Callable[[], object]) -> None:
-        """Have a log put away, and ``then`` called in the writer's thread. Returns at once."""
+        """Have a log put away, and ``then`` called in the writer's thread. Returns at once.
+
+        Where there can be no more threads now the log stays in memory, ``then`` is called here, and the next log tries
+        again.
+        """
         with self._changed:
             if self._closed:
                 return
-            self._tasks.append((log, then))
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="pytest-scf-logs", daemon=True)
-                thread.start()  # where there can be no more threads the next log tries again
-                self._thread = thread
-            self._changed.notify()
+            if self._has_thread_locked():
+                self._tasks.append((log, then))
+                self._changed.notify()
+                return
+        then()
+
+    def _has_thread_locked(self) -> bool:
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="pytest-scf-logs", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self._thread = thread
+        return True
 
     def _run(self) -> None:
         while True:

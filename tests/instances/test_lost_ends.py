@@ -21,7 +21,6 @@ from pytest_scf.instances import host
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.platform import scheduler
 from pytest_scf.platform.clock import Clock
-from pytest_scf.platform.log_writer import LogWriter
 
 PATIENCE = 60
 HANDLER = """
@@ -161,19 +160,12 @@ def test_an_error_as_the_time_is_up_ends_the_event_all_the_same(monkeypatch: pyt
         rt.close()
 
 
-def test_a_log_is_put_away_once_there_can_be_threads_again(no_thread: Callable[[str], list[str]]) -> None:
-    class Log:
-        def put_away(self) -> None:
-            """It is done."""
-
-    done = threading.Event()
-    writer, log = LogWriter(), Log()
+def test_an_event_goes_on_where_no_thread_can_put_its_log_away(no_thread: Callable[[str], list[str]]) -> None:
     failed = no_thread("pytest-scf-logs")
-    with pytest.raises(RuntimeError):
-        writer.put_away(log, done.set)  # type: ignore[arg-type]
-    writer.put_away(log, done.set)  # type: ignore[arg-type]
-    assert done.wait(PATIENCE)
-    writer.close()
+    size = 8 << 20
+    with ScfRuntime(isolation="directory") as rt:
+        event = rt.deploy(f"def main_handler(event, context):\n    print('x' * {size})\n", timeout=60).invoke()
+        assert (event.status_code, len(event.logs.user)) == (200, size + 1)
     assert failed
 
 
