@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import abc
 import threading
-from collections import deque
 from collections.abc import Iterable
 
 from pytest_scf.api_errors import LimitExceededFunctionReservedConcurrencyMemory
@@ -21,8 +20,8 @@ from pytest_scf.platform import outcomes
 from pytest_scf.platform.clock import Clock
 from pytest_scf.platform.event_store import EventStore
 from pytest_scf.platform.functions import FunctionRecord
-from pytest_scf.platform.log_writer import LogWriter
 from pytest_scf.platform.outcomes import Outcome
+from pytest_scf.platform.output import Output
 from pytest_scf.platform.pool import InstancePool
 from pytest_scf.platform.queue import Queue
 from pytest_scf.platform.records import Attempt, InstanceRecord, Invocation
@@ -71,10 +70,7 @@ class Assignment(abc.ABC):
         self._memory_limits = MemoryLimits(reactor, self._working, self._memory_is_up)
         #: what went wrong in the background, for which no event could be blamed
         self.errors: list[BaseException] = []
-        self.log_writer = LogWriter()
-        #: output that is in the logs already and has still to be shown
-        self._unshown: deque[tuple[Attempt, bytes]] = deque()
-        self._showing = threading.Lock()
+        self.output = Output(self.lock, clock, starter)
 
     def invoke(self, event: Invocation, payload: bytes, *, fresh: bool = False) -> None:
         """Begin an invocation, or let it wait where it is a message; see ``Platform.invoke`` for what is raised."""
@@ -173,31 +169,6 @@ class Assignment(abc.ABC):
         starting = CONTAINER_DEADLINE if process.level.by_launcher else 0.0
         self.time_limits.set_locked(instance, config.init_timeout + starting)
 
-    def take_output_locked(self, instance: InstanceRecord) -> bool:
-        """Move what was written so far to the log; whether there was anything."""
-        attempt, process = instance.attempt, instance.process_if_alive
-        if process is None:
-            return False
-        if attempt is None:
-            # Written by what the last request left running: it waits, and shows in the log of the next one.
-            process.pause_output()
-            return False
-        data = process.drain()
-        if data:
-            attempt.log.write(data, self._clock.now())
-            if self._starter.services.on_output is not None:
-                self._unshown.append((attempt, data))
-        return bool(data)
-
-    def show_output(self) -> None:
-        """Hand on what has been written to logs, where somebody wants to see it as it comes; without the lock."""
-        show = self._starter.services.on_output
-        if show is None:
-            return
-        with self._showing:  # what two threads hand on stays in order
-            while self._unshown:
-                show(*self._unshown.popleft())
-
     def release_locked(self, instance: InstanceRecord, attempt: Attempt) -> None:
         """Publish the attempt, and give its instance the next one, or let it be idle, or take it back."""
         function = instance.function
@@ -216,8 +187,7 @@ class Assignment(abc.ABC):
     def publish_locked(self, attempt: Attempt) -> None:
         """Let an outcome be seen; but that of an attempt which is to be followed by another."""
         event = attempt.invocation
-        if self._starter.services.on_output is not None:
-            self._unshown.append((attempt, b""))
+        self.output.end_locked(attempt)
         if event.message is not None and not self._closed and self._queue.retry(event):
             return
         event.forget_message()

@@ -374,7 +374,7 @@ class Platform:
             steps.callback(self.staging.close)
             steps.callback(self._starter.close)
             steps.callback(self._log_blocks.close)
-            steps.callback(self._scheduler.log_writer.close)
+            steps.callback(self._scheduler.output.close)
             self.clock.close()
             running = self._scheduler.close()
             if left := self._scheduler.wait_all_gone(STUCK_DEADLINE):

@@ -5,14 +5,12 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 from pytest_scf.instances import memory, messages, netstat, procstatus
 from pytest_scf.instances.observer import Observer
 from pytest_scf.instances.stack_dump import StackDump
 from pytest_scf.platform import outcomes
-from pytest_scf.platform.log_writer import MOST_WAITING
 from pytest_scf.platform.notes import InitReport, Registration
 from pytest_scf.platform.outcomes import Fate, Outcome
 from pytest_scf.platform.records import Attempt, InstanceRecord
@@ -24,7 +22,7 @@ SETTLE_DEADLINE = 5.0
 
 
 class _Observer(NamedTuple):
-    """What an instance calls in the reactor's thread; see ``instances.process.Observer``."""
+    """What an instance calls in the reactor's thread; see ``instances.observer.Observer``."""
 
     on_message: Callable[[int, bytes], None]
     on_output: Callable[[], None]
@@ -59,38 +57,22 @@ class Scheduler(WarmInstances):
             elif kind == wire.SHARED_TMP and attempt is not None:
                 facts = messages.read(payload)
                 attempt.note(f"the handler touched the shared {facts['path']} ({facts['operation']})")
-        self.show_output()
+        self.output.show()
 
     def _on_output(self, instance: InstanceRecord) -> None:
         with self.lock:
             attempt = instance.attempt
-            if self.take_output_locked(instance) and attempt is not None:
+            if self.output.take_locked(instance) and attempt is not None:
                 attempt.invocation.notify_waiters()
-        self.show_output()
-        self._put_away(instance, attempt)
-
-    def _put_away(self, instance: InstanceRecord, attempt: Attempt | None) -> None:
-        """Have a big log put away. Where the disk does not keep up with what the instance writes, that waits."""
-        if attempt is None:
-            return
-        waiting = attempt.log.waiting
-        if waiting:
-            if waiting >= MOST_WAITING:
-                with self.lock:
-                    if instance.attempt is attempt:
-                        instance.process.pause_output()
-            self.log_writer.put_away(attempt.log, lambda: self._read_on(instance, attempt))
-
-    def _read_on(self, instance: InstanceRecord, attempt: Attempt) -> None:
-        with self.lock:
-            if instance.attempt is attempt and not instance.signals_under_way:
-                instance.process.resume_output()
+        self.output.show()
+        if attempt is not None:
+            self.output.put_away(instance, attempt)
 
     def _ready_locked(self, instance: InstanceRecord, payload: bytes) -> None:
         attempt = instance.attempt
         if attempt is None or instance.init is not None:
             return
-        self.take_output_locked(instance)
+        self.output.take_locked(instance)
         seconds, peak_kib = self._measured(instance, payload)
         total = (time.monotonic() - instance.launched) * 1000
         instance.become_ready(InitReport(self._clock.now(), total, seconds * 1000, peak_kib * 1024))
@@ -120,7 +102,7 @@ class Scheduler(WarmInstances):
         attempt = instance.attempt
         if attempt is None:
             return
-        self.take_output_locked(instance)
+        self.output.take_locked(instance)
         seconds, peak_kib = self._measured(instance, payload)
         if self._peak_was_too_high_locked(instance, peak_kib):
             return
@@ -174,7 +156,7 @@ class Scheduler(WarmInstances):
         if not instance.settling or attempt is None:
             return
         instance.settle(False)
-        self.take_output_locked(instance)
+        self.output.take_locked(instance)
         if instance.pid is not None and procstatus.is_pending(instance.pid, signal.SIGTERM):
             instance.process.kill()  # it is blocked by now, and would reach the next event
         else:
@@ -193,15 +175,16 @@ class Scheduler(WarmInstances):
                 if attempt is not None:
                     attempt.conclude(outcomes.internal_error(f"{type(problem).__name__}: {problem}"), self._clock.now())
             self.remove_locked(instance, attempt)
-        for follow in (self.show_output, partial(self._put_away, instance, attempt)):
-            try:
-                follow()
-            except Exception as problem:
-                self.errors.append(problem)
+        try:
+            self.output.show()
+        except Exception as problem:
+            self.errors.append(problem)
+        if attempt is not None:
+            self.output.put_away(instance, attempt)
 
     def _lose_instance_locked(self, instance: InstanceRecord, attempt: Attempt, error: str) -> None:
         """The instance of an attempt is gone. Unless its outcome stands, that is the outcome."""
-        while self.take_output_locked(instance):
+        while self.output.take_locked(instance):
             pass
         exit, server = instance.process.exit, instance.config.server
         if exit is None or error:
@@ -250,7 +233,7 @@ class Scheduler(WarmInstances):
         outcome = self._time_limit_of(instance)  # reads what listens in the instance, so without the lock
         with self.lock:
             if instance.attempt is attempt and not attempt.decided:
-                self.take_output_locked(instance)
+                self.output.take_locked(instance)
                 if attempt.conclude(outcome, self._clock.now()):
                     self._kill_after_stack(instance, attempt)
 
@@ -275,7 +258,7 @@ class Scheduler(WarmInstances):
         attempt = instance.attempt
         if attempt is None or attempt.decided:
             return
-        self.take_output_locked(instance)
+        self.output.take_locked(instance)
         attempt.conclude(outcomes.memory_limit(held, instance.config.memory), self._clock.now())
         attempt.measure(0.0, held // 1024)
         self.kill(instance)

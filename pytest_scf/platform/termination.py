@@ -70,7 +70,7 @@ class Termination:
             too_late = attempt.decided
             if not too_late:
                 # What was written before the signal stands before the platform's line, what comes after it, after.
-                scheduler.take_output_locked(instance)
+                scheduler.output.take_locked(instance)
                 now = self._clock.now()
                 found = process.disposition(signal.SIGTERM)
                 registration = instance.registration
