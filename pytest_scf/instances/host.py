@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import secrets
@@ -18,6 +19,9 @@ from pytest_scf.instances.forkserver.rmtree import remove_tree
 from pytest_scf.instances.levels import LEVELS
 from pytest_scf.instances.reactor import Reactor
 
+#: how the reason of a refusal begins that may be none a moment later: a lack of memory, processes or descriptors
+_FOR_NOW = tuple(f"[Errno {number}]" for number in (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE))
+
 
 class Host:
     """The reactor and the fork servers; made by the first lease, closed with the last."""
@@ -32,6 +36,7 @@ class Host:
             undo.pop_all()
         self._lock = threading.Lock()
         self._servers: dict[str, ForkServer] = {}
+        #: why a level is refused, where that is for good
         self._refused: dict[str, str] = {}
         self._started = itertools.count(1)
         #: a directory of this process for what instances read; it outlives each fork server, and goes with the host
@@ -56,7 +61,8 @@ class Host:
                 try:
                     server = self._servers[level] = ForkServer(LEVELS[level], self.reactor, base_dir, self._lifeline)
                 except IsolationUnavailable as error:
-                    self._refused[level] = error.reason
+                    if not error.reason.startswith(_FOR_NOW):
+                        self._refused[level] = error.reason
                     raise
             return server
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,16 +13,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import pytest
 from kinds import LEVELS, only
 from present import present
 
-from pytest_scf import ScfRuntime
+from pytest_scf import IsolationUnavailable, ScfRuntime
 from pytest_scf.instances.forkserver.zygote import SPARE_NAME
 from pytest_scf.instances.host import Host, current
+from pytest_scf.instances.levels import Level
 
 WITNESS = str(Path(__file__).with_name("witness.py"))
 
@@ -298,6 +300,28 @@ def test_an_interpreter_that_does_not_start_says_why(monkeypatch: pytest.MonkeyP
             host.fork_server("directory")
     finally:
         host.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "asked"),
+    [("[Errno 12] clone3: Cannot allocate memory", 2), ("[Errno 1] unshare: Operation not permitted (why)", 1)],
+)
+def test_only_what_the_machine_never_allows_is_refused_for_good(
+    monkeypatch: pytest.MonkeyPatch, reason: str, asked: int
+) -> None:
+    levels: list[str] = []
+
+    def refuse(level: Level, *given: object) -> NoReturn:
+        levels.append(level.name)
+        raise IsolationUnavailable(level.name, reason)
+
+    monkeypatch.setattr("pytest_scf.instances.host.ForkServer", refuse)
+    host = Host()
+    for _ in range(2):
+        with pytest.raises(IsolationUnavailable, match=re.escape(reason)):
+            host.fork_server("namespaces")
+    assert levels == ["namespaces"] * asked
+    host.close()
 
 
 def test_a_test_process_that_ends_slowly_leaves_no_directory() -> None:
