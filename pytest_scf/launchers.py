@@ -79,7 +79,8 @@ class Container(Protocol):
     def signal(self, signum: int) -> bool:
         """Send a signal to the main process alone: whether there was one. A signal it does not catch has its effect.
 
-        What it raises is raised as a BackgroundError when the runtime is closed; the signal counts as not received.
+        What it raises is in the event's diagnosis, and raised as a BackgroundError when the runtime is closed; the
+        signal counts as not received.
         """
 
     def kill(self) -> None:

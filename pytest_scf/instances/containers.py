@@ -30,6 +30,8 @@ from pytest_scf.runtimes.server import ServerRuntime
 
 #: seconds for which output of a container that has ended waits to be read
 OUTPUT_DEADLINE = 1.0
+#: bytes of the reason for which a signal could not be sent
+_REASON = 2000
 
 
 class ContainerHost:
@@ -176,16 +178,16 @@ class _ContainerSupervisor:
                 if kind == wire.KILL:
                     self._kill()
                 elif kind == wire.SIGNAL:
-                    self._send(wire.SIGNALLED, b"1" if self._signal(payload[0]) else b"0")
+                    self._send(wire.SIGNALLED, self._signal(payload[0]))
 
-    def _signal(self, signum: int) -> bool:
-        if self._container is None:
-            return False
+    def _signal(self, signum: int) -> bytes:
+        """What is answered: see ``wire.SIGNALLED``."""
         try:
-            return self._container.signal(signum)
+            sent = self._container is not None and self._container.signal(signum)
         except Exception as error:
             self._report_failure(f"sent the signal {signum}", error)
-            return False
+            return b"0" + f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace")[:_REASON]
+        return b"1" if sent else b"0"
 
     def _kill(self) -> None:
         """The platform asks for it again and again until the container has ended."""

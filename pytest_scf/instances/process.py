@@ -76,7 +76,7 @@ class InstanceProcess:
         self._probe: ProbeChannel | None = None
         self._forwarder: Forwarder | None = None
         self._signalled = threading.Semaphore(0)
-        self._signal_answer = False
+        self._signal_answer = b""
         self._out_of_memory = False
         #: held from a question to the init until its answer: answers carry no number
         self._asking = threading.Lock()
@@ -230,18 +230,22 @@ class InstanceProcess:
                 return None
             return procstatus.send_signal(self.user_pid, self._user_started, signum)
 
-    def signal_through_init(self, signum: int) -> bool:
-        """The same through the init, the parent of the user's process. Waits for the init's answer."""
+    def signal_through_init(self, signum: int) -> str | None:
+        """The same through the init, the parent of the user's process. Waits for the init's answer.
+
+        None where it was sent; else why not, "" where there was no process.
+        """
         with self._asking:
             with self._lock:
                 if self.exit is not None or self.gone.is_set() or self._init is None:
-                    return False
-                self._signal_answer = False
+                    return ""
+                self._signal_answer = b""
                 if not self._init.send(wire.frame(wire.SIGNAL, bytes([signum]))):
-                    return False
+                    return ""
             if not self._signalled.acquire(timeout=STUCK_DEADLINE):
                 raise InstanceError(f"the init of instance {self.id} (PID {self.init_pid}) does not answer")
-            return self._signal_answer
+            answer = self._signal_answer
+            return None if answer == b"1" else answer[1:].decode("utf-8", "replace")
 
     def kill(self) -> None:
         """Have every process of the instance ended; ``gone`` is set when they are. Does not wait."""
@@ -297,7 +301,7 @@ class InstanceProcess:
         elif kind == wire.OUT_OF_MEMORY:
             self._out_of_memory = True
         elif kind == wire.SIGNALLED:
-            self._signal_answer = payload == b"1"
+            self._signal_answer = payload
             self._signalled.release()
         elif kind == wire.LISTENING and self._request.server is not None and fds:
             self._forwarder = Forwarder(self._request.server.host_ports, fds)

@@ -29,7 +29,7 @@ def _signal(attempt: Attempt, note: SignalNote, origins: Mapping[str, Path]) -> 
     if note.lost:
         return f"the termination signal{number} was lost"
     if not note.delivered:
-        return f"the termination signal{number} could not be delivered: the process was gone"
+        return f"the termination signal{number} could not be delivered: {note.failure or 'the process was gone'}"
     text = f"SIGTERM{number} was {note.disposition} when it was sent"
     registered = note.registration
     if note.disposition == "caught" and registered is not None and registered.disposition == "caught":
@@ -63,7 +63,7 @@ def _end(attempt: Attempt) -> str:
 
 
 def _signalled(attempt: Attempt) -> bool:
-    return any(not note.lost for note in attempt.signals)
+    return any(note.delivered for note in attempt.signals)
 
 
 def _short(file: str, attempt: Attempt) -> str:

@@ -48,5 +48,7 @@ class SignalNote:
     delivered: bool
     disposition: str
     registration: Registration | None
+    #: why there was no way to deliver it; "": nobody was there to take it
+    failure: str = ""
     #: a fault on purpose has kept it from a process that was there
     lost: bool = False

@@ -85,15 +85,15 @@ class Termination:
         if too_late:
             raise self._not_running(event)
         # Without a pidfd the init sends the signal: it is asked without the lock, which its answer may have to pass.
-        delivered = False
+        failure: str | None = "it is not known whether it was sent"
         try:
-            delivered = process.signal_through_init(signal.SIGTERM)
+            failure = process.signal_through_init(signal.SIGTERM)
         finally:
             with scheduler.lock:
                 instance.expect_signal(-1)
                 # A signal handler is there a moment before it is told of, which may be now.
                 registration = registration or instance.registration
-                self._note_locked(attempt, SignalNote(now, delivered, found, registration))
+                self._note_locked(attempt, SignalNote(now, failure is None, found, registration, failure or ""))
                 process.resume_output()
                 if attempt.decided and not attempt.final and not instance.signals_under_way:
                     scheduler.settle_locked(instance, attempt)

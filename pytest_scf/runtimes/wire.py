@@ -38,7 +38,7 @@ USER_PID = 32  # PID of the user's process in its own numbering (credentials car
 INIT_STARTED = 33  # the same of the init
 USER_EXIT = 34  # EXIT: raw wait status, then peak resident memory in KiB
 START_FAILED = 35  # text: what the init could not do
-SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to
+SIGNALLED = 36  # answer to SIGNAL: b"1" sent, b"0" there was no process to send it to, or b"0" and why not
 LISTENING = 37  # carries sockets that listen inside, in the order of the host ports asked for
 OUT_OF_MEMORY = 38  # the user's process is ended by its memory limit
 

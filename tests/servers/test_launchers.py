@@ -217,6 +217,10 @@ def test_a_launcher_that_fails_to_send_a_signal_and_to_kill_is_told_of_and_asked
     assert launcher.connected.wait(120)
     event.terminate(graceful=True)
     assert "Signal reception failed" in event.log
+    assert event.diagnosis == (
+        "the termination signal could not be delivered: TimeoutError: the engine does not answer; "
+        "the event is still RUNNING"
+    )
     event.terminate()
     event.assert_aborted()
     assert launcher.removed
