@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -33,6 +34,7 @@ def scf_moment(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Momen
     found = function.termination_map(event, **{**more, "only": name})
     (moment,) = found.moments
     moment.excused = excused
+    moment.example = f"pytest {shlex.quote(request.node.nodeid)}"
     return moment
 
 

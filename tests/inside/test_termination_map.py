@@ -177,6 +177,7 @@ def test_a_function_that_runs_for_ever_and_the_moments_in_which_it_blocks(
     (ran_on,) = fn.termination_map({"forget": True}, only=clears, timeout=0.3, record_for=30).moments
     assert ran_on.outcome == "RUNNING"
     assert "it went on after the signal" in ran_on.unfinished
+    assert "graceful=True, timeout=0.3, record_for=30, only=" in ran_on.example
     again = fn.termination_map({}, only=blocked[0].name)
     assert [moment.outcome for moment in again.moments] == ["FINISHED 200"]
 
@@ -335,6 +336,8 @@ def test_where_no_signal_handler_is_registered_nothing_is_excused(scf_runtime_of
     with pytest.raises(AssertionError, match="no signal handler for SIGTERM was registered at any of these moments"):
         found.assert_finished()
     fn.termination_map({}, only=found.moments[0].name).assert_finished()
+    with pytest.raises(AssertionError, match="1 of 1 moments did not"):
+        eval(found.failures[0].example, {"fn": fn})  # what it says to run again fails again
     fn.termination_map({}, check=lambda event, moment: event.assert_failed(439)).assert_all()
 
 
@@ -486,6 +489,7 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         ({"check": lambda event, moment: None, "resume": True}, r"\(event, resumed, moment\), since resume is True"),
         ({"prepare": lambda: None}, r"prepare is called with \(moment\)"),
         ({"timeout": 0}, "timeout is a number of seconds above 0"),
+        ({"record_for": float("inf")}, "record_for is a number of seconds above 0, and at most 31536000, not inf"),
         ({"parallel": 0}, "parallel is a number of moments"),
         ({"graceful": 1}, "graceful must be True or False"),
         ({"only": "index.py:2"}, "the nearest that can is"),

@@ -52,6 +52,7 @@ def test_failed_moments_run_alone(pytester: pytest.Pytester, worker: Any, argume
     assert outcomes["failed"] == 4
     assert outcomes["passed"] > 4
     result.stdout.fnmatch_lines(["*test_each?index.py:18? PASSED*", "*test_each?index.py:18#2? PASSED*"])
+    result.stdout.fnmatch_lines(["*run it again: pytest 'test_worker.py::test_each?index.py:*?'"])
     again = run("--lf")
     again.assert_outcomes(failed=4)
     # What is mended passes; its moments have the same names.

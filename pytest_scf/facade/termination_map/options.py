@@ -13,6 +13,9 @@ from pytest_scf.facade.termination_map.moments import AnyMoment, check_occurrenc
 Prepare = Callable[[AnyMoment], object]
 Check = Callable[..., object]
 
+#: seconds; the system waits no longer than about 100 times that
+_LONGEST = 86400 * 365
+
 _LOG_LINE = re.compile(r"log:[1-9]\d*")
 
 
@@ -48,8 +51,8 @@ class Options:
         _check_takes("check", self.check, ["event", *(["resumed"] if self.resume else []), "moment"])
         for name in ("timeout", "record_for"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise UsageError(f"{name} is a number of seconds above 0, not {value!r}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _LONGEST:
+                raise UsageError(f"{name} is a number of seconds above 0, and at most {_LONGEST}, not {value!r}")
         if self.parallel is not None and (
             isinstance(self.parallel, bool) or not isinstance(self.parallel, int) or self.parallel < 1
         ):
@@ -58,6 +61,15 @@ class Options:
             raise UsageError(f"only takes moments such as 'index.py:31#5', one or a list of them; got {self.only!r}")
         if self.moments == "log" and not all(_LOG_LINE.fullmatch(str(name)) for name in self.names):
             raise UsageError(f"with moments='log' only takes lines of the log such as 'log:2', got {self.only!r}")
+
+    def arguments(self) -> str:
+        """What a call that runs one of the moments again gives, as text, without ``only``."""
+        given = [f"graceful={self.graceful}"]
+        for name in ("resume", "check", "prepare", "moments", "timeout", "record_for"):
+            value = getattr(self, name)
+            if value != getattr(Options, name):
+                given.append(f"{name}={name if callable(value) else repr(value)}")
+        return ", ".join(given)
 
     @property
     def names(self) -> list[str]:

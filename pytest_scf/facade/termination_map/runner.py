@@ -143,12 +143,7 @@ class MapRunner(Generic[E]):
         return text[line - 1].strip() if 1 <= line <= len(text) else ""
 
     def _example(self, moment: Moment[E]) -> str:
-        more = ", resume=True" if self._options.resume else ""
-        more += "".join(f", {name}={name}" for name in ("check", "prepare") if getattr(self._options, name) is not None)
-        more += ", moments='log'" if self._by_log else ""
-        return (
-            f"fn.termination_map({shown(self._event)}, graceful={self._options.graceful}{more}, only={moment.name!r})"
-        )
+        return f"fn.termination_map({shown(self._event)}, {self._options.arguments()}, only={moment.name!r})"
 
     # -- recording -----------------------------------------------------------------------------------------------
 
