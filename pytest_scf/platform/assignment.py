@@ -274,7 +274,10 @@ class Assignment(abc.ABC):
             self.publish_locked(attempt)
         self._all_gone.notify_all()
         self._serve_queue_locked(function)
-        if function.deleted and not pool.instances:
+        self._forget_deleted_locked(function)
+
+    def _forget_deleted_locked(self, function: FunctionRecord) -> None:
+        if function.deleted and not self._pool_locked(function).instances:
             del self._pools[function]
 
     def _kill_all_locked(self, instances: Iterable[InstanceRecord]) -> None:
@@ -314,6 +317,7 @@ class Assignment(abc.ABC):
                 # What waited fails one by one, as its function cannot be resolved any more.
                 while self._queue.has(function):
                     self._serve_locked(self._queue.next(function))
+                self._forget_deleted_locked(function)
         return outdated
 
     def _expect_idle_end_locked(self, function: FunctionRecord) -> None:
@@ -325,7 +329,9 @@ class Assignment(abc.ABC):
     def _repossess_idle(self, function: FunctionRecord) -> None:
         """Take back the instances that have been idle long enough; look again when the next will have been."""
         with self.lock:
-            pool = self._pool_locked(function)
+            pool = self._pools.get(function)
+            if pool is None:
+                return  # the function has been deleted
             pool.expect_idle_end(None)
             since = self._clock.now() - self._settings.idle_seconds + 1e-6
             elastic = set(pool.elastic_idle)

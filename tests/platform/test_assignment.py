@@ -367,3 +367,14 @@ def test_an_idle_instance_whose_process_has_ended_gets_no_event(scf_runtime_of: 
     assert fn.invoke({}).return_value == first
     instance._record.process.exit = ProcessExit(0, 0)  # it is told, and not all of the instance is gone yet
     assert fn.invoke({}).return_value != first
+
+
+def test_nothing_is_held_of_a_function_that_has_been_deleted(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    runtime = scf_runtime_of("directory")
+    for invoked in (True, False):
+        fn = runtime.deploy(COUNTING, name="counting")
+        if invoked:
+            fn.invoke({})
+        runtime.api.call("DeleteFunction", {"FunctionName": "counting"})
+    runtime.clock.advance(seconds=runtime.settings.idle_seconds + 1)
+    assert runtime._platform._scheduler._pools == {}
