@@ -49,10 +49,6 @@ _CAPABILITY_VERSION_3 = 0x20080522
 KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 31})
 
 _libc = ctypes.PyDLL(None, use_errno=True)
-# Looked up here once: each child would do it anew.
-_before_fork = ctypes.pythonapi.PyOS_BeforeFork
-_after_fork_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
-_after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
 
 
 def _check(result: int, what: str) -> int:
@@ -112,22 +108,16 @@ def _set_attributes(path: str, added: int, removed: int, what: str) -> None:
 
 
 def fork_into(flags: int) -> int:
-    """Fork with the given new namespaces; what ``os.fork`` returns.
+    """Fork this process, which has one thread, with the given new namespaces; what ``os.fork`` returns.
 
     ``unshare(CLONE_NEWPID)`` works only once in a process, so a server that makes many PID namespaces has to ask
-    for them with the fork itself.
+    for them with the fork itself. What is registered with ``os.register_at_fork`` (locks that another thread may hold,
+    the seed of ``random``) does not run: a fork of the child by ``os.fork`` runs it, and for the child alone it would
+    be a third of the pages of memory that it copies.
     """
     arguments = struct.pack("=11Q", flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
-    _before_fork()
     pid: int = _libc.syscall(ctypes.c_long(_SYS_CLONE3), arguments, ctypes.c_size_t(len(arguments)))
-    number = ctypes.get_errno()
-    if pid == 0:
-        _after_fork_in_child()
-        return 0
-    _after_fork_in_parent()
-    if pid == -1:
-        raise OSError(number, f"clone3: {os.strerror(number)}")
-    return pid
+    return _check(pid, "clone3")
 
 
 def _prctl(option: int, value: int) -> int:
