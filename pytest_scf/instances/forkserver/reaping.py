@@ -7,6 +7,10 @@ import os
 import signal
 import time
 
+# What signal.signal wraps; it takes plain numbers. The wrapper looks the old handler up in an enum that does not have it,
+# and in a fork all that is touched for the error of that is copied, page by page.
+from _signal import signal as _set_handler  # type: ignore[import-not-found]
+
 
 def children() -> list[int]:
     """PIDs of the direct children of this single-threaded process."""
@@ -126,14 +130,14 @@ def watch_children() -> int:
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, _nothing)
+    _set_handler(int(signal.SIGCHLD), _nothing)
     return reading
 
 
 def stop_watching_children() -> None:
     """In a forked child: give SIGCHLD back as a fresh process has it."""
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _set_handler(int(signal.SIGCHLD), int(signal.SIG_DFL))
     while _watching:
         os.close(_watching.pop())
 
@@ -141,7 +145,7 @@ def stop_watching_children() -> None:
 def ignore_termination_signals() -> None:
     """Ignore the signals that ask a process to end: this one ends when its instances have."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
+        _set_handler(int(number), int(signal.SIG_IGN))
 
 
 def _nothing(signum: int, frame: object) -> None:
