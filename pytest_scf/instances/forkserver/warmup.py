@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import sys
+from collections.abc import Callable, Iterator
 
 from pytest_scf import facts
 from pytest_scf.instances.launch_spec import LaunchSpec
@@ -34,6 +35,8 @@ _SAMPLE = LaunchSpec(
     bind_mounts=(("/", "/"),),
     path=("/",),
 ).to_json()
+#: Python 3.11 adapts what has been called eight times
+_REHEARSALS = 12
 _SOURCE = "def main_handler(event, context):\n    return event\n"
 
 
@@ -41,11 +44,26 @@ def warm_up(channel: socket.socket) -> None:
     """Returns as soon as ``channel`` has something to read. The user's code finds nothing of it."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
-    for step in (_parse, _compile, _load, _answer):
+    for step in _STEPS:
         if poll.poll(0):
             return
-        with contextlib.suppress(Exception):  # a launch reports it, where it concerns one
-            step()
+        _do(step)
+
+
+def rehearse() -> Iterator[bool]:
+    """The same as often as makes Python adapt the code to what it does, in steps of less than a millisecond.
+
+    Adapting is writing, too: done in the zygote, it need not be done in each of the processes forked afterwards.
+    """
+    for _ in range(_REHEARSALS):
+        for step in _STEPS:
+            _do(step)
+            yield True
+
+
+def _do(step: Callable[[], None]) -> None:
+    with contextlib.suppress(Exception):  # a launch reports it, where it concerns one
+        step()
 
 
 def _parse() -> None:
@@ -75,3 +93,6 @@ def _answer() -> None:
         message = channel.receive()
         if message is not None:
             channel.send(*python.call_handler(channel, lambda event, context: event, "", message[1], {}))
+
+
+_STEPS = (_parse, _compile, _load, _answer)

@@ -12,9 +12,10 @@ import socket
 import sys
 import traceback
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from pytest_scf.instances.forkserver import fdpassing, init, linux, own_modules, reaping
+from pytest_scf.instances.forkserver import fdpassing, init, linux, own_modules, reaping, warmup
 from pytest_scf.instances.forkserver.isolation import Isolation
 from pytest_scf.instances.launch_spec import LaunchSpec
 from pytest_scf.runtimes import python, wire
@@ -109,6 +110,9 @@ class Zygote:
         #: prepared in advance, so that a launch is short
         self.spare: Spare | None = None
         self.spare_wanted = True
+        #: what makes later instances start faster, from the first launch on until it is done
+        self.rehearsal: Iterator[bool] | None = None
+        self._rehearsed = False
         self.probe_wanted = False
         self.name = linux.own_name() if sys.platform == "linux" else ""
         #: the inits hold the reading end, so they see it when this process is gone
@@ -122,8 +126,8 @@ class Zygote:
         reader = wire.Reader()
         while True:
             ready = dict(self.poll.poll(self._timeout()))
-            if not ready and self.spare_wanted:
-                self._make_ready()
+            if not ready:
+                self._use_the_time()
             if any(lifeline in ready for lifeline in self.lifelines):
                 return
             if woken in ready:
@@ -150,7 +154,14 @@ class Zygote:
         if self.launches:
             return fdpassing.RETRY_INTERVAL * 1000
         # A spare is made when there is nothing else to do.
-        return 0 if self.spare_wanted else None
+        return 0 if self.spare_wanted or self.rehearsal is not None else None
+
+    def _use_the_time(self) -> None:
+        """There is nothing else to do."""
+        if self.spare_wanted:
+            self._make_ready()
+        elif self.rehearsal is not None and not next(self.rehearsal, False):
+            self.rehearsal = None
 
     def _make_ready(self) -> None:
         self.spare_wanted = False  # until the next launch, whatever comes of it
@@ -210,6 +221,9 @@ class Zygote:
             self.launches.popleft()
             fdpassing.close_all(launch.fds)
             self.spare_wanted = True
+            if not self._rehearsed:
+                self._rehearsed = True
+                self.rehearsal = warmup.rehearse()
 
     def _hand_over(self, launch: Launch) -> int:
         """Give a spec to the spare, or to one made now; the PID of its init."""
