@@ -7,8 +7,8 @@ import os
 import signal
 import time
 
-# What signal.signal wraps; it takes plain numbers. The wrapper looks the old handler up in an enum that does not have it,
-# and in a fork all that is touched for the error of that is copied, page by page.
+# What signal.signal wraps; it takes plain numbers. The wrapper looks the old handler up in an enum that does not have
+# it, and in a fork all that is touched for the error of that is copied, page by page.
 from _signal import signal as _set_handler  # type: ignore[import-not-found]
 
 
