@@ -193,6 +193,7 @@ class Deployment(ServerDeployment):
             provide(self._platform, layers, self.base_dirs)
         return self._deploy_project(path, single=False, stage=stage)
 
+    @staged
     def _deploy_project(
         self, path: str | os.PathLike[str], *, single: bool, stage: str | None = None
     ) -> Project[Function]:

@@ -126,7 +126,7 @@ class Platform:
     # -- functions -----------------------------------------------------------------------------------------------
 
     def new_staging_dir(self) -> Path:
-        """A new directory for code that was not given as a directory; it goes when the platform closes."""
+        """A new directory for code that was not given as one, within ``staging.writing``: removed once it is unused."""
         return self.staging.new()
 
     def create_function(

@@ -87,10 +87,11 @@ class StagingArea:
         self._remove(set(self._made))
 
     def new(self) -> Path:
-        """A new, empty directory, for what is written within a moment. Raises UsageError when the area is closed."""
+        """A new, empty directory, within ``writing``. Raises UsageError when the area is closed."""
         path = self._base_dir() / f"code-{uuid.uuid4()}"
         with self._changed:
             self._check_locked()
+            assert self._writers, "it might be removed as unused before it is used"
             self._made.add(path)
         path.mkdir(parents=True)  # a cleaner of the temporary directory may have taken the one above
         return path

@@ -75,7 +75,8 @@ class ServedProject:
     def _reload(self, plan: FunctionPlan) -> None:
         platform = self._runtime._platform
         try:
-            update_code(self._runtime.api, plan, platform.new_staging_dir)
+            with platform.staging.writing():  # clients change functions meanwhile
+                update_code(self._runtime.api, plan, platform.new_staging_dir)
         except Exception:
             # It is tried again and again, and each time there may be a copy of the code.
             platform.staging.retain(platform._paths_in_use)

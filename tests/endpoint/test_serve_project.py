@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import signal
 import socket
 import sys
@@ -271,6 +272,24 @@ def test_no_copy_is_kept_of_code_that_cannot_be_loaded(shop: Path, scf_runtime_o
     assert set(runtime._platform.base_dir.glob("code-*")) == before
     (shop / "elsewhere").rename(shop / "src")
     code.reload()
+
+
+def test_a_project_is_deployed_and_loaded_anew_while_others_delete_functions(
+    shop: Path, scf_runtime_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = scf_runtime_of("directory")
+    copy = shutil.copytree
+
+    def copy_and_delete_others(*arguments: Any, **keywords: Any) -> object:
+        """When it is copied, and no function's yet."""
+        copied = copy(*arguments, **keywords)
+        runtime.deploy("def main_handler(event, context):\n    return 1\n", name="other")
+        runtime.api.call("DeleteFunction", {"FunctionName": "other"})
+        return copied
+
+    monkeypatch.setattr(shutil, "copytree", copy_and_delete_others)
+    for code in ServedProject(runtime, shop, "test").codes():
+        code.reload()
 
 
 def test_a_web_function(serve: Serve, shop: Path, scf_runtime_of: Callable[..., Any]) -> None:

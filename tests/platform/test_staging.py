@@ -32,7 +32,8 @@ def test_what_a_block_that_raises_has_made_is_removed(tmp_path: Path) -> None:
 
 def test_what_nothing_uses_is_removed_but_never_while_something_is_being_written(tmp_path: Path) -> None:
     area = StagingArea(lambda: tmp_path)
-    used, unused = area.new(), area.new()
+    with area.writing() as staging:
+        used, unused = staging.new(), staging.new()
     (used / "code").mkdir()
     with area.writing() as staging:
         written = staging.new()
@@ -72,7 +73,8 @@ def test_a_close_ends_what_is_being_written_and_waits_for_it(tmp_path: Path) -> 
 
 def test_a_directory_above_that_a_cleaner_has_taken_is_made_anew(tmp_path: Path) -> None:
     area = StagingArea(lambda: tmp_path / "gone")
-    assert area.new().is_dir()
+    with area.writing() as staging:
+        assert staging.new().is_dir()
 
 
 def zipped(files: dict[str, str]) -> str:
