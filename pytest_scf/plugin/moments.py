@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from pytest_scf.plugin import options, watch
+from pytest_scf.plugin.moment_names import by_name, once_for_all_workers
 
 if TYPE_CHECKING:
     from pytest_scf.facade.handles import Event
@@ -40,31 +42,39 @@ def scf_moment(request: pytest.FixtureRequest, scf_runtime: ScfRuntime) -> Momen
 
 def generate(metafunc: pytest.Metafunc) -> None:
     """Record what the function does, and make a test of each moment."""
+    config, nodeid = metafunc.config, metafunc.definition.nodeid
+    source, event, deploy, more = _asked(metafunc.definition.get_closest_marker(MARKER), nodeid)
+    watch.lease(config)
+    places = [metafunc.definition.path.parent, config.rootpath]
+    found = once_for_all_workers(config, nodeid, lambda: _record(config, places, source, event, deploy, more))
+    if found["refused"]:  # here, as the frames between the marker and the refusal are ours
+        _refuse(nodeid, found["refused"])
+    named = by_name(config, metafunc.definition.path, nodeid, lasting=found["lasting"])
+    names = list(dict.fromkeys([*found["names"], *named]))
+    metafunc.parametrize("scf_moment", [(name, found["excused"]) for name in names], ids=names, indirect=True)
+
+
+def _record(
+    config: pytest.Config, places: list[Path], source: Any, event: Any, deploy: dict[str, Any], more: dict[str, Any]
+) -> dict[str, Any]:
     from pytest_scf.errors import UsageError
     from pytest_scf.facade.runtime import ScfRuntime
     from pytest_scf.facade.termination_map.options import Options
 
-    marker = metafunc.definition.get_closest_marker(MARKER)
-    source, event, deploy, more = _asked(marker, metafunc.definition.nodeid)
-    config = metafunc.config
-    watch.lease(config)
-    places = [metafunc.definition.path.parent, config.rootpath]
-    names: list[str] = []
-    excused, refused = True, ""
+    found: dict[str, Any] = {"names": [], "excused": True, "lasting": False, "refused": ""}
     with ScfRuntime(isolation=options.ISOLATION.value(config), base_dirs=places) as runtime:
         try:
             function = runtime.deploy(source, **{"async_run": True, **deploy})
             runner = function._map_runner(event, Options(**more))
-            names = [moment.name for moment in runner.moments()[0]]
+            found["names"] = [moment.name for moment in runner.moments()[0]]
             # Where none registers a signal handler at all, no moment is excused for coming too early for it.
-            excused = runner.registers is not False
+            found["excused"] = runner.registers is not False
+            found["lasting"] = runner.lasting
         except UsageError as error:
-            refused = f"is refused: {error}"
+            found["refused"] = f"is refused: {error}"
         except TypeError as error:
-            refused = f"takes the options of termination_map, and in deploy= those of deploy: {error}"
-    if refused:  # here, as the frames between the marker and the refusal are ours
-        _refuse(metafunc.definition.nodeid, refused)
-    metafunc.parametrize("scf_moment", [(name, excused) for name in names], ids=names, indirect=True)
+            found["refused"] = f"takes the options of termination_map, and in deploy= those of deploy: {error}"
+    return found
 
 
 def _asked(marker: pytest.Mark | None, nodeid: str) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -66,10 +67,43 @@ def test_a_function_without_a_signal_handler_fails_at_each(pytester: pytest.Pyte
     run().assert_outcomes(failed=2)
 
 
-def test_in_two_workers(pytester: pytest.Pytester, run: Run) -> None:
-    pytester.makepyfile(test_worker=TEST)
+#: what it does is another thing each time that it is recorded
+CHANGING = "import random\n\ndef main_handler(event, context):\n" + "    if random.getrandbits(1):\n        seen = 1\n" * 10
+
+
+def test_in_two_workers(pytester: pytest.Pytester, worker: Any, run: Run) -> None:
+    (worker / "changing.py").write_text(CHANGING)
+    changing = """
+@pytest.mark.scf_moments("worker/changing.py")
+def test_changing(scf_moment):
+    pass
+"""
+    pytester.makepyfile(test_worker=TEST + changing)
     outcomes = run("-n", "2").parseoutcomes()
     assert outcomes["failed"] == 4
+    assert set(outcomes) == {"passed", "failed"}
+
+
+def test_moments_of_an_earlier_run(pytester: pytest.Pytester, worker: Any, arguments: tuple[str, ...]) -> None:
+    """Those that the command line names, and with --lf those that failed of what goes by the time."""
+    (worker / "lasting.py").write_text(
+        "import time\n\ndef main_handler(event, context):\n    while True:\n        time.sleep(0.01)\n"
+    )
+    lasting = """
+@pytest.mark.scf_moments("worker/lasting.py", record_for=0.3, timeout=30)
+def test_lasting(scf_moment):
+    assert scf_moment.reached
+"""
+    pytester.makepyfile(test_worker=TEST + lasting)
+    cache = pytester.path / ".pytest_cache/v/cache"
+    cache.mkdir(parents=True)
+    failed = {f"test_worker.py::{name}": True for name in ("test_each[index.py:18#7]", "test_lasting[lasting.py:5#60]")}
+    (cache / "lastfailed").write_text(json.dumps(failed))
+    remembering = [each.replace("no:cacheprovider", "no:nothing") for each in arguments]
+    named = ["test_worker.py::test_each[index.py:18#7]", "test_worker.py::test_lasting"]
+    result = pytester.runpytest_subprocess(*remembering, "--lf", *named, timeout=120)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*it was not reached again*"])
 
 
 def test_options_and_refusals(pytester: pytest.Pytester, run: Run) -> None:

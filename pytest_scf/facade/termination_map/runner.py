@@ -85,6 +85,8 @@ class MapRunner(Generic[E]):
         self._stopping = False
         #: a signal handler was registered while it was recorded; None where that is not told of
         self.registers: bool | None = None
+        #: it had not ended when its recording did
+        self.lasting = False
         #: moments of a recording that may have come after the answer
         self._late: set[int] = set()
 
@@ -183,6 +185,7 @@ class MapRunner(Generic[E]):
             self._notes.append(f"left alone, it ends {event.status} {int(event.status_code)}")
             return None
         end = count()
+        self.lasting = True
         self._notes.append(
             f"left alone, it does not end within {self._options.record_for:g} s (record_for): the moments are those "
             "until then"
