@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from pytest_scf.errors import UsageError
 from pytest_scf.facade.assertions import ANY
 from pytest_scf.facade.asynchronous import EMPTY
 from pytest_scf.facade.event_handle import EventHandle
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _E = TypeVar("_E", bound=EventHandle)
 _R = TypeVar("_R", bound=InvocationHandle)
+_T = TypeVar("_T")
 
 
 class FunctionHandle(Handle, abc.ABC, Generic[_E, _R]):
@@ -53,21 +55,40 @@ class FunctionHandle(Handle, abc.ABC, Generic[_E, _R]):
         states = self._session.platform.provisioning.states(self._record)
         return [Provisioned(each.version, each.allocated, each.available, each.status, each.reason) for each in states]
 
+    @overload  # what is called "new" is no attribute
+    def stub(self, target: str, new: _T) -> _T: ...  # type: ignore[overload-overlap]
+    @overload
     def stub(
         self,
         target: str,
         *,
         autospec: bool = True,
+        wraps: bool = False,
         return_value: Any = ANY,
         side_effect: Any = None,
-    ) -> Stub:
+        **attributes: Any,
+    ) -> Stub: ...
+
+    def stub(
+        self,
+        target: str,
+        new: Any = ANY,
+        *,
+        autospec: bool = True,
+        wraps: bool = False,
+        return_value: Any = ANY,
+        side_effect: Any = None,
+        **attributes: Any,
+    ) -> Any:
         """Put a stand-in in the place of ``target``, in every instance that starts afterwards; idle ones are gone.
 
         ``target`` is a dotted name as ``unittest.mock.patch`` takes it: "index.cos.put_object". Gives a MagicMock in
         the test: what it returns or raises (``return_value`` and ``side_effect``, here or later) is what the function
         gets, and it knows the calls. ``held()`` keeps a call from returning. With ``autospec`` a call that the original
-        would refuse is refused, and a method gets its ``self`` first, as ``patch(autospec=True)`` does. See
-        docs/inside.md.
+        would refuse is refused, and a method gets its ``self`` first, as ``patch(autospec=True)`` does. With ``wraps``
+        calls go on to the original, unless ``return_value`` or ``side_effect`` says what they give. ``attributes`` are
+        set as ``configure_mock`` does. With ``new`` that is put there instead, and given back: a value that travels, a
+        Mock or a function of the test's. See docs/inside.md.
 
         Raises UsageError for what is no dotted name, and for a function whose handler is not Python. A target that does
         not exist ends the event in whose instance it is looked for with 443, and is raised as a UsageError, with the
@@ -75,10 +96,16 @@ class FunctionHandle(Handle, abc.ABC, Generic[_E, _R]):
         """
         from pytest_scf.facade.probing.function_probe import add_stub
 
-        stub = add_stub(self._session, self._record, target, autospec=autospec)
+        if new is not ANY:
+            if wraps or return_value is not ANY or side_effect is not None or attributes:
+                raise UsageError(f"stub({target!r}, {new!r}) puts that there: there is nothing else to say of it")
+            add_stub(self._session, self._record, target, new=new)
+            return new
+        stub = add_stub(self._session, self._record, target, autospec=autospec, wraps=wraps)
         if return_value is not ANY:
             stub.return_value = return_value
         stub.side_effect = side_effect
+        stub.configure_mock(**attributes)
         return stub
 
     def termination_map(

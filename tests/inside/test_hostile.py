@@ -95,7 +95,7 @@ def act():
 
 def sockets():
     contents = [cell.cell_contents for cell in act.__closure__]
-    return [each._link._sock for each in contents if hasattr(each, "_link")]
+    return [each.questions._link._sock for each in contents if hasattr(each, "questions")]
 
 def main_handler(event, context):
     for each in sockets():
@@ -172,7 +172,8 @@ def act():
     pass
 
 def main_handler(event, context):
-    link = next(cell.cell_contents._link for cell in act.__closure__ if hasattr(cell.cell_contents, "_link"))
+    contents = [cell.cell_contents for cell in act.__closure__]
+    link = next(each.questions._link for each in contents if hasattr(each, "questions"))
     if event["do"] == "ask":
         answers = []
         for kind, payload in event["asked"]:

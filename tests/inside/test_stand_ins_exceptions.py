@@ -16,7 +16,7 @@ import pytest
 from pytest_scf import ScfRuntime
 from pytest_scf.runtimes.probe.codec import Codec
 from pytest_scf.runtimes.probe.exceptions import RemoteError
-from pytest_scf.runtimes.probe.stand_ins import find_exception
+from pytest_scf.runtimes.probe.questions import find_exception
 
 FETCH = """
 import urllib.error

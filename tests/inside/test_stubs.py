@@ -606,7 +606,7 @@ def test_what_is_no_target_is_refused_at_once(
 ) -> None:
     fn = scf_runtime_of("directory").deploy(uploader)
     with pytest.raises(UsageError, match="a dotted name such as"):
-        fn.stub(target)  # type: ignore[arg-type]
+        fn.stub(target)  # type: ignore[call-overload]
 
 
 def test_other_refusals(scf_runtime_of: Callable[..., ScfRuntime], uploader: Path, tmp_path: Path) -> None:
@@ -618,7 +618,7 @@ def test_other_refusals(scf_runtime_of: Callable[..., ScfRuntime], uploader: Pat
     with pytest.raises(UsageError, match="use its attribute put_object"):
         fn.stub("index.client.put_object")
     with pytest.raises(UsageError, match="autospec must be True or False"):
-        fn.stub("index.other", autospec="no")  # type: ignore[arg-type]
+        fn.stub("index.other", autospec="no")  # type: ignore[call-overload]
     image = rt.deploy_image([sys.executable, "-m", "http.server"], cwd=tmp_path)
     with pytest.raises(UsageError, match="is not a handler in Python"):
         image.stub("index.x")

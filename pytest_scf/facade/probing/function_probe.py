@@ -16,11 +16,12 @@ from pytest_scf.facade.probing import debugging
 from pytest_scf.facade.probing.connections import Connections
 from pytest_scf.facade.probing.debugging import DebuggedInstance, EditedInstance, Editor, Terminal
 from pytest_scf.facade.probing.plans import Plan
-from pytest_scf.facade.probing.stubs import Blame, Stub, StubTable
+from pytest_scf.facade.probing.stub_table import Blame, StubTable
 from pytest_scf.runtimes.probe import link
 
 if TYPE_CHECKING:
     from pytest_scf.contract.operations import Operations
+    from pytest_scf.facade.probing.stubs import Stub
     from pytest_scf.facade.session import Session
     from pytest_scf.instances.interpreters import Interpreter
     from pytest_scf.platform.functions import FunctionRecord
@@ -111,8 +112,8 @@ class FunctionProbe:
 
     # -- what the test asks --------------------------------------------------------------------------------------
 
-    def stub(self, target: str, *, autospec: bool) -> Stub:
-        return self._stubs.add(target, autospec=autospec)
+    def stub(self, target: str, **how: Any) -> Stub:
+        return self._stubs.add(target, **how)
 
     def begin(self, plan: Plan, invoke: Callable[[], Invocation]) -> Invocation:
         """Invoke an event that is to be handled by a plan."""
@@ -302,10 +303,10 @@ def trace(session: Session, function: FunctionRecord) -> FunctionProbe:
     return probe
 
 
-def add_stub(session: Session, function: FunctionRecord, target: str, *, autospec: bool) -> Stub:
-    """See ``Function.stub``."""
+def add_stub(session: Session, function: FunctionRecord, target: str, **how: Any) -> Stub:
+    """See ``Function.stub``, and for ``how`` ``StubTable.add``."""
     probe = probe_of(session, function)
-    stub = probe.stub(target, autospec=autospec)
+    stub = probe.stub(target, **how)
     session.platform.equip(function, probe)
     return stub
 

@@ -8,7 +8,20 @@ import sys
 import time
 import types
 
-from . import codec, exceptions, files, link, recording, specs, stand_ins, targets, tracing, values
+from . import (
+    codec,
+    exceptions,
+    files,
+    installing,
+    link,
+    questions,
+    recording,
+    specs,
+    stand_ins,
+    targets,
+    tracing,
+    values,
+)
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -20,7 +33,7 @@ _dumps = json.dumps
 _loads = json.loads
 
 #: what is not shown in the tracebacks of the user's code
-_PARTS = (codec, exceptions, files, link, recording, specs, stand_ins, targets, tracing, values)
+_PARTS = (codec, exceptions, files, installing, link, questions, recording, specs, stand_ins, targets, tracing, values)
 FILES = frozenset({__file__} | {each.__file__ for each in _PARTS})
 
 
@@ -38,7 +51,7 @@ class Probe(object):
         self._config = config
         self._code_root = code_root
         self.link = link.Link(sock)
-        self._questions = stand_ins.Questions(self.link)
+        self._questions = questions.Questions(self.link, stand_ins.KINDS)
         self._pending = list(config["stand_ins"])  # type: list[dict[str, Any]]
         self._tracer = tracing.Tracer(self.link, code_root) if config["trace"] else None
         #: what the tracer has been told is for the event that is about to come
@@ -199,7 +212,7 @@ class Probe(object):
             return  # importing the module of another one has brought it
         self._pending.remove(each)
         try:
-            facts = stand_ins.install(self._questions, found, each["id"], each["autospec"])
+            facts = installing.install(self._questions, found, each)
         except targets.TargetError as error:
             self._refuse(each, error)
         else:

@@ -36,6 +36,7 @@ DEBUG = 6  # pdb is entered or left, writes a text or reads a line; see ``debugg
 # test -> instance
 ANSWER = 16  # what was asked for
 RAISE = 17  # an exception to be raised where it was asked
+ORIGINAL = 19  # what the stand-in takes the place of is to be used
 REFUSED = 18  # a text: why there is no answer; the last on its connection
 
 

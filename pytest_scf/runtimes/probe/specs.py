@@ -39,14 +39,37 @@ class InstanceOf(object):
         self.kind = kind
 
 
+class Like(object):
+    """Stands for an object that is probably of a class, as what ``with`` gives of one: it may as well be another."""
+
+    def __init__(self, kind):
+        # type: (type) -> None
+        self.kind = kind
+
+
+class Unknown(object):
+    """Of an attribute: nothing is known of it."""
+
+
+def like(spec):
+    # type: (Any) -> Like | None
+    kind = class_of(spec)
+    return None if kind is None else Like(kind)
+
+
 def has(spec, name):
     # type: (Any, str) -> bool
+    if isinstance(spec, Like):
+        return True
     return _may_have(spec.kind, name) if isinstance(spec, InstanceOf) else hasattr(spec, name)
 
 
 def attribute(spec, name):
     # type: (Any, str) -> Any
-    """The spec of what it has under this name; None where nothing is known of that."""
+    """The spec of what it has under this name; None or ``Unknown`` where nothing is known of that."""
+    if isinstance(spec, Like):
+        raw = _getattr_static(spec.kind, name, None)
+        return None if isinstance(raw, types.FunctionType) and not is_async(raw) else Unknown()
     if not isinstance(spec, InstanceOf):
         return getattr(spec, name)
     raw = _getattr_static(spec.kind, name, None)
@@ -75,7 +98,7 @@ def class_of(spec):
     """The class that a stand-in says it is of; None where it is not one for an object."""
     if isinstance(spec, InstanceOf):
         return spec.kind
-    if spec is None or isinstance(spec, VALUES + ROUTINES + (type, types.ModuleType)):
+    if spec is None or isinstance(spec, (*VALUES, *ROUTINES, type, types.ModuleType, Like)):
         return None
     return type(spec)
 

@@ -1,11 +1,13 @@
 """Finds what a stand-in is to take the place of, by its dotted name."""
 
+import builtins
 import difflib
 import importlib
 import importlib.util
 import os
 import pkgutil
 import sys
+import types
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -48,7 +50,7 @@ def resolve(target, may_import):
         if not may_import:
             return None
         _import(module, target)
-    found = parent = sys.modules[module]
+    found = parent = sys.modules[module]  # type: Any
     for at, part in enumerate(parts[1:], 1):
         parent = found
         try:
@@ -56,6 +58,8 @@ def resolve(target, may_import):
         except AttributeError:
             name = ".".join(parts[: at + 1])
             found = _submodule(name, parent, may_import)
+            if found is None and isinstance(parent, types.ModuleType) and at == len(parts) - 1:
+                found = getattr(builtins, part, None)  # which the module uses: it is to have one of its own
             if found is None:
                 raise TargetError(
                     "there is no %r: %s has no attribute %r%s"

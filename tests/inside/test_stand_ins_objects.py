@@ -1,0 +1,263 @@
+"""Objects of the test's that a function is given: it asks the test about them, as about a Mock."""
+
+from __future__ import annotations
+
+import io
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from pytest_scf import Function, ScfRuntime, UsageError
+
+SOURCE = """
+import asyncio
+
+class Client:
+    def __init__(self, region, token=None):
+        self.timeout = 60
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def get(self, key, version=1):
+        return "original"
+
+class Session:
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *error):
+        pass
+
+    def get(self, url):
+        pass
+
+def make():
+    pass
+
+def enter(thing):
+    with thing as found:
+        return found
+
+def caught(call, kind):
+    try:
+        call()
+    except kind:
+        return True
+
+async def fetch():
+    async with Session() as session:
+        async with session.get("u") as response:
+            return await response.text()
+
+def what(call):
+    try:
+        return call()
+    except Exception as error:
+        return "%s: %s" % (type(error).__name__, error)
+
+client = Client("r")
+late = None
+SIZE = 5
+"""
+
+
+def deploy(rt: ScfRuntime, *calls: str, python: str | None = None) -> Function:
+    """A function that gives what each of the expressions gives or raises."""
+    lines = "".join(f"        what(lambda: {call}),\n" for call in calls)
+    return rt.deploy(f"{SOURCE}\ndef main_handler(event, context):\n    return [\n{lines}    ]\n", python=python)
+
+
+class Response:
+    """As tests write them."""
+
+    status_code = 404
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.closed = False
+
+    def json(self, *, default: int = 0) -> dict[str, object]:
+        return {"text": self.text, "default": default}
+
+    def raise_for_status(self) -> None:
+        raise LookupError("404")
+
+    def __enter__(self) -> Response:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.closed = True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.text)
+
+    def __repr__(self) -> str:
+        return "<Response 404>"
+
+
+@pytest.mark.parametrize("python", [None, "3.6"])
+def test_an_object_of_the_tests_is_asked_there(scf_runtime_of: Callable[..., ScfRuntime], python: str | None) -> None:
+    calls = {
+        "make().status_code": 404,
+        "make().json(default=3)": {"text": "ab", "default": 3},
+        "make().raise_for_status()": "LookupError: 404",
+        "make().nosuch": "AttributeError: 'Response' object has no attribute 'nosuch'",
+        "make()._secret": "AttributeError: _secret belongs to the test, and is not to be had in the function",
+        "list(make())": ["a", "b"],
+        "enter(make()) is make()": True,
+        "[bool(make()), str(make()), repr(make())]": [True, "<Response 404>", "<Response 404>"],
+        "setattr(make(), 'seen', 2) or make().seen": 2,
+    }
+    try:
+        fn = deploy(scf_runtime_of("directory"), *calls, python=python)
+    except UsageError as error:
+        pytest.skip(str(error))
+    response: Any = Response("ab")
+    fn.stub("index.make", return_value=response)
+    assert fn.invoke().return_value == list(calls.values())
+    assert response.closed
+    assert response.seen == 2
+
+
+def test_functions_classes_files_and_exceptions_of_the_tests(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    closed = []
+
+    class Gone(Exception):
+        pass
+
+    def rows() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            closed.append(True)
+
+    async def text() -> str:
+        return "awaited"
+
+    given = {
+        "make()(2)": (lambda n: n * 2, 4),
+        "make()('text').text": (Response, "text"),
+        "make().body.read().decode()": (types.SimpleNamespace(body=io.BytesIO(b"body")), "body"),
+        "[(next(each), each.close(), next(each, 'over')) for each in [make()]]": (rows(), [[1, None, "over"]]),
+        "asyncio.new_event_loop().run_until_complete(make()())": (text, "awaited"),
+        "[issubclass(each.Missing, KeyError) for each in [make()]]": (mock.Mock(Missing=KeyError), [True]),
+        "caught(late, make().Gone)": (mock.Mock(Gone=Gone), True),
+    }
+    fn = deploy(scf_runtime_of("directory"), *given)
+    fn.stub("index.make", side_effect=[value for value, _ in given.values()])
+    fn.stub("index.late", side_effect=Gone("x"))
+    assert fn.invoke().return_value == [expected for _, expected in given.values()]
+    assert closed == [True]
+
+
+def test_what_the_function_sets_is_seen(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = deploy(
+        scf_runtime_of("directory"),
+        "setattr(client, 'timeout', 3) or client.timeout",
+        "setattr(client, 'headers', {}) or client.headers.update(a=1) or client.headers",
+        "setattr(client, 'verify', object()) or type(client.verify).__name__",
+        "setattr(client, 'return_value', 7) or setattr(client, '_own', 8) or [client.return_value, client._own]",
+    )
+    client = fn.stub("index.client")
+    headers = mock.PropertyMock()
+    type(client).headers = headers
+    assert fn.invoke().return_value == [3, {"a": 1}, "object", [7, 8]]
+    assert client.timeout == 3
+    headers.assert_called_once_with({})
+    assert client.verify.type == "object"
+    assert isinstance(client.return_value, mock.Mock)
+
+
+def test_a_name_that_is_there_later_and_one_of_the_language(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = deploy(scf_runtime_of("directory"), "late.get('k')", "open('/nowhere').read()", "print('said')")
+    fn.stub("index.late").get.return_value = 1
+    fn.stub("index.open", mock.mock_open(read_data="data"))
+    printed = fn.stub("index.print", return_value="not said")
+    assert fn.invoke().return_value == [1, "data", "not said"]
+    printed.assert_called_once_with("said")
+
+
+def test_calls_are_compared_by_the_signature_of_what_is_called(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = deploy(scf_runtime_of("directory"), "Client('r').get('k')", "client.get('k', version=2)")
+    client, instance = fn.stub("index.Client"), fn.stub("index.client")
+    client.return_value.get.return_value = instance.get.return_value = 1
+    assert fn.invoke().return_value == [1, 1]
+    client.assert_called_once_with(region="r")
+    client.return_value.get.assert_called_once_with(key="k")
+    instance.get.assert_called_once_with("k", 2)
+    with pytest.raises(AssertionError):
+        instance.get.assert_called_once_with("k")
+
+
+def test_what_a_block_gives_is_like_what_opened_it(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    """``__aenter__`` of a Mock gives an AsyncMock, of which each method would have to be awaited."""
+    fn = deploy(
+        scf_runtime_of("directory"),
+        "asyncio.new_event_loop().run_until_complete(fetch())",
+        "enter(Client('r')).execute()",
+    )
+    session = fn.stub("index.Session").return_value.__aenter__.return_value
+    session.get.return_value.__aenter__.return_value.text.return_value = "text"
+    fn.stub("index.Client").return_value.__enter__.return_value.execute.return_value = "of another class"
+    assert fn.invoke().return_value == ["text", "of another class"]
+    session.get.assert_called_once_with("u")
+
+
+def test_a_wrapped_original_is_called(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    calls = [
+        "client.get('k')",
+        "client.timeout",
+        "enter(client).get('k')",
+        "Client('r').get('k')",
+        "asyncio.new_event_loop().run_until_complete(fetch())",
+    ]
+    fn = deploy(scf_runtime_of("directory"), *calls)
+    client, method = fn.stub("index.client", wraps=True), fn.stub("index.Client.get", wraps=True)
+    fetch = fn.stub("index.fetch", wraps=True, side_effect=["of the test", mock.DEFAULT])
+    first, second = (fn.invoke().return_value for _ in range(2))
+    assert first[:4] == second[:4] == ["original", 60, "original", "original"]
+    assert first[4] == "of the test"
+    assert second[4].startswith(("AttributeError", "TypeError"))  # the original has come to None
+    client.get.assert_called_with("k")
+    assert (method.call_count, fetch.await_count) == (6, 2)
+
+
+def test_another_value_in_its_place(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = deploy(scf_runtime_of("directory"), "SIZE", "make()", "client.get('k')", "Client('r').timeout")
+    assert fn.stub("index.SIZE", 7) == 7
+    fn.stub("index.make", new=lambda: "made")
+    get = fn.stub("index.client.get", mock.Mock(return_value="got"))
+    fn.stub("index.Client", **{"return_value.timeout": 9})
+    assert fn.invoke().return_value == [7, "made", "got", 9]
+    get.assert_called_once_with("k")
+    with pytest.raises(UsageError, match="nothing else to say"):
+        fn.stub("index.late", 1, return_value=2)  # type: ignore[call-overload]
+    with pytest.raises(UsageError, match="cannot be sent"):
+        fn.stub("index.late", object())
+
+
+def test_operators_and_texts(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = deploy(
+        scf_runtime_of("directory"),
+        "str(client.name)",
+        "'%s' % client.other",
+        "[1, 2][client.place]",
+        "[client.size > 3, client.size + 1]",
+        "bool(1 + client.size)",
+        "client.other >= 3",
+    )
+    client = fn.stub("index.client", autospec=False)
+    client.name.__str__.return_value = "configured"
+    client.size.__gt__.return_value = True
+    client.size.__add__.return_value = 5
+    found = fn.invoke().return_value
+    assert found[:4] == ["configured", "<stand-in index.client.other>", 2, [True, 5]]
+    assert found[4] is True
+    assert found[5].startswith("TypeError: '>=' not supported between instances of ")
