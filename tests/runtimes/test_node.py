@@ -166,7 +166,7 @@ def test_forced_termination_of_one_that_does_not_listen(each_level: ScfRuntime) 
     assert not event.instance.alive
 
 
-def test_what_the_handler_is_given(each_level: ScfRuntime) -> None:
+def test_what_the_handler_is_given(each_level: ScfRuntime, tmp_path: Path) -> None:
     source = """
     const { text } = require("./lib/text");
     exports.main_handler = async (event, context) => {
@@ -178,11 +178,10 @@ def test_what_the_handler_is_given(each_level: ScfRuntime) -> None:
       };
     };
     """
-    root = each_level._platform.new_staging_dir()
-    (root / "lib").mkdir()
-    (root / "lib" / "text.js").write_text('exports.text = "from beside";\n')
-    (root / "index.js").write_text(source)
-    fn = each_level.deploy(root, runtime=RUNTIME, environment={"ANSWER": "42"}, timeout=7)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "text.js").write_text('exports.text = "from beside";\n')
+    (tmp_path / "index.js").write_text(source)
+    fn = each_level.deploy(tmp_path, runtime=RUNTIME, environment={"ANSWER": "42"}, timeout=7)
     result = fn.invoke({"a": [1, "ü"]})
     found = result.return_value
     assert (found["event"], found["text"]) == ({"a": [1, "ü"]}, "from beside")
