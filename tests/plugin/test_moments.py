@@ -68,7 +68,9 @@ def test_a_function_without_a_signal_handler_fails_at_each(pytester: pytest.Pyte
 
 
 #: what it does is another thing each time that it is recorded
-CHANGING = "import random\n\ndef main_handler(event, context):\n" + "    if random.getrandbits(1):\n        seen = 1\n" * 10
+CHANGING = (
+    "import random\n\ndef main_handler(event, context):\n" + "    if random.getrandbits(1):\n        seen = 1\n" * 10
+)
 
 
 def test_in_two_workers(pytester: pytest.Pytester, worker: Any, run: Run) -> None:
