@@ -544,6 +544,29 @@ def test_lines_of_several_files_and_of_a_generator_that_the_init_phase_began(
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
 
 
+@pytest.mark.parametrize("version", [None, "3.12", "3.13"])
+def test_what_is_on_one_line_counts_each_time(scf_runtime_of: Callable[..., ScfRuntime], version: str | None) -> None:
+    source = textwrap.dedent(
+        """\
+        def one(n): return n
+        def main_handler(event, context):
+            n = 3
+            while n: n -= 1
+            values = [one(n) for n in range(2)]
+            return sorted(values, key=lambda n: -n)
+        """
+    )
+    try:
+        fn = scf_runtime_of("directory").deploy(source, python=version, async_run=True)
+    except UsageError as error:
+        pytest.skip(str(error))
+    found = fn.termination_map({}, graceful=False)
+    # Comprehensions are functions of their own up to Python 3.11.
+    wanted = {1: 3, 2: 1, 3: 1, 4: 3, 5: 4 if version is None else 3, 6: 3}
+    assert {line: len(moments) for (_file, line), moments in found.by_line.items()} == wanted
+    assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
+
+
 def test_what_ends_the_process_at_once_is_recorded_too(each_way: ScfRuntime) -> None:
     source = "import os\n\ndef main_handler(event, context):\n    a = 1\n    b = 2\n    os._exit(3)\n"
     fn = each_way.deploy(source, async_run=True)

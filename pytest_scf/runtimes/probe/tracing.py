@@ -39,7 +39,12 @@ class _Monitoring(object):
         # type: (Files) -> None
         self._files = files
         self._codes = []  # type: list[CodeType]
+        #: of these codes by their identity: where loops within a line begin again, and in which line
+        self._loops = {}  # type: dict[int, dict[int, int]]
+        #: those of whose start it has to be told each time
+        self._told_of = set()  # type: set[int]
         self._recording = None  # type: recording.Recording | None
+        self._on_line = None  # type: OnLine | None
         self._on_line_of_any = None  # type: OnLine | None
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         for self._tool in range(5, -1, -1):
@@ -48,14 +53,21 @@ class _Monitoring(object):
         monitoring.use_tool_id(self._tool, "pytest-scf")
         for event in (monitoring.events.PY_START, monitoring.events.PY_RESUME):
             monitoring.register_callback(self._tool, event, self._started)
+        monitoring.register_callback(self._tool, monitoring.events.JUMP, self._jumped)
 
     def enter(self, on_line):
         # type: (OnLine) -> None
         """Have ``on_line`` called from now on, in all threads."""
         monitoring = sys.monitoring  # type: ignore[attr-defined]
-        monitoring.register_callback(self._tool, monitoring.events.LINE, on_line)
+        self._call(on_line)
         monitoring.set_events(self._tool, monitoring.events.PY_START | monitoring.events.PY_RESUME)
         monitoring.restart_events()
+
+    def _call(self, on_line):
+        # type: (OnLine | None) -> None
+        self._on_line = on_line
+        monitoring = sys.monitoring  # type: ignore[attr-defined]
+        monitoring.register_callback(self._tool, monitoring.events.LINE, on_line)
 
     def record(self, the_recording):
         # type: (recording.Recording) -> None
@@ -84,22 +96,60 @@ class _Monitoring(object):
         monitoring.set_events(self._tool, 0)
         while self._codes:
             monitoring.set_local_events(self._tool, self._codes.pop(), 0)
-        monitoring.register_callback(self._tool, monitoring.events.LINE, None)
+        self._loops.clear()
+        self._told_of.clear()
+        self._call(None)
 
     def _started(self, code, offset):
         # type: (CodeType, int) -> object
         monitoring = sys.monitoring  # type: ignore[attr-defined]
         file, recorded = code.co_filename, self._recording
-        if self._files.name(file) is not None:
+        if self._files.name(file) is None:
+            return monitoring.DISABLE
+        if id(code) not in self._loops:
             if recorded is not None and file not in recorded.numbers:
                 number = recorded.number(file)
                 if number is None:
                     return monitoring.DISABLE
                 if number:
-                    monitoring.register_callback(self._tool, monitoring.events.LINE, self._on_line_of_any)
+                    self._call(self._on_line_of_any)
             self._codes.append(code)
-            monitoring.set_local_events(self._tool, code, monitoring.events.LINE)
-        return monitoring.DISABLE
+            self._loops[id(code)] = {}
+            monitoring.set_local_events(self._tool, code, monitoring.events.LINE | monitoring.events.JUMP)
+            if sys.version_info >= (3, 13) and _is_on_its_first_line(code):
+                self._told_of.add(id(code))
+        # Python 3.13 tells of the line of a function in one line only where it tells of its start as well.
+        return None if id(code) in self._told_of else monitoring.DISABLE
+
+    def _jumped(self, code, offset, destination):
+        # type: (CodeType, int, int) -> object
+        """A loop within a line comes to that line once more, which LINE events do not tell of."""
+        found = self._loops.get(id(code))
+        if found is None or destination >= offset:
+            return sys.monitoring.DISABLE  # type: ignore[attr-defined]
+        line = found.get(offset)
+        if line is None:
+            line = _line_at(code, destination)
+            found[offset] = line = line if line == _line_at(code, offset) else 0
+        if not line or self._on_line is None:
+            return sys.monitoring.DISABLE  # type: ignore[attr-defined]
+        self._on_line(code, line)
+        return None
+
+
+def _line_at(code, offset):
+    # type: (Any, int) -> int
+    """0 where there is none."""
+    return next((line or 0 for start, end, line in code.co_lines() if start <= offset < end), 0)
+
+
+def _is_on_its_first_line(code):
+    # type: (CodeType) -> bool
+    """Whether the first of what it does is on the line that it is defined in."""
+    import opcode
+
+    begins = 2 * (code.co_code[::2].index(opcode.opmap["RESUME"]) + 1)
+    return _line_at(code, begins) == code.co_firstlineno
 
 
 class _Tracing(object):
