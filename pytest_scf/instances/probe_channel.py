@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pytest_scf.instances.forkserver import fdpassing
 from pytest_scf.instances.reactor import Reactor
 from pytest_scf.instances.sockets import Socket, socketpair
 
@@ -53,7 +54,7 @@ class ProbeChannel:
         if self._closed:
             return
         try:
-            data, fds, _flags, _address = socket.recv_fds(self._socket, 1, 16, _CLOSE_ON_EXEC)
+            data, fds, _lost = fdpassing.receive(self._socket, 1)
         except BlockingIOError:
             return
         except OSError:

@@ -23,6 +23,9 @@ MOST_FDS = 16
 #: seconds after which to try again when the kernel refuses descriptors because too many are in flight: nothing tells
 #: when there are fewer
 RETRY_INTERVAL = 0.005
+# socket.recv_fds, before Python 3.12, does not pass its flags on.
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_MOST_ANCILLARY = socket.CMSG_LEN(MOST_FDS * array.array("i").itemsize)
 _FLAGS = getattr(socket, "MSG_DONTWAIT", 0) | getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -135,12 +138,16 @@ def close_all(fds: Sequence[int]) -> None:
         os.close(fd)
 
 
-def receive(channel: socket.socket) -> Received:
+def receive(channel: socket.socket, size: int = 65536) -> Received:
     """What has come by now, with the descriptors of at most one message; no program executed here inherits them."""
-    data, fds, flags, _address = socket.recv_fds(channel, 65536, MOST_FDS)
-    for fd in fds:
-        os.set_inheritable(fd, False)
-    return Received(data, fds, bool(flags & socket.MSG_CTRUNC))
+    data, ancillary, flags, _address = channel.recvmsg(size, _MOST_ANCILLARY, _CLOSE_ON_EXEC)
+    fds = array.array("i")
+    for _level, _kind, content in ancillary:
+        fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    if not _CLOSE_ON_EXEC:  # macOS
+        for fd in fds:
+            os.set_inheritable(fd, False)
+    return Received(data, fds.tolist(), bool(flags & socket.MSG_CTRUNC))
 
 
 def receive_spec(channel: socket.socket) -> tuple[bytes, list[int]] | None:
