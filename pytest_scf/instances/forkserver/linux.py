@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import struct
+from collections.abc import Callable
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -51,6 +52,24 @@ KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 31})
 _libc = ctypes.PyDLL(None, use_errno=True)
 
 
+def _function(name: str, *parameters: type) -> Callable[..., int]:
+    """One of the C library that returns an int. Told once what it takes, no object need be made for each argument."""
+    function = _libc[name]
+    function.argtypes = parameters
+    return function
+
+
+_ulong, _text = ctypes.c_ulong, ctypes.c_char_p
+_unshare = _function("unshare", ctypes.c_int)
+_mount = _function("mount", _text, _text, _text, _ulong, _text)
+_umount2 = _function("umount2", _text, ctypes.c_int)
+_prctl_with_number = _function("prctl", ctypes.c_int, _ulong, _ulong, _ulong, _ulong)
+_prctl_with_text = _function("prctl", ctypes.c_int, _text, _ulong, _ulong, _ulong)
+_mount_setattr = _function("syscall", ctypes.c_long, ctypes.c_int, _text, ctypes.c_uint, _text, ctypes.c_size_t)
+_clone3 = _function("syscall", ctypes.c_long, _text, ctypes.c_size_t)
+_capset = _function("syscall", ctypes.c_long, _text, _text)
+
+
 def _check(result: int, what: str) -> int:
     if result == -1:
         number = ctypes.get_errno()
@@ -59,20 +78,20 @@ def _check(result: int, what: str) -> int:
 
 
 def unshare(flags: int) -> None:
-    _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+    _check(_unshare(flags), "unshare")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int = 0, data: str | None = None) -> None:
     def text(value: str | None) -> bytes | None:
         return None if value is None else os.fsencode(value)
 
-    result = _libc.mount(text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data))
+    result = _mount(text(source), text(target), text(kind), flags, text(data))
     _check(result, f"mount {kind or source or 'propagation'} on {target}")
 
 
 def unmount(path: str) -> None:
     """Detach what is mounted on a path now; it goes when nobody uses it any more."""
-    _check(_libc.umount2(os.fsencode(path), ctypes.c_int(_MNT_DETACH | _UMOUNT_NOFOLLOW)), f"umount {path}")
+    _check(_umount2(os.fsencode(path), _MNT_DETACH | _UMOUNT_NOFOLLOW), f"umount {path}")
 
 
 def bring_up_loopback() -> None:
@@ -96,14 +115,8 @@ def make_tree_writable(path: str) -> None:
 
 def _set_attributes(path: str, added: int, removed: int, what: str) -> None:
     attributes = struct.pack("=QQQQ", added, removed, 0, 0)
-    result = _libc.syscall(
-        ctypes.c_long(_SYS_MOUNT_SETATTR),
-        ctypes.c_int(_AT_FDCWD),
-        os.fsencode(path),
-        ctypes.c_uint(_AT_RECURSIVE),
-        attributes,
-        ctypes.c_size_t(len(attributes)),
-    )
+    target = os.fsencode(path)
+    result = _mount_setattr(_SYS_MOUNT_SETATTR, _AT_FDCWD, target, _AT_RECURSIVE, attributes, len(attributes))
     _check(result, f"mount_setattr {what} on {path} (Linux 5.12 and later have it)")
 
 
@@ -116,14 +129,11 @@ def fork_into(flags: int) -> int:
     be a third of the pages of memory that it copies.
     """
     arguments = struct.pack("=11Q", flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
-    pid: int = _libc.syscall(ctypes.c_long(_SYS_CLONE3), arguments, ctypes.c_size_t(len(arguments)))
-    return _check(pid, "clone3")
+    return _check(_clone3(_SYS_CLONE3, arguments, len(arguments)), "clone3")
 
 
 def _prctl(option: int, value: int) -> int:
-    zero = ctypes.c_ulong(0)
-    result: int = _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero)
-    return result
+    return _prctl_with_number(option, value, 0, 0, 0)
 
 
 def die_with_parent() -> None:
@@ -148,8 +158,7 @@ def prefer_for_oom_kill() -> None:
 
 def set_name(name: str) -> None:
     """What ``ps`` shows of this process, up to 15 bytes; a fork begins with its parent's."""
-    zero = ctypes.c_ulong(0)
-    _libc.prctl(ctypes.c_int(_PR_SET_NAME), ctypes.c_char_p(os.fsencode(name)), zero, zero, zero)
+    _prctl_with_text(_PR_SET_NAME, os.fsencode(name), 0, 0, 0)
 
 
 def own_name() -> str:
@@ -196,7 +205,7 @@ def limit_capabilities(kept: frozenset[int]) -> None:
     low, high = mask & 0xFFFFFFFF, mask >> 32
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     data = struct.pack("=6I", low, low, 0, high, high, 0)
-    _check(_libc.syscall(ctypes.c_long(_SYS_CAPSET), header, data), "capset")
+    _check(_capset(_SYS_CAPSET, header, data), "capset")
 
 
 _SYS_CAPSET = {"x86_64": 126, "aarch64": 91, "riscv64": 91, "ppc64le": 184, "s390x": 185}.get(os.uname().machine, 91)
