@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 
 from pytest_scf.instances.forkserver import fdpassing, init, linux, own_modules, reaping, warmup
 from pytest_scf.instances.forkserver.isolation import Isolation
-from pytest_scf.instances.launch_spec import LaunchSpec
-from pytest_scf.runtimes import python, wire
+from pytest_scf.runtimes import launch_keys, python, wire
 
 
 def main(control: socket.socket, lifelines: list[int], isolation: Isolation) -> None:
@@ -176,7 +175,7 @@ class Zygote:
 
     def _handle_message(self, kind: int, payload: bytes) -> None:
         if kind == wire.LAUNCH:
-            self._accept(LaunchSpec.from_json(payload), payload)
+            self._accept(json.loads(payload), payload)
         elif kind == wire.SIGNAL_INIT:
             message = json.loads(payload)
             self._signal_init(message["id"], message["signal"])
@@ -193,18 +192,20 @@ class Zygote:
                 self._send(wire.REAPED, {"id": instance_id})
                 return
 
-    def _accept(self, spec: LaunchSpec, payload: bytes) -> None:
+    def _accept(self, fields: dict[str, Any], payload: bytes) -> None:
+        """A launch: its specification, and the same as it came."""
+        instance_id = fields[launch_keys.ID]
         fds: list[int] = []
-        while len(fds) < spec.fd_count:
+        while len(fds) < fields[launch_keys.FD_COUNT]:
             fd = self.received_fds.popleft()
             if fd is None:
                 fdpassing.close_all(fds)
                 error = "the fork server has as many open files as it may have (ulimit -n)"
-                self._send(wire.LAUNCH_FAILED, {"id": spec.id, "error": error})
+                self._send(wire.LAUNCH_FAILED, {"id": instance_id, "error": error})
                 return
             fds.append(fd)
-        self.probe_wanted |= spec.probe is not None
-        self.launches.append(Launch(spec.id, spec.tmp, payload, fds))
+        self.probe_wanted |= fields[launch_keys.PROBE] is not None
+        self.launches.append(Launch(instance_id, fields[launch_keys.TMP], payload, fds))
 
     def _launch_waiting(self) -> None:
         while self.launches:
