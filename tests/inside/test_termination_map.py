@@ -567,6 +567,20 @@ def test_what_is_on_one_line_counts_each_time(scf_runtime_of: Callable[..., ScfR
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
 
 
+def test_code_that_no_file_of_python_holds_makes_no_moment(
+    scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path
+) -> None:
+    """Its lines are not those of the file that it names."""
+    (tmp_path / "page.html").write_text("<p>{{ text }}</p>\n")
+    (tmp_path / "index.py").write_text(
+        "import os\n\ndef main_handler(event, context):\n"
+        "    for name in ('page.html', 'gone.py'):\n"
+        "        exec(compile('a = 1\\nb = 2\\n', os.path.abspath(name), 'exec'))\n"
+    )
+    found = scf_runtime_of("directory").deploy(tmp_path, async_run=True).termination_map({}, graceful=False)
+    assert list(found.by_line) == [("index.py", line) for line in (1, 3, 4, 5)]
+
+
 def test_what_ends_the_process_at_once_is_recorded_too(each_way: ScfRuntime) -> None:
     source = "import os\n\ndef main_handler(event, context):\n    a = 1\n    b = 2\n    os._exit(3)\n"
     fn = each_way.deploy(source, async_run=True)

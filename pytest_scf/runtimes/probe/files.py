@@ -2,8 +2,12 @@
 
 import os
 
-# Kept here because the user's code, or a stand-in, may replace it.
+# Kept here because the user's code, or a stand-in, may replace them.
 _abspath = os.path.abspath
+_isfile = os.path.isfile
+
+#: of files of Python
+_ENDINGS = ("", ".py", ".pyw")
 
 
 class Files(object):
@@ -29,8 +33,8 @@ class Files(object):
         if file.startswith("<"):
             return None
         path = _abspath(file)
-        if not path.startswith(self._root):
-            return None
+        if not path.startswith(self._root) or os.path.splitext(path)[1] not in _ENDINGS or not _isfile(path):
+            return None  # such as what is compiled of a template, whose lines are not those of its file
         name = path[len(self._root) :]
         parts = name.split(os.sep)
         if "site-packages" in parts or "dist-packages" in parts or parts[0] in self._installed:
