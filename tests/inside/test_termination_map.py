@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import textwrap
 import threading
@@ -432,6 +434,24 @@ def test_other_functions_by_their_log(scf_runtime_of: Callable[..., ScfRuntime],
     found = fn.termination_map({}, moments="log", graceful=False, prepare=lambda moment: held.write_text(moment.source))
     assert [moment.source for moment in found.moments] == ["step 0", "step 1"]
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
+
+
+def test_whoever_ends_it_waits_for_no_moment(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
+    fifo = tmp_path / "signalled"
+    os.mkfifo(fifo)
+    waits = f"    open({str(fifo)!r}, 'w').close()\n    __import__('time').sleep(3600)"
+    source = MENDED.replace("    stop_asked = True", waits)
+    fn = scf_runtime_of("directory").deploy(source, async_run=True)
+
+    def end_it() -> None:
+        fifo.read_text()  # once the signal handler runs
+        signal.pthread_kill(present(threading.main_thread().ident), signal.SIGINT)
+
+    thread = threading.Thread(target=end_it)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        fn.termination_map({"count": 1}, only=f"index.py:{line_of(source, 'done.append')}", timeout=1000)
+    thread.join()
 
 
 def test_what_prepare_raises_is_the_moments_failure(scf_runtime_of: Callable[..., ScfRuntime]) -> None:

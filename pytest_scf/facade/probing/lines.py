@@ -123,3 +123,17 @@ def source_lines(file: Path) -> list[str]:
         return []
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
+
+
+def line_text(file: Path, line: int) -> str:
+    """A line without its indentation; "" where it cannot be read."""
+    try:
+        lines = _kept_lines(str(file), file.stat().st_mtime_ns)
+    except OSError:
+        return ""
+    return lines[line - 1].strip() if 1 <= line <= len(lines) else ""
+
+
+@lru_cache(maxsize=256)
+def _kept_lines(file: str, _modified: int) -> list[str]:
+    return source_lines(Path(file))

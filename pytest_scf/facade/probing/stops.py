@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from pytest_scf.errors import EventEnded, UsageError, WaitTimeout
 from pytest_scf.facade.probing.function_probe import check
-from pytest_scf.facade.probing.lines import source_lines
+from pytest_scf.facade.probing.lines import line_text
 
 if TYPE_CHECKING:
     from pytest_scf.facade.probing.plans import Plan, Stopped
@@ -50,8 +50,7 @@ class Stop:
     @property
     def source(self) -> str:
         """The line's text, without its indentation; "" where it cannot be read."""
-        lines = source_lines(self._root / self._stopped.place.file)
-        return lines[self.line - 1].strip() if self.line <= len(lines) else ""
+        return line_text(self._root / self._stopped.place.file, self.line)
 
     def release(self) -> None:
         """Let it go on. A second call does nothing."""

@@ -81,8 +81,8 @@ class MapRunner(Generic[E]):
         self._checking = threading.Lock()
         self._local = threading.local()
         self._errors: list[BaseException] = []
-        self._texts: dict[str, list[str]] = {}
         self._stopping = False
+        self._invoked: list[Invocation] = []
         #: a signal handler was registered while it was recorded; None where that is not told of
         self.registers: bool | None = None
         #: it had not ended when its recording did
@@ -139,10 +139,7 @@ class MapRunner(Generic[E]):
         return Moment(place.file, place.line, place.occurrence, HANDLER, blocked=blocked, source=source)
 
     def _source(self, file: str, line: int) -> str:
-        text = self._texts.get(file)
-        if text is None:
-            text = self._texts[file] = lines.source_lines(self._root / file)
-        return text[line - 1].strip() if 1 <= line <= len(text) else ""
+        return lines.line_text(self._root / file, line)
 
     def _example(self, moment: Moment[E]) -> str:
         return f"fn.termination_map({shown(self._event)}, {self._options.arguments()}, only={moment.name!r})"
@@ -217,7 +214,10 @@ class MapRunner(Generic[E]):
         finally:
             self._stopping = True
             for worker in workers:
-                worker.join()
+                while worker.is_alive():  # the user has had enough of it
+                    for invocation in self._invoked:
+                        self._end_by_force(invocation)
+                    worker.join(_PROGRESS_INTERVAL)
             self._say("")
         if self._errors:
             raise self._errors[0]
@@ -382,11 +382,14 @@ class MapRunner(Generic[E]):
             self._end_by_force(invocation)
 
     def _end_by_force(self, invocation: Invocation) -> None:
+        """Nothing where it has ended."""
         with contextlib.suppress(FailedOperationAsyncEventStatus):
             self._platform.terminate(invocation)
 
     def _invoke(self, *, fresh: bool = False) -> Invocation:
-        return self._platform.invoke(self._record, self._payload, asynchronous=True, fresh=fresh)
+        invocation = self._platform.invoke(self._record, self._payload, asynchronous=True, fresh=fresh)
+        self._invoked.append(invocation)
+        return invocation
 
 
 def _written(event: Terminated) -> list[str]:
