@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,8 @@ class Session:
     origins: dict[FunctionRecord, Mapping[str, Path]] = field(default_factory=dict)
     #: what works inside instances on the test's behalf: to be closed when those are gone
     probes: list[Probe] = field(default_factory=list)
+    #: held while a function gets a probe, or what that does is changed, and its instances are to work with it
+    equipping: threading.RLock = field(default_factory=threading.RLock)
     #: shows how far something is that takes long, in place of what it showed before; "" at its end
     progress: Callable[[str], object] | None = None
     #: where ``breakpoint()`` in a function opens pdb

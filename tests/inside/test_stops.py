@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import textwrap
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from present import present
@@ -372,6 +376,28 @@ def test_lines_are_those_that_python_counts(tmp_path: Path) -> None:
         file.write_bytes(data)
         assert source_lines(file) == lines
     assert source_lines(tmp_path) == []
+
+
+def test_threads_that_are_the_first_to_stop_a_function(
+    scf_runtime_of: Callable[..., ScfRuntime], worker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = scf_runtime_of("directory")
+    fn = runtime.deploy(worker, async_run=True)
+    equip, both = runtime._platform.equip, threading.Barrier(2)
+
+    def equip_late(*given: Any) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        equip(*given)
+
+    def stop() -> int:
+        stopped = fn.invoke_async({}, stop_at=at("twice = ")).wait_for_stop()
+        stopped.release()
+        return stopped.line
+
+    monkeypatch.setattr(runtime._platform, "equip", equip_late)
+    with ThreadPoolExecutor(2) as threads:
+        assert [each.result() for each in [threads.submit(stop) for _ in range(2)]] == [line_of("twice = ")] * 2
 
 
 def test_closing_a_runtime_that_is_stopped(each_way: ScfRuntime, worker: Path) -> None:

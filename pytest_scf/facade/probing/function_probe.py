@@ -250,7 +250,10 @@ class FunctionProbe:
 
 
 def probe_of(session: Session, function: FunctionRecord) -> FunctionProbe:
-    """The probe of a function, made if it has none. Raises UsageError where its code is not ours to enter."""
+    """The probe of a function, made if it has none. Raises UsageError where its code is not ours to enter.
+
+    The caller holds ``session.equipping`` until the function is equipped with it: of two probes one would be lost.
+    """
     probe: Any = function.config.probe
     if probe is None:
         refuse_other_runtimes(function)
@@ -290,25 +293,27 @@ def refuse_other_runtimes(function: FunctionRecord) -> None:
 
 def trace(session: Session, function: FunctionRecord) -> FunctionProbe:
     """The probe of a function whose instances look which lines run; those that do not are repossessed."""
-    probe: Any = function.config.probe
-    if probe is None and is_python_server(function):
-        probe = FunctionProbe(session.platform)
-        session.probes.append(probe)
-    if probe is None:
-        probe = probe_of(session, function)
-    assert isinstance(probe, FunctionProbe)
-    if not probe.traced:
-        probe.traced = True
-        session.platform.equip(function, probe)
-    return probe
+    with session.equipping:
+        probe: Any = function.config.probe
+        if probe is None and is_python_server(function):
+            probe = FunctionProbe(session.platform)
+            session.probes.append(probe)
+        if probe is None:
+            probe = probe_of(session, function)
+        assert isinstance(probe, FunctionProbe)
+        if not probe.traced:
+            probe.traced = True
+            session.platform.equip(function, probe)
+        return probe
 
 
 def add_stub(session: Session, function: FunctionRecord, target: str, **how: Any) -> Stub:
     """See ``Function.stub``, and for ``how`` ``StubTable.add``."""
-    probe = probe_of(session, function)
-    stub = probe.stub(target, **how)
-    session.platform.equip(function, probe)
-    return stub
+    with session.equipping:
+        probe = probe_of(session, function)
+        stub = probe.stub(target, **how)
+        session.platform.equip(function, probe)
+        return stub
 
 
 def check(record: Invocation) -> None:
