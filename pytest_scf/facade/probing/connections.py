@@ -165,6 +165,18 @@ class Connections:
         if left or self.gone:
             raise Gone
 
+    def ask(self, kind: int, payload: bytes) -> tuple[int, bytes]:
+        """Ask whoever waits for the answer that this thread is about to give. Raises Gone."""
+        connection = self._serving.connection
+        try:
+            link.send(connection, kind, payload)
+            message = self._receive(connection)
+        except OSError:
+            message = None
+        if message is None:
+            raise Gone
+        return message
+
     @contextlib.contextmanager
     def holding(self, stand_in: str) -> Iterator[None]:
         """Within the block a thread of the instance is held in a call."""

@@ -17,7 +17,8 @@ from pytest_scf.facade.probing.connections import Gone
 from pytest_scf.facade.probing.stub_uses import ORIGINAL, Original, goes_by_reference, use
 from pytest_scf.facade.probing.stubs import AsyncStub, Stub, calling, check_target
 from pytest_scf.runtimes.probe import link
-from pytest_scf.runtimes.probe.codec import TRAVELS, Codec, CodecError, Opaque, safe_repr, type_name
+from pytest_scf.runtimes.probe.codec import TRAVELS, Codec, CodecError, safe_repr, type_name
+from pytest_scf.runtimes.probe.opaque import Opaque
 from pytest_scf.runtimes.probe.specs import ROUTINES
 
 if TYPE_CHECKING:
@@ -37,6 +38,47 @@ def _place() -> str:
     while frame is not None and str(frame.f_globals.get("__name__")).startswith("pytest_scf."):
         frame = frame.f_back
     return "stub()" if frame is None else f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+class _Call:
+    """A use of a stand-in that is being answered: what came with it, which is in the instance, can be used."""
+
+    codec: Codec
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._thread = threading.get_ident()
+        #: by number
+        self._opaques: dict[int, Opaque] = {}
+        self._raised: list[tuple[BaseException, int]] = []
+        self.over = False
+
+    def opaque(self, data: dict[str, Any]) -> Opaque:
+        """Raises ValueError, KeyError or TypeError where the data makes no sense."""
+        number = int(data["ref"])
+        found = self._opaques.get(number)
+        if found is None:
+            found = self._opaques[number] = Opaque(str(data["type"]), str(data["repr"]), number, self)
+            for name, each in data.get("attributes", ()):
+                found.attributes[str(name)] = self.codec.unpack(each)
+        return found
+
+    def is_under_way(self) -> bool:
+        return not self.over and threading.get_ident() == self._thread
+
+    def use(self, number: int, operation: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Have something done with an object of the instance's; what comes of it."""
+        kind, answer = self._connections.ask(link.USE, self.codec.encode([number, operation, name, args, kwargs]))
+        value = self.codec.decode(answer)
+        if kind == link.RAISE:
+            error_number, error = value
+            self._raised.append((error, error_number))
+            raise error
+        return value
+
+    def original(self, error: BaseException) -> Opaque | None:
+        """What an error is in the instance, where it was raised by what was done there."""
+        return next((Opaque("", "", number, self) for each, number in self._raised if each is error), None)
 
 
 class StubTable:
@@ -133,8 +175,8 @@ class StubTable:
 
     def call(self, connections: Connections, payload: bytes) -> tuple[int, bytes, Blame | None]:
         """The answer's kind and payload; and what is to blame where it raises what the test did not mean to give."""
-        owner = object()
-        codec = self._codec(owner)
+        call = _Call(connections)
+        codec = call.codec = self._codec(call)
         reference, operation, name, args, kwargs, signature = codec.decode(payload)
         found = self._objects[reference]
         if not isinstance(kwargs, dict) or not isinstance(args, tuple):
@@ -147,12 +189,16 @@ class StubTable:
                 result = use(found, operation, name, args, kwargs)
             finally:
                 calling.connections = None
+                call.over = True
             if result is ORIGINAL:
                 return link.ORIGINAL, b"", None
             return link.ANSWER, self._encoded(codec, result, found), None
         except (Gone, CodecError):
             raise
         except BaseException as error:
+            original = call.original(error)
+            if original is not None:
+                return link.RAISE, codec.encode(original), None
             return link.RAISE, codec.encode(error), _blame(found, error)
 
     def _encoded(self, codec: Codec, result: Any, found: Any) -> bytes:
@@ -162,7 +208,7 @@ class StubTable:
             what = found._extract_mock_name() if isinstance(found, mock.NonCallableMock) else safe_repr(found, 200)
             raise TypeError(f"the stand-in {what} cannot give this to the function: {error}") from None
 
-    def _codec(self, owner: object) -> Codec:
+    def _codec(self, owner: _Call | None) -> Codec:
         def other(value: Any) -> object:
             if isinstance(value, mock.NonCallableMock):
                 kind: str | None = "async" if isinstance(value, mock.AsyncMock) else "object"
@@ -189,8 +235,8 @@ class StubTable:
         def form(data: dict[str, Any]) -> object:
             if data.get("$") == "mock":
                 return self._objects[data["id"]]
-            if data.get("$") == "opaque":
-                return Opaque(str(data["type"]), str(data["repr"]), int(data["ref"]), owner)
+            if data.get("$") == "opaque" and owner is not None:
+                return owner.opaque(data)
             raise CodecError("data of an unknown kind")
 
         return Codec(other, form)

@@ -28,6 +28,7 @@ _namedtuple = namedtuple  # type: Any
 _SEQUENCES = (tuple, set, frozenset)
 #: levels of lists, dicts and other containers in each other
 DEPTH_LIMIT = 100
+_LEVELS_OF_A_PART = 20
 #: bytes of one value, encoded
 SIZE_LIMIT = 16 * 1024 * 1024
 #: ints below travel as JSON numbers: every JSON reader takes them, however long its ints may be
@@ -41,25 +42,6 @@ TRAVELS = (
 
 class CodecError(ValueError):
     """A value that cannot be sent, or data that is no value."""
-
-
-class Opaque(object):
-    """A value that cannot travel, as the other side shows it.
-
-    ``type`` is the name of its type ("botocore.client.S3"), ``repr`` its repr, cut at 2,000 characters. Within the call
-    that it came with, it can be given back, and becomes the original again.
-    """
-
-    def __init__(self, type_name, text, reference=None, owner=None):
-        # type: (str, str, int | None, object) -> None
-        self.type = type_name
-        self.repr = text
-        self._reference = reference
-        self._owner = owner
-
-    def __repr__(self):
-        # type: () -> str
-        return "<Opaque %s: %s>" % (self.type, self.repr)
 
 
 def type_name(value):
@@ -125,6 +107,15 @@ class Codec(object):
         if len(data) > SIZE_LIMIT:
             raise CodecError("a value of %d bytes is larger than the %d that can be sent" % (len(data), SIZE_LIMIT))
         return data
+
+    def pack(self, value):
+        # type: (object) -> object
+        """Of what is no part of what is encoded otherwise; of few levels. Raises CodecError."""
+        return self._pack(value, DEPTH_LIMIT - _LEVELS_OF_A_PART)
+
+    def unpack(self, data):
+        # type: (Any) -> Any
+        return self._unpack(data, DEPTH_LIMIT - _LEVELS_OF_A_PART)
 
     def decode(self, data):
         # type: (bytes) -> Any

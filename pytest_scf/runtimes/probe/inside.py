@@ -14,8 +14,10 @@ from . import (
     files,
     installing,
     link,
+    opaque,
     questions,
     recording,
+    shown,
     specs,
     stand_ins,
     targets,
@@ -33,7 +35,10 @@ _dumps = json.dumps
 _loads = json.loads
 
 #: what is not shown in the tracebacks of the user's code
-_PARTS = (codec, exceptions, files, installing, link, questions, recording, specs, stand_ins, targets, tracing, values)
+_PARTS = (
+    *(codec, exceptions, files, installing, link, opaque, questions, recording, shown, specs, stand_ins, targets),
+    *(tracing, values),
+)
 FILES = frozenset({__file__} | {each.__file__ for each in _PARTS})
 
 

@@ -14,7 +14,7 @@ import struct
 
 MYPY = False
 if MYPY:  # for the type comments only
-    from typing import Any  # noqa: F401
+    from typing import Any, Callable  # noqa: F401
 
 # Kept here because the user's code, or a stand-in, may replace them; and with sockets in C their methods.
 _array = array.array
@@ -37,6 +37,7 @@ DEBUG = 6  # pdb is entered or left, writes a text or reads a line; see ``debugg
 ANSWER = 16  # what was asked for
 RAISE = 17  # an exception to be raised where it was asked
 ORIGINAL = 19  # what the stand-in takes the place of is to be used
+USE = 20  # what came with the question is to be used before there is an answer; answered by ANSWER or RAISE
 REFUSED = 18  # a text: why there is no answer; the last on its connection
 
 
@@ -132,13 +133,19 @@ class Link(object):
         # type: (socket.socket) -> None
         self._free.append(connection)
 
-    def ask(self, kind, payload):
-        # type: (int, bytes) -> tuple[int, bytes]
-        """The answer's kind and payload. What a signal handler raises meanwhile comes out of here."""
+    def ask(self, kind, payload, use=None):
+        # type: (int, bytes, Callable[[bytes], tuple[int, bytes]] | None) -> tuple[int, bytes]
+        """The answer's kind and payload. What a signal handler raises meanwhile comes out of here.
+
+        ``use`` answers what the test asks for before that.
+        """
         connection = self.connect()
         try:
             send(connection, kind, payload)
             answer = receive(connection)
+            while answer is not None and answer[0] == USE and use is not None:
+                send(connection, *use(answer[1]))
+                answer = receive(connection)
             if answer is None:
                 raise LinkError("the test has gone away")
             check(*answer)

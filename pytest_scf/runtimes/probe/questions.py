@@ -1,12 +1,15 @@
 """The questions of stand-ins to the test: each use of one is a message, and so is what it gives."""
 
+import functools
 import importlib
 import sys
 import threading
 
 from . import link, specs
-from .codec import Codec, CodecError, Opaque, refuse, safe_repr, type_name
+from .codec import Codec, CodecError, refuse
 from .exceptions import RemoteError
+from .opaque import Opaque
+from .shown import Shown
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -95,13 +98,13 @@ class Questions(object):
 
     def ask(self, use):
         # type: (Use) -> Any
-        kept = []  # type: list[object]
-        codec = self._codec(kept)
+        shown = Shown()
+        codec = self._codec(shown)
         payload = _encoded(codec, use)
         main = _in_main_thread()
         self._link.used += main
         try:
-            kind, answer = self._link.ask(link.CALL, payload)
+            kind, answer = self._link.ask(link.CALL, payload, functools.partial(shown.use, codec))
         finally:
             self._link.used -= main
         return _result(codec, kind, answer)
@@ -114,18 +117,17 @@ class Questions(object):
         loop = None if asyncio is None else asyncio._get_running_loop()
         if loop is None:
             return self.ask(use)
-        kept = []  # type: list[object]
-        codec = self._codec(kept)
+        shown = Shown()
+        codec = self._codec(shown)
         payload = _encoded(codec, use)
         main = _in_main_thread()
         connection = self._link.connect()
         self._link.used += main
         try:
             connection.setblocking(False)
-            await loop.sock_sendall(connection, link.HEADER.pack(len(payload), link.CALL) + payload)
-            head = await _exactly(loop, connection, link.HEADER.size)
-            length, kind = link.HEADER.unpack(head)
-            answer = await _exactly(loop, connection, length)
+            kind, answer = await _asked(loop, connection, link.CALL, payload)
+            while kind == link.USE:
+                kind, answer = await _asked(loop, connection, *shown.use(codec, answer))
             link.check(kind, answer)
             connection.setblocking(True)
         except BaseException:
@@ -138,18 +140,17 @@ class Questions(object):
 
     def decode(self, data):
         # type: (str) -> Any
-        return self._codec([]).decode(data.encode("ascii"))
+        return self._codec(Shown()).decode(data.encode("ascii"))
 
-    def _codec(self, kept):
-        # type: (list[object]) -> Codec
+    def _codec(self, shown):
+        # type: (Shown) -> Codec
         def other(value):
             # type: (Any) -> object
             if isinstance(value, self._base):
                 return {"$": "mock", "id": value.__dict__["_scf"].number}
             if isinstance(value, Opaque):
                 return refuse(value)
-            kept.append(value)
-            return {"$": "opaque", "type": type_name(value), "repr": safe_repr(value), "ref": len(kept) - 1}
+            return shown.show(value, codec)
 
         def form(data):
             # type: (dict[str, Any]) -> object
@@ -159,14 +160,15 @@ class Questions(object):
                 role.own, role.kind = data["own"], _class_of(data.get("class"))
                 return found
             if data.get("$") == "opaque":
-                return kept[data["ref"]]
+                return shown.kept[data["ref"]]
             if data.get("$") == "exception class":
                 return self.find_exception(data["module"], data["name"], make=True)
             if data.get("$") == "NotImplemented":
                 return NotImplemented
             raise CodecError("data of an unknown kind")
 
-        return Codec(other, form, self.find_exception)
+        codec = Codec(other, form, self.find_exception)
+        return codec
 
 
 def _encoded(codec, use):
@@ -175,6 +177,13 @@ def _encoded(codec, use):
         return codec.encode(list(use))
     except CodecError as error:
         raise TypeError("a stand-in cannot be called with this: %s" % error) from None
+
+
+async def _asked(loop, connection, kind, payload):
+    # type: (Any, socket.socket, int, bytes) -> tuple[int, bytes]
+    await loop.sock_sendall(connection, link.HEADER.pack(len(payload), kind) + payload)
+    length, kind = link.HEADER.unpack(await _exactly(loop, connection, link.HEADER.size))
+    return kind, await _exactly(loop, connection, length)
 
 
 async def _exactly(loop, connection, count):
