@@ -231,13 +231,19 @@ class Assignment(abc.ABC):
                 self._launch_locked(attempt, event.message)
                 return
         except Exception as error:
-            attempt.conclude(outcomes.not_started(error), self._clock.now())
-            self.publish_locked(attempt)
+            self.fail_to_start_locked(attempt, error)
             if instance is not None:
                 instance.process.kill()
             return
         self._assign_locked(instance, attempt, event.message)
         event.notify_waiters()
+
+    def fail_to_start_locked(self, attempt: Attempt, error: Exception) -> None:
+        """No instance could be started for an attempt, which nobody but its event can be told of."""
+        if not isinstance(error, ScfError):
+            self.errors.append(error)
+        attempt.conclude(outcomes.not_started(error), self._clock.now())
+        self.publish_locked(attempt)
 
     def _try_again(self, event: Invocation) -> None:
         with self.lock:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from pytest_scf.errors import ScfError
 from pytest_scf.facts import MIB, WEBSOCKET_FRAME_BYTES
 from pytest_scf.instances import messages
 from pytest_scf.platform import status
@@ -176,9 +177,11 @@ def internal_error(cause: str) -> Outcome:
 
 
 def not_started(error: Exception) -> Outcome:
-    """No instance could be started for a message that waited: 500."""
-    message = f"{status.INTERNAL_ERROR.text}: {error}"
-    return _failed(status.INTERNAL_ERROR, f"no instance could be started: {error}", message)
+    """No instance could be started for a message that waited, or to be kept warm: 500."""
+    what = str(error) if isinstance(error, ScfError) else f"{type(error).__name__}: {error}"
+    return _failed(
+        status.INTERNAL_ERROR, f"no instance could be started: {what}", f"{status.INTERNAL_ERROR.text}: {what}"
+    )
 
 
 def time_limit(seconds: int) -> Outcome:

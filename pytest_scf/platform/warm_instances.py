@@ -98,8 +98,7 @@ class WarmInstances(Assignment):
         try:
             self._launch_locked(start.attempt, b"")
         except Exception as error:
-            start.attempt.conclude(outcomes.not_started(error), self._clock.now())
-            self.publish_locked(start.attempt)
+            self.fail_to_start_locked(start.attempt, error)
             return
         assert start.attempt.instance is not None
         self._pool_locked(function).provisioned.add(start.attempt.instance)

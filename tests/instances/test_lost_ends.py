@@ -160,6 +160,25 @@ def test_an_error_as_the_time_is_up_ends_the_event_all_the_same(monkeypatch: pyt
         rt.close()
 
 
+def test_a_message_whose_start_fails_by_a_bug_of_ours_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    rt = ScfRuntime(isolation="directory")
+    fn = rt.deploy("def main_handler(event, context):\n    return 1\n", max_instances=1, retry_num=0)
+
+    def fail(*given: Any) -> None:
+        raise LookupError("broken on purpose")
+
+    with held_up(rt._platform._reactor):
+        fn.invoke_async({})
+        waiting = fn.invoke_async({})
+        (instance,) = rt._platform.instances_of(fn._record)
+        instance.process.kill()
+        monkeypatch.setattr(rt._platform._starter, "start", fail)
+    assert waiting.wait(PATIENCE).status_code == 500
+    assert "no instance could be started: LookupError: broken on purpose" in waiting.diagnosis
+    with pytest.raises(BackgroundError, match="broken on purpose"):
+        rt.close()
+
+
 def test_an_event_goes_on_where_no_thread_can_put_its_log_away(no_thread: Callable[[str], list[str]]) -> None:
     failed = no_thread("pytest-scf-logs")
     size = 8 << 20
