@@ -145,12 +145,19 @@ class FunctionTriggers(Generic[EventT]):
             "Qualifier": qualifier,
             "Enable": "OPEN" if enabled else "CLOSE",
         }
-        self._api.call("CreateTrigger", {**asked, **{key: value for key, value in more.items() if value}})
-        return list(self)[-1]
+        made = self._api.call("CreateTrigger", {**asked, **{key: value for key, value in more.items() if value}})
+        text = made["TriggerInfo"]["TriggerDesc"]
+        found = self._platform.triggers.of(self._function)
+        wanted = (kind, name, qualifier, text)
+        return self._trigger(
+            next(each for each in found if (each.kind, each.name, each.qualifier, each.rule.text) == wanted)
+        )
+
+    def _trigger(self, record: TriggerRecord) -> Trigger[EventT]:
+        return Trigger(self._platform, self._function, record, self._handle)
 
     def __iter__(self) -> Iterator[Trigger[EventT]]:
-        for record in self._platform.triggers.of(self._function):
-            yield Trigger(self._platform, self._function, record, self._handle)
+        yield from map(self._trigger, self._platform.triggers.of(self._function))
 
     def __len__(self) -> int:
         return len(self._platform.triggers.of(self._function))

@@ -179,6 +179,22 @@ def test_a_function_that_is_deleted_as_it_gets_a_timer_has_none(runtime: ScfRunt
     assert not triggers.of(fn._record)
 
 
+def test_of_two_triggers_that_are_made_at_once_each_has_its_own_handle(
+    runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fn = runtime.deploy(RECORD, name="report")
+    call = runtime.api.call
+
+    def call_and_make_another(action: str, params: dict[str, Any]) -> dict[str, Any]:
+        made = call(action, params)
+        call(action, {**params, "TriggerName": "other"})
+        return made
+
+    monkeypatch.setattr(runtime.api, "call", call_and_make_another)
+    assert fn.triggers.timer("0 0 0 * * * *", name="own").name == "own"
+    assert [each.name for each in fn.triggers] == ["own", "other"]
+
+
 def test_the_zone_is_a_setting(scf_runtime_of: Any) -> None:
     runtime = scf_runtime_of("directory", timer_utc_offset_hours=0)
     runtime.deploy(RECORD, name="report")
