@@ -67,13 +67,15 @@ class EventHandle(InvocationHandle):
         the test's could not be put in place.
         """
         check_timeout(timeout)
-        terminal = self._session.terminal
-        debugged = 0.0 if terminal is None else terminal.seconds()
-        left = timeout
-        while not self._session.platform.wait_final(self._record, left):
-            if terminal is None or (left := terminal.seconds() - debugged) <= 0:
-                raise self._timed_out("did not end", timeout)
-            debugged += left  # what was spent in pdb does not count
+
+        def wait(seconds: float) -> None:
+            if not self._session.platform.wait_final(self._record, seconds):
+                raise WaitTimeout
+
+        try:
+            self._session.patiently(wait, timeout)
+        except WaitTimeout:
+            raise self._timed_out("did not end", timeout) from None
         check_inside(self._record)
         return self
 
@@ -103,7 +105,7 @@ class EventHandle(InvocationHandle):
             return record.final or len(record.past) >= number
 
         try:
-            self._session.platform.wait(self._record, ended, timeout)
+            self._session.patiently(lambda left: self._session.platform.wait(self._record, ended, left), timeout)
         except WaitTimeout:
             raise self._timed_out(f"did not end its attempt {number}", timeout) from None
         found = self.attempts
@@ -119,7 +121,8 @@ class EventHandle(InvocationHandle):
         """
         check_timeout(timeout)
         try:
-            self._session.platform.wait_for_signal_handler(self._record, timeout)
+            wait = self._session.platform.wait_for_signal_handler
+            self._session.patiently(lambda left: wait(self._record, left), timeout)
         except WaitTimeout:
             raise self._timed_out("did not register a signal handler for SIGTERM", timeout) from None
         except EventEnded:
@@ -135,7 +138,8 @@ class EventHandle(InvocationHandle):
         look = assertions.compiled(pattern)
         text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
         try:
-            return self._session.platform.wait_for_log(self._record, look, timeout)
+            wait = self._session.platform.wait_for_log
+            return self._session.patiently(lambda left: wait(self._record, look, left), timeout)
         except WaitTimeout:
             raise self._timed_out(f"did not log {text!r}", timeout) from None
         except EventEnded:

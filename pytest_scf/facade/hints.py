@@ -97,6 +97,15 @@ def _return_value_is_no_json(failure: Failure) -> str | None:
     return f"what the handler returned is, or holds, a {found[1]}, which JSON cannot say"
 
 
+def _pdb_was_left(failure: Failure) -> str | None:
+    if not failure.message.endswith("bdb.BdbQuit"):
+        return None
+    return (
+        "pdb was left, by `quit` or as nobody types: it is opened on the terminal that pytest runs in, where there is "
+        "one and without pytest-xdist (-n 0)"
+    )
+
+
 def _variable_is_missing(failure: Failure) -> str | None:
     found = re.search(r"KeyError: '(\w+)'$", failure.message)
     if found is None or "environ" not in failure.stack:
@@ -163,6 +172,7 @@ _RULES: tuple[Rule, ...] = (
     _handler_is_missing,
     _handler_is_async,
     _return_value_is_no_json,
+    _pdb_was_left,
     _variable_is_missing,
     _module_is_built_in,
     _event_is_text,

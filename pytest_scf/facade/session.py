@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from pytest_scf.errors import WaitTimeout
 from pytest_scf.facade.tracebacks import SourceFiles
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pytest_scf.facade.projects.routes import Route
     from pytest_scf.platform.functions import FunctionRecord
     from pytest_scf.platform.records import Attempt
+
+_T = TypeVar("_T")
 
 
 class Probe(Protocol):
@@ -69,6 +72,19 @@ class Session:
         origins = self.origins.get(attempt.function, {})
         config = attempt.config
         return SourceFiles(config.code_root, origins, self.platform.base_dir, config.layers.root)
+
+    def patiently(self, wait: Callable[[float], _T], timeout: float) -> _T:
+        """What ``wait`` gives, which waits so many seconds and raises WaitTimeout; those spent in pdb do not count."""
+        terminal = self.terminal
+        debugged = 0.0 if terminal is None else terminal.seconds()
+        left = timeout
+        while True:
+            try:
+                return wait(left)
+            except WaitTimeout:
+                if terminal is None or (left := terminal.seconds() - debugged) <= 0:
+                    raise
+                debugged += left
 
     def moment(self, epoch: float) -> datetime:
         zone = timezone(timedelta(hours=self.platform.settings.utc_offset_hours))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import sys
 import threading
 import time
@@ -12,6 +13,8 @@ import pytest
 from pytest_scf.plugin import options
 
 if TYPE_CHECKING:
+    import socket
+
     from pytest_scf.facade.probing.debugging import Editor
 
 
@@ -31,6 +34,8 @@ class PytestTerminal:
         if capture is not None:
             capture.suspend(in_=True)
         self._config.hook.pytest_enter_pdb(config=self._config, pdb=None)
+        if not title:
+            return
         writer = self._config.get_terminal_writer()
         writer.line()
         writer.sep(">", f"{title} (IO-capturing turned off)")
@@ -52,8 +57,12 @@ class PytestTerminal:
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    def read(self) -> str:
-        return sys.stdin.readline()
+    def read(self, *beside: socket.socket) -> str | None:
+        with selectors.DefaultSelector() as selector:
+            for each in (sys.stdin, *beside):
+                selector.register(each, selectors.EVENT_READ)
+            ready = [key.fileobj for key, _ in selector.select()]
+        return None if any(each in ready for each in beside) else sys.stdin.readline()
 
     def seconds(self) -> float:
         return self._spent + (time.monotonic() - self._since if self._since else 0.0)

@@ -88,6 +88,11 @@ def test_a_missing_variable(runtime: Any, monkeypatch: pytest.MonkeyPatch, where
     assert "environment" not in called(runtime, "def main_handler(e, c):\n    return e['DATABASE_URL']\n").diagnosis
 
 
+def test_pdb_without_a_terminal(runtime: Any) -> None:
+    code = "import pdb\n\ndef main_handler(event, context):\n    pdb.set_trace()\n    return 1\n"
+    assert "pdb was left, by `quit` or as nobody types: it is opened on" in called(runtime, code).diagnosis
+
+
 def test_an_event_that_is_json_as_text(runtime: Any) -> None:
     code = "def main_handler(event, context):\n    return event['a']\n"
     assert "the event was given as a str that holds JSON" in called(runtime, code, json.dumps({"a": 1})).diagnosis

@@ -68,7 +68,7 @@ class Terminal:
     """pytest in a terminal, and somebody who types."""
 
     def __init__(self, *arguments: str) -> None:
-        self.shown = ""
+        self.shown = self.everything = ""
         self._fd, there = pty.openpty()
         program = [sys.executable, "-m", "pytest", *arguments]
         self.process = subprocess.Popen(program, stdin=there, stdout=there, stderr=there, start_new_session=True)
@@ -85,10 +85,11 @@ class Terminal:
                 data = b""
             assert data, f"{text!r} was not shown:\n{self.shown}"
             self.shown += data.decode("utf-8", "replace")
+            self.everything += data.decode("utf-8", "replace")
         self.shown = self.shown.partition(text)[2]
 
-    def type(self, line: str) -> None:
-        os.write(self._fd, line.encode() + b"\n")
+    def type(self, line: str, end: str = "\n") -> None:
+        os.write(self._fd, (line + end).encode())
 
     def close(self) -> int:
         with contextlib.suppress(OSError):
@@ -121,6 +122,139 @@ def test_pdb_is_opened_on_the_terminal(worker: Any, arguments: tuple[str, ...], 
     terminal.type("continue")
     terminal.expect("1 passed")
     assert terminal.close() == 0
+
+
+SEVERAL = '''
+WORKERS = {
+    "steps": """
+import pdb
+
+def main_handler(event, context):
+    try:
+        raise ValueError("bad")
+    except ValueError:
+        pdb.post_mortem()
+    breakpoint()
+    return 1 + 1
+""",
+    "threads": """
+import os
+import threading
+
+def work(number):
+    breakpoint()
+    return number
+
+def main_handler(event, context):
+    threads = [threading.Thread(target=work, args=(1500,)) for _ in range(2)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    child = os.fork()
+    if not child:
+        name = "child"
+        breakpoint()
+        os._exit(0)
+    os.waitpid(child, 0)
+    breakpoint()
+    return "both"
+""",
+    "stopped": """
+import signal
+
+class Stop(Exception):
+    pass
+
+def on_sigterm(*_):
+    saved = 3
+    breakpoint()
+    raise Stop
+
+def main_handler(event, context):
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        breakpoint()
+        print("not stopped")
+    except Stop:
+        return "stopped"
+""",
+}
+
+def test_all(scf_runtime):
+    off = scf_runtime.deploy(WORKERS["steps"], environment={"PYTHONBREAKPOINT": "0"}, name="steps")
+    for _ in range(2):
+        assert off.invoke().return_value == 2
+    assert scf_runtime.deploy(WORKERS["threads"], name="threads").invoke().return_value == "both"
+    stopped = scf_runtime.deploy(WORKERS["stopped"], name="stopped", async_run=True)
+    for graceful in (True, False):
+        event = stopped.invoke_async()
+        with open("opened") as opened:
+            opened.read()
+        event.terminate(graceful=graceful)
+        event.wait()
+        assert event.return_value == ("stopped" if graceful else None), event.diagnosis
+    assert off.invoke().return_value == 2
+'''
+
+
+def test_each_thread_and_process_has_it_in_turn(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    pytester.makepyfile(SEVERAL)
+    os.mkfifo("opened")
+    terminal = Terminal(*arguments)
+
+    def post_mortem() -> None:
+        terminal.expect("pdb in function steps")
+        terminal.expect('raise ValueError("bad")')
+        terminal.expect("(Pdb) ")
+        terminal.type("continue")
+
+    post_mortem()
+    post_mortem()
+    for _ in range(2):
+        terminal.expect("pdb in function threads")
+        terminal.expect("(Pdb) ")
+        terminal.type("p number + 1")
+        terminal.expect("1501")
+        terminal.expect("(Pdb) ")
+        terminal.type("continue")
+    terminal.expect("(Pdb) ")
+    terminal.type("p name")
+    terminal.expect("'child'")
+    terminal.expect("(Pdb) ")
+    terminal.type("os.kill(os.getpid(), 9)")
+    terminal.expect("(Pdb) ")
+    terminal.type("p child == 0")  # in its parent, which has the next line that is typed
+    terminal.expect("False")
+    terminal.expect("(Pdb) ")
+    # What is the user's is shown and stepped through, no more.
+    terminal.type("where")
+    terminal.expect("(Pdb) ")
+    terminal.type("interact")
+    terminal.expect(">>> ")
+    terminal.type("'child is %d' % (child * 0 + 77)")
+    terminal.expect("child is 77")
+    terminal.type("\x04", end="")
+    terminal.expect("(Pdb) ")
+    for shown in ("--Return--", "pdb in function stopped"):
+        terminal.type("next")
+        terminal.expect(shown)
+        terminal.expect("(Pdb) ")
+    # The signal comes while a line is read: what its signal handler types goes to that.
+    Path("opened").write_text("")
+    terminal.expect("in the middle of the line before")
+    terminal.expect("(Pdb) ")
+    terminal.type("p saved + 1600")
+    terminal.expect("1603")
+    terminal.expect("(Pdb) ")
+    terminal.type("continue")
+    terminal.expect("pdb in function stopped")
+    terminal.expect("(Pdb) ")
+    Path("opened").write_text("")
+    post_mortem()  # nobody else takes the line
+    terminal.expect("1 passed")
+    assert terminal.close() == 0
+    assert "call_handler" not in terminal.everything
 
 
 def test_where_there_is_no_terminal_it_says_so(

@@ -156,7 +156,7 @@ class Connections:
         try:
             if isinstance(latch, Latch):
                 # Who asks says nothing more until the answer is there: it can but be the end.
-                left = not latch.wait_beside(self._serving.connection)
+                left = not latch.wait_beside(self.connection)
             else:
                 latch.wait()
         finally:
@@ -194,8 +194,19 @@ class Connections:
         """A thread of the instance is stopped on purpose: limits stand still until what this gives is called."""
         return self._platform.suspend_limits(self.instance)
 
+    @property
+    def connection(self) -> socket.socket:
+        """In a thread of ours: the connection that it serves."""
+        found: socket.socket = self._serving.connection
+        return found
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """In a thread of ours: what is called when its connection ends."""
+        self._serving.at_end.append(call)
+
     def _serve(self, connection: socket.socket) -> None:
         self._serving.connection = connection
+        self._serving.at_end = []
         try:
             while message := self._receive(connection):
                 answer = self._answer(self, *message)
@@ -209,6 +220,8 @@ class Connections:
             self._refused(self, problem)
             _refuse(connection, problem)
         finally:
+            for call in self._serving.at_end:
+                call()
             with self._lock:
                 self._open.discard(connection)
             connection.close()

@@ -94,7 +94,9 @@ def wait_for_stop(event: Stoppable, plan: Plan | None, timeout: float) -> Stop:
         return None
 
     try:
-        found = cast("Stopped | EventEnded", session.platform.wait(record, look, timeout))
+        found = cast(
+            "Stopped | EventEnded", session.patiently(lambda left: session.platform.wait(record, look, left), timeout)
+        )
     except WaitTimeout:
         raise WaitTimeout(f"{event!r} did not come to a stop within {timeout:g} s: {event.diagnosis}") from None
     if isinstance(found, EventEnded):

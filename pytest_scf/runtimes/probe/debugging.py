@@ -8,72 +8,178 @@ import os
 import pdb
 import socket
 import sys
+import threading
 
 MYPY = False
 if MYPY:  # for the type comments only
+    import types  # noqa: F401
+    from typing import Any  # noqa: F401
+
     from pytest_scf.runtimes.probe.link import Link  # noqa: F401
 
-# Kept here because the user's code, or a stand-in, may replace it.
+# Kept here because the user's code, or a stand-in, may replace them.
 _dumps = json.dumps
+_get_ident = threading.get_ident
+_getpid = os.getpid
+
+#: where the code lies that calls the handler
+_OURS = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "")
 
 
 class _Terminal(object):
-    """What pdb takes for its standard input and output."""
+    """What one pdb takes for its standard input and output.
+
+    From ``enter`` to ``leave`` it has a connection of its own: whatever becomes of the thread or the process that pdb
+    runs in, the test knows when it is over. A thread may enter once more, in a signal handler, while it reads a line.
+    """
 
     encoding = "utf-8"
+    errors = "replace"
 
     def __init__(self, link, kind):
         # type: (Link, int) -> None
         self._link = link
         self._kind = kind
+        #: by thread: those of what it has entered; None once one cannot be used any more
+        self._connections = {}  # type: dict[int, list[socket.socket | None]]
+        #: what was written before
+        self._early = ""
 
-    def ask(self, **facts):
-        # type: (str) -> str
-        _kind, answer = self._link.ask(self._kind, _dumps(facts).encode("ascii"))
+    def enter(self, first):
+        # type: (bool) -> None
+        """``first``: not a step of what was shown before."""
+        self._connections.setdefault(_get_ident(), []).append(self._link.connect())
+        self._ask(do="enter", first=first, thread="%d.%d" % (_getpid(), _get_ident()))
+        early, self._early = self._early, ""
+        if early:
+            self.write(early)
+
+    def leave(self):
+        # type: () -> None
+        self._ask(do="leave")
+        connection = self._connections[_get_ident()].pop()
+        if connection is not None:
+            self._link.release(connection)
+
+    def _ask(self, **facts):
+        # type: (object) -> str
+        entered = self._connections[_get_ident()]
+        connection = entered[-1]
+        if connection is None:
+            return ""
+        try:
+            _kind, answer = self._link.ask_on(connection, self._kind, _dumps(facts).encode("ascii"))
+        except BaseException:
+            # What a signal handler raises leaves pdb; the test sees that the connection is closed.
+            entered[-1] = None
+            raise
         return answer.decode("utf-8")
 
     def write(self, text):
         # type: (str) -> int
-        self.ask(do="write", text=text)
+        if self._connections.get(_get_ident()):
+            self._ask(do="write", text=text)
+        else:
+            self._early += text
         return len(text)
 
     def flush(self):
         # type: () -> None
         pass
 
+    def isatty(self):
+        # type: () -> bool
+        return False
+
     def readline(self):
         # type: () -> str
-        return self.ask(do="read")
+        return self._ask(do="read") if self._connections.get(_get_ident()) else ""
 
 
-class _Pdb(pdb.Pdb):
-    def __init__(self, terminal):
-        # type: (_Terminal) -> None
-        pdb.Pdb.__init__(self, stdin=terminal, stdout=terminal, nosigint=True, readrc=False)  # type: ignore[arg-type]
-        self.use_rawinput = False
-        self._terminal = terminal
+_Pdb = pdb.Pdb  # type: Any
 
-    def interaction(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        self._terminal.ask(do="enter")
-        try:
-            pdb.Pdb.interaction(self, *args, **kwargs)
-        finally:
-            self._terminal.ask(do="leave")
+
+def _make(link, kind):
+    # type: (Link, int) -> type
+    """pdb's class as ``breakpoint()``, ``set_trace()``, ``post_mortem()`` and the user's code are to have it."""
+
+    interacting = []  # type: list[int]
+
+    class Pdb(_Pdb):  # type: ignore[misc]
+        def __init__(self, completekey="tab", stdin=None, stdout=None, *args, **kwargs):  # type: ignore[no-untyped-def]
+            self._terminal = stdin if isinstance(stdin, _Terminal) else None  # of one within another
+            self._goes_on = self._terminal is None
+            if stdin is None and stdout is None:
+                stdin = stdout = self._terminal = _Terminal(link, kind)
+            if self._terminal is not None:
+                args = args[:1]
+                kwargs.update(nosigint=True, readrc=False)
+            _Pdb.__init__(self, completekey, stdin, stdout, *args, **kwargs)
+            if self._terminal is not None:
+                self.use_rawinput = False
+
+        def interaction(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+            if self._terminal is None:
+                return _Pdb.interaction(self, *args, **kwargs)
+            self._terminal.enter(self._goes_on)
+            self._goes_on = False
+            interacting.append(_get_ident())
+            try:
+                return _Pdb.interaction(self, *args, **kwargs)
+            finally:
+                interacting.remove(_get_ident())
+                self._terminal.leave()
+
+        def set_trace(self, frame=None, **kwargs):  # type: ignore[no-untyped-def]
+            frame = frame or sys._getframe(1)
+            if self._terminal is None or _get_ident() not in interacting:
+                return _Pdb.set_trace(self, frame, **kwargs)
+            # In a signal handler, while this thread reads a line: Python traces nothing in there.
+            self.reset()
+            return self.interaction(frame, None)  # type: ignore[no-untyped-call]
+
+        def set_continue(self):  # type: ignore[no-untyped-def]
+            self._goes_on = True
+            return _Pdb.set_continue(self)
+
+        def dispatch_return(self, frame, arg):  # type: ignore[no-untyped-def]
+            found = _Pdb.dispatch_return(self, frame, arg)
+            if frame.f_back is not None and _is_ours(frame.f_back) and not self.quitting:
+                # There is nothing of the user's to step into.
+                self.set_continue()  # type: ignore[no-untyped-call]
+            return found
+
+        def get_stack(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+            stack, index = _Pdb.get_stack(self, *args, **kwargs)
+            first = next((n for n, (frame, _line) in enumerate(stack) if not _is_ours(frame)), 0)
+            return (stack[first:], index - first) if first <= index else (stack, index)
+
+        def do_interact(self, arg):  # type: ignore[no-untyped-def]
+            before = sys.stdin, sys.stdout, sys.stderr
+            if self._terminal is not None:
+                sys.stdin = sys.stdout = sys.stderr = self._terminal
+            try:
+                return _Pdb.do_interact(self, arg)
+            except SystemExit:
+                return None  # exit() leaves the console, not the function
+            finally:
+                sys.stdin, sys.stdout, sys.stderr = before
+
+    return Pdb
+
+
+def _is_ours(frame):
+    # type: (types.FrameType) -> bool
+    name = frame.f_code.co_filename
+    return name.startswith(_OURS) or (name == "<string>" and frame.f_globals.get("__name__") == "__main__")
 
 
 def install(link, kind):
     # type: (Link, int) -> None
-    """Have ``breakpoint()`` and ``pdb.set_trace()`` open it. ``kind`` is that of the questions."""
-    terminal = _Terminal(link, kind)
-
-    def set_trace(*args, **kwargs):  # type: ignore[no-untyped-def]
-        debugger = _Pdb(terminal)
-        if kwargs.get("header"):
-            terminal.write(str(kwargs["header"]) + "\n")
-        debugger.set_trace(sys._getframe(1))
-
-    sys.breakpointhook = set_trace
-    pdb.set_trace = set_trace
+    """Have ``breakpoint()`` and pdb's functions open it on the test's terminal. ``kind`` is that of the questions."""
+    pdb.Pdb = _make(link, kind)  # type: ignore[misc,assignment]
+    if hasattr(sys, "__breakpointhook__"):
+        sys.breakpointhook = sys.__breakpointhook__  # which goes by PYTHONBREAKPOINT
 
 
 def _free_port():
@@ -87,8 +193,12 @@ def _free_port():
 def wait_for_editor(link, kind):
     # type: (Link, int) -> None
     """Listen where the test says, and return when an editor has attached; at once where another instance has it."""
-    terminal = _Terminal(link, kind)
-    port = terminal.ask(do="attach")
+
+    def ask(**facts):
+        # type: (str) -> str
+        return link.ask(kind, _dumps(facts).encode("ascii"))[1].decode("utf-8")
+
+    port = ask(do="attach")
     if not port:
         print("[DEBUG] the editor is for another instance: this one runs without")
         return
@@ -100,5 +210,5 @@ def wait_for_editor(link, kind):
     if port == "0":
         port = _free_port()
     debugpy.listen(("127.0.0.1", int(port)), in_process_debug_adapter=True)
-    terminal.ask(do="listening", port=port)
+    ask(do="listening", port=port)
     debugpy.wait_for_client()

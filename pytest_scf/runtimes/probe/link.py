@@ -140,6 +140,13 @@ class Link(object):
         ``use`` answers what the test asks for before that.
         """
         connection = self.connect()
+        answer = self.ask_on(connection, kind, payload)
+        self.release(connection)
+        return answer
+
+    def ask_on(self, connection, kind, payload):
+        # type: (socket.socket, int, bytes) -> tuple[int, bytes]
+        """The same over a connection of the caller's, which is closed where anything comes out of here."""
         try:
             send(connection, kind, payload)
             answer = receive(connection)
@@ -152,5 +159,4 @@ class Link(object):
         except BaseException:
             connection.close()  # what it was about may still come on it
             raise
-        self.release(connection)
         return answer
