@@ -64,8 +64,8 @@ class Function(FunctionHandle["Event", "InvokeResult"]):
             from pytest_scf.facade.probing import function_probe, lines, plans
 
             function_probe.refuse_other_runtimes(self._record)
-            origins = self._session.origins.get(self._record, {})
-            places = lines.parse(stop_at, self._record.config.code_root, origins)
+            config, origins = self._record.config, self._session.origins.get(self._record, {})
+            places = lines.parse(stop_at, config.code_root, origins, lines.python_of(config))
             probe = function_probe.trace(self._session, self._record)
             record = probe.begin(plans.Plan(places, details=True), lambda: self._begin(event))
         if not record.asynchronous:

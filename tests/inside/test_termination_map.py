@@ -587,6 +587,24 @@ def test_what_is_on_one_line_counts_each_time(scf_runtime_of: Callable[..., ScfR
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
 
 
+@pytest.mark.parametrize("version", ["3.8", "3.12"])
+def test_lines_that_only_the_functions_python_stops_at(scf_runtime_of: Callable[..., ScfRuntime], version: str) -> None:
+    source = 'def main_handler(event, context):\n    return f"""{\n    event\n    } and {\n    1\n    }"""\n'
+    rt = scf_runtime_of("directory")
+    try:
+        fn = rt.deploy(source, python=version, async_run=True)
+    except UsageError as error:
+        pytest.skip(str(error))
+    found = fn.termination_map({}, graceful=False)
+    names = [moment.name for moment in found.moments]
+    if version == "3.12":
+        assert "index.py:4" in names
+    again = fn.termination_map({}, graceful=False, only=names)
+    assert [(moment.name, moment.outcome) for moment in again.moments] == [(name, "ABORTED 499") for name in names]
+    with pytest.raises(UsageError, match="the nearest that can is"):
+        fn.invoke_async({}, stop_at="index.py:6")
+
+
 def test_code_that_no_file_of_python_holds_makes_no_moment(
     scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path
 ) -> None:

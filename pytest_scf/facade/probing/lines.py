@@ -5,18 +5,26 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import subprocess
+import sys
 import tokenize
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_scf.errors import UsageError
+from pytest_scf.runtimes.probe import code_lines
+
+if TYPE_CHECKING:
+    from pytest_scf.platform.functions import FunctionConfig
 
 _FORM = re.compile(r"(?P<file>[^#]+?):(?P<line>\d+)(?:#(?P<occurrence>\d+))?")
 _LISTED = 8
 _FILES_LIMIT = 2000
+#: seconds
+_ANSWER_DEADLINE = 30
 
 
 @dataclass(frozen=True, order=True)
@@ -31,15 +39,28 @@ class Place:
         return f"{self.file}:{self.line}" + (f"#{self.occurrence}" if self.occurrence != 1 else "")
 
 
-def parse(given: object, code_root: Path, origins: Mapping[str, Path], what: str = "stop_at") -> list[Place]:
-    """Places as a test names them, a text or several. Raises UsageError for what is none, with the nearest line."""
+def parse(
+    given: object, code_root: Path, origins: Mapping[str, Path], python: str | None, what: str = "stop_at"
+) -> list[Place]:
+    """Places as a test names them, a text or several. Raises UsageError for what is none, with the nearest line.
+
+    ``python`` as ``python_of`` gives it.
+    """
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, (list, tuple)) or not texts or not all(isinstance(text, str) for text in texts):
         raise UsageError(f"{what} takes lines such as 'index.py:31', one or a list of them; got {given!r}")
-    return [_parse(str(text), code_root, origins, what) for text in texts]
+    return [_parse(str(text), code_root, origins, python, what) for text in texts]
 
 
-def _parse(text: str, code_root: Path, origins: Mapping[str, Path], what: str) -> Place:
+def python_of(config: FunctionConfig) -> str | None:
+    """The program that runs a function in Python; None for this interpreter, or where it is not known."""
+    if config.interpreter is not None:
+        return config.interpreter.executable
+    program = sys.executable if config.server is None else config.server.command[0]
+    return program if os.path.isabs(program) and program != sys.executable else None
+
+
+def _parse(text: str, code_root: Path, origins: Mapping[str, Path], python: str | None, what: str) -> Place:
     found = _FORM.fullmatch(text.strip())
     if found is None:
         raise UsageError(
@@ -49,7 +70,7 @@ def _parse(text: str, code_root: Path, origins: Mapping[str, Path], what: str) -
     file = _file(name, code_root, origins, what)
     if occurrence < 1:
         raise UsageError(f"{what} counts the times of a line from 1; got {text!r}")
-    lines = stoppable(code_root / file)
+    lines = stoppable(code_root / file, python)
     if lines is not None and line not in lines:
         total = len(source_lines(code_root / file))
         problem = "is not a line at which code can be stopped" if 1 <= line <= total else f"has {total} lines"
@@ -91,24 +112,24 @@ def python_files(code_root: Path) -> list[str]:
     return found
 
 
-def stoppable(file: Path) -> frozenset[int] | None:
-    """The lines of a file that have code of their own; None where this interpreter cannot compile it."""
+def stoppable(file: Path, python: str | None) -> frozenset[int] | None:
+    """The lines of a file that have code of their own; None where it cannot be compiled.
+
+    ``python`` is the program that runs the function, None this interpreter: versions differ in it.
+    """
     try:
-        return _stoppable(str(file), file.stat().st_mtime_ns)
-    except (OSError, SyntaxError, ValueError):
+        return _stoppable(str(file), file.stat().st_mtime_ns, python)
+    except (OSError, SyntaxError, ValueError, RecursionError, subprocess.SubprocessError):
         return None
 
 
 @lru_cache(maxsize=256)
-def _stoppable(file: str, _modified: int) -> frozenset[int]:
-    with open(file, "rb") as source:
-        waiting = [compile(source.read(), file, "exec", dont_inherit=True)]
-    lines: set[int] = set()
-    while waiting:
-        code = waiting.pop()
-        lines.update(line for _start, _end, line in code.co_lines() if line)
-        waiting += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
-    return frozenset(lines)
+def _stoppable(file: str, _modified: int, python: str | None) -> frozenset[int]:
+    if python is None:
+        return frozenset(code_lines.code_lines(file))
+    command = [python, "-I", "-S", "-B", code_lines.__file__, file]
+    told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_DEADLINE, check=True)
+    return frozenset(map(int, told.stdout.split()))
 
 
 def source_lines(file: Path) -> list[str]:

@@ -134,7 +134,8 @@ class MapRunner(Generic[E]):
         if self._by_log:
             return Moment(LOG, int(name.partition(":")[2]), 1, HANDLER)
         line, blocked = (name[: -len(" blocked")], True) if str(name).endswith(" blocked") else (name, False)
-        (place,) = lines.parse(line, self._root, self._session.origins.get(self._record, {}), "only")
+        origins, python = self._session.origins.get(self._record, {}), lines.python_of(self._record.config)
+        (place,) = lines.parse(line, self._root, origins, python, "only")
         source = self._source(place.file, place.line)
         return Moment(place.file, place.line, place.occurrence, HANDLER, blocked=blocked, source=source)
 
