@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_scf import ApiError, ScfRuntime, ScfWarning
+from pytest_scf.contract.api import Api
 
 ZONE = timezone(timedelta(hours=8))
 #: seconds that pass on any machine while the clock is moved, which goes on meanwhile
@@ -183,14 +184,14 @@ def test_of_two_triggers_that_are_made_at_once_each_has_its_own_handle(
     runtime: ScfRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fn = runtime.deploy(RECORD, name="report")
-    call = runtime.api.call
+    call = Api.call
 
-    def call_and_make_another(action: str, params: dict[str, Any]) -> dict[str, Any]:
-        made = call(action, params)
-        call(action, {**params, "TriggerName": "other"})
+    def call_and_make_another(api: Api, action: str, params: dict[str, Any]) -> dict[str, Any]:
+        made = call(api, action, params)
+        call(api, action, {**params, "TriggerName": "other"})
         return made
 
-    monkeypatch.setattr(runtime.api, "call", call_and_make_another)
+    monkeypatch.setattr(Api, "call", call_and_make_another)
     assert fn.triggers.timer("0 0 0 * * * *", name="own").name == "own"
     assert [each.name for each in fn.triggers] == ["own", "other"]
 
