@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -54,9 +55,16 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 
 def _function(name: str, *parameters: type) -> Callable[..., int]:
     """One of the C library that returns an int. Told once what it takes, no object need be made for each argument."""
-    function = _libc[name]
+    try:
+        function = _libc[name]
+    except AttributeError:  # not Linux, where this module is loaded and not used
+        return _unavailable
     function.argtypes = parameters
     return function
+
+
+def _unavailable(*_arguments: object) -> int:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 _ulong, _text = ctypes.c_ulong, ctypes.c_char_p
