@@ -140,12 +140,12 @@ class Link(object):
         ``use`` answers what the test asks for before that.
         """
         connection = self.connect()
-        answer = self.ask_on(connection, kind, payload)
+        answer = self.ask_on(connection, kind, payload, use)
         self.release(connection)
         return answer
 
-    def ask_on(self, connection, kind, payload):
-        # type: (socket.socket, int, bytes) -> tuple[int, bytes]
+    def ask_on(self, connection, kind, payload, use=None):
+        # type: (socket.socket, int, bytes, Callable[[bytes], tuple[int, bytes]] | None) -> tuple[int, bytes]
         """The same over a connection of the caller's, which is closed where anything comes out of here."""
         try:
             send(connection, kind, payload)
