@@ -17,6 +17,7 @@ from map_workers import FAULTY, MENDED
 from present import present
 
 from pytest_scf import ScfRuntime, UsageError
+from pytest_scf.facade.termination_map import runner
 from pytest_scf.facade.termination_map.options import Options
 
 
@@ -310,6 +311,16 @@ def test_occurrences_and_limit_bound_the_moments(scf_runtime_of: Callable[..., S
     assert f"20 of {few.total} moments" in str(few)
 
 
+def test_a_recording_that_is_cut_says_so(
+    scf_runtime_of: Callable[..., ScfRuntime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fn = scf_runtime_of("directory").deploy(CHOOSER, async_run=True)
+    assert not any("no more than" in note for note in fn.termination_map({}, limit=1).notes)
+    monkeypatch.setattr(runner, "LINES_LIMIT", 5)
+    cut = fn.termination_map({}, limit=1)
+    assert "no more than the first 5 lines that run are recorded: the moments end there" in cut.notes
+
+
 #: the event names a file, which says after which line it waits for its end
 STEPS = """
 import time
@@ -361,6 +372,7 @@ def test_it_can_be_by_log_lines(scf_runtime_of: Callable[..., ScfRuntime], held:
     one = fn.termination_map(str(held), moments="log", only="log:2")
     assert [(moment.name, moment.outcome) for moment in one.moments] == [("log:2", "FAILED 439")]
     assert "1x439-    2 | step 1" in str(one)
+    assert "1 |" not in str(one)  # what it says is not known
 
 
 SERVER = """

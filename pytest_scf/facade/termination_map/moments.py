@@ -223,3 +223,8 @@ def without_excuse(moments: Sequence[AnyMoment]) -> list[str]:
         "no signal handler for SIGTERM was registered at any of these moments, so nothing acted on the signal: "
         "register one with signal.signal(signal.SIGTERM, ...) where the module is loaded"
     ]
+
+
+def written(event: Terminated) -> list[str]:
+    """Whole lines that the function wrote."""
+    return event.logs.user.split("\n")[:-1]

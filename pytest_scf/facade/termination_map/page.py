@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_scf.facade.termination_map.marks import marked
+from pytest_scf.facade.termination_map.moments import LOG
 
 if TYPE_CHECKING:
     from pytest_scf.facade.termination_map.moments import AnyMoment
@@ -67,7 +68,9 @@ def page(found: Shown) -> str:
     for file, source in found.sources().items():
         parts.append(f"<h2>{escape(found.shown_name(file))}</h2><table>")
         for number, text in enumerate(source, 1):
-            parts.append(_row(number, text, by_line.get((file, number), [])))
+            moments = by_line.get((file, number), [])
+            if moments or file != LOG:
+                parts.append(_row(number, text, moments))
         parts.append("</table>")
     parts.append("</body></html>")
     return "\n".join(parts) + "\n"

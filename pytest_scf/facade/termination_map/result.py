@@ -148,6 +148,8 @@ class TerminationMap(Generic[E]):
             rows = []
             for number, text in enumerate(source, 1):
                 moments = by_line.get((file, number), [])
+                if file == LOG and not moments:
+                    continue  # what it says is not known
                 marks = marked(moments)
                 rows.append((">" if any(id(each) in bad for each in moments) else " ", marks, number, text))
             width = max((len(row[1]) for row in rows), default=0)

@@ -24,13 +24,14 @@ from pytest_scf.facade.termination_map.moments import (
     LOG,
     E,
     Moment,
-    Terminated,
     chosen,
     of_recording,
     without_excuse,
+    written,
 )
 from pytest_scf.facade.termination_map.options import Options
 from pytest_scf.facade.termination_map.result import TerminationMap, shown
+from pytest_scf.runtimes.probe.recording import LINES_LIMIT
 
 if TYPE_CHECKING:
     from pytest_scf.facade.session import Session
@@ -158,6 +159,10 @@ class MapRunner(Generic[E]):
             self._platform.equip(self._record, self._probe)  # what has no end is recorded as long as its instance lives
         self._probe.settle(invocation)
         self._probe.forget(invocation.request_id)
+        if len(plan.recorded) >= LINES_LIMIT:
+            self._notes.append(
+                f"no more than the first {LINES_LIMIT:,} lines that run are recorded: the moments end there"
+            )
         found = of_recording(plan.recorded, len(plan.recorded) if end is None else end, self._source)
         if self._is_server and end is None:
             # After its last line it waits for the next event, which is no moment of this one.
@@ -167,9 +172,9 @@ class MapRunner(Generic[E]):
     def _record_log(self) -> list[Moment[E]]:
         invocation = self._invoke(fresh=True)
         event = self._handle(invocation)
-        end = self._let_end(invocation, lambda: len(_written(event)))
-        written = _written(event)[:end]
-        return [Moment[E](LOG, number, 1, HANDLER, source=text) for number, text in enumerate(written, 1)]
+        end = self._let_end(invocation, lambda: len(written(event)))
+        texts = written(event)[:end]
+        return [Moment[E](LOG, number, 1, HANDLER, source=text) for number, text in enumerate(texts, 1)]
 
     def _let_end(self, invocation: Invocation, count: Callable[[], int]) -> int | None:
         """Wait until it has ended. One that does not end by itself is terminated: what it had done until then."""
@@ -359,14 +364,14 @@ class MapRunner(Generic[E]):
         event = self._handle(invocation)
 
         def look(record: Invocation) -> bool | None:
-            return len(_written(event)) >= moment.line or record.final or None
+            return len(written(event)) >= moment.line or record.final or None
 
         with contextlib.suppress(WaitTimeout):
             self._platform.wait(invocation, look, self._options.timeout + self._options.record_for, "the log line")
-        if invocation.final or len(_written(event)) < moment.line:
+        if invocation.final or len(written(event)) < moment.line:
             self._end_by_force(invocation)
             return invocation
-        moment.source = moment.source or _written(event)[moment.line - 1]
+        moment.source = moment.source or written(event)[moment.line - 1]
         self._terminate(moment, invocation, None)
         return invocation
 
@@ -391,8 +396,3 @@ class MapRunner(Generic[E]):
         invocation = self._platform.invoke(self._record, self._payload, asynchronous=True, fresh=fresh)
         self._invoked.append(invocation)
         return invocation
-
-
-def _written(event: Terminated) -> list[str]:
-    """Whole lines that the function wrote."""
-    return event.logs.user.split("\n")[:-1]
