@@ -28,6 +28,10 @@ class Client:
     def get(self, key, version=1):
         return "original"
 
+    @property
+    def session(self):
+        raise OSError("no network")
+
 class Session:
     async def __aenter__(self):
         return self
@@ -48,7 +52,7 @@ def enter(thing):
 def caught(call, kind):
     try:
         call()
-    except kind:
+    except kind():
         return True
 
 async def fetch():
@@ -129,7 +133,7 @@ def test_an_object_of_the_tests_is_asked_there(scf_runtime_of: Callable[..., Scf
 def test_functions_classes_files_and_exceptions_of_the_tests(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     closed = []
 
-    class Gone(Exception):
+    class Gone(LookupError):
         pass
 
     def rows() -> Iterator[int]:
@@ -148,10 +152,11 @@ def test_functions_classes_files_and_exceptions_of_the_tests(scf_runtime_of: Cal
         "[(next(each), each.close(), next(each, 'over')) for each in [make()]]": (rows(), [[1, None, "over"]]),
         "asyncio.new_event_loop().run_until_complete(make()())": (text, "awaited"),
         "[issubclass(each.Missing, KeyError) for each in [make()]]": (mock.Mock(Missing=KeyError), [True]),
-        "caught(late, make().Gone)": (mock.Mock(Gone=Gone), True),
+        "caught(late, lambda: make().Gone)": (mock.Mock(Gone=Gone), True),
+        "caught(late, lambda: LookupError)": (None, True),
     }
     fn = deploy(scf_runtime_of("directory"), *given)
-    fn.stub("index.make", side_effect=[value for value, _ in given.values()])
+    fn.stub("index.make", side_effect=[value for value, _ in given.values() if value])
     fn.stub("index.late", side_effect=Gone("x"))
     assert fn.invoke().return_value == [expected for _, expected in given.values()]
     assert closed == [True]
@@ -175,12 +180,14 @@ def test_what_the_function_sets_is_seen(scf_runtime_of: Callable[..., ScfRuntime
     assert isinstance(client.return_value, mock.Mock)
 
 
-def test_a_name_that_is_there_later_and_one_of_the_language(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
-    fn = deploy(scf_runtime_of("directory"), "late.get('k')", "open('/nowhere').read()", "print('said')")
+def test_names_that_are_no_object_yet(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    calls = ["late.get('k')", "open('/nowhere').read()", "print('said')", "client.session.post(1)"]
+    fn = deploy(scf_runtime_of("directory"), *calls)
+    fn.stub("index.Client.session").post.return_value = "posted"
     fn.stub("index.late").get.return_value = 1
     fn.stub("index.open", mock.mock_open(read_data="data"))
     printed = fn.stub("index.print", return_value="not said")
-    assert fn.invoke().return_value == [1, "data", "not said"]
+    assert fn.invoke().return_value == [1, "data", "not said", "posted"]
     printed.assert_called_once_with("said")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from pytest_scf import ScfRuntime, UsageError
 
 SOURCE = """
-import asyncio, enum, signal, time, urllib.request
+import asyncio, enum, io, signal, time, urllib.request
 
 class Color(enum.Enum):
     RED = "red"
@@ -105,6 +106,7 @@ def test_what_an_object_is_made_of_is_seen(scf_runtime_of: Callable[..., ScfRunt
     assert (request.full_url, request.data, request.headers) == ("http://a", b"x", {"K": "v"})
     assert Path(file.name).name == "index.py"
     assert not {"cache", "computed"} & set(found.attributes)
+    assert len(repr(found)) < 300
     with pytest.raises(AttributeError, match=r"Request has no attribute 'to_json' .*Urls.* in a side_effect only"):
         _ = found.to_json
     for use in (found, list, len, lambda found: found["x"], lambda found: "x" in found):
@@ -147,6 +149,27 @@ def test_within_its_call_an_object_can_be_used(scf_runtime_of: Callable[..., Scf
     for target in ("index.send", "index.receive"):
         fn.stub(target, side_effect=lambda given: next(uses)(given))
     assert fn.invoke().return_value == [expected for _, expected in calls.values()]
+
+
+def test_what_is_written_into_a_file_in_memory_is_in_it(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = deploy(
+        scf_runtime_of("directory"),
+        "[(send(each), each.read().decode()) for each in [io.BytesIO(b'old')]]",
+        "[(send({'to': each}), each.seek(0), each.read()) for each in [io.StringIO()]]",
+        "[(send([each]), each.read().decode()) for each in [io.BytesIO(b'left alone')]]",
+    )
+
+    def write(file: Any) -> None:
+        if isinstance(file, io.BytesIO):
+            assert file.read() == b"old"
+            file.seek(0)
+            file.truncate()
+        elif isinstance(file, dict):
+            file["to"].write("text")
+
+    send = fn.stub("index.send", side_effect=write)
+    assert fn.invoke().return_value == [[[None, ""]], [[None, 0, "text"]], [[None, "left alone"]]]
+    assert [call.args[0] for call in send.call_args_list][2][0].read() == b"left alone"
 
 
 def test_a_signal_handler_runs_while_the_test_uses_an_object(scf_runtime_of: Callable[..., ScfRuntime]) -> None:

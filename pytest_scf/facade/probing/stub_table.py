@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ from pytest_scf.facade.probing.stub_uses import ORIGINAL, Original, goes_by_refe
 from pytest_scf.facade.probing.stubs import AsyncStub, Stub, calling, check_target
 from pytest_scf.runtimes.probe import link
 from pytest_scf.runtimes.probe.codec import TRAVELS, Codec, CodecError, safe_repr, type_name
+from pytest_scf.runtimes.probe.exceptions import bases_of
 from pytest_scf.runtimes.probe.opaque import Opaque
 from pytest_scf.runtimes.probe.specs import ROUTINES
 
@@ -51,6 +53,8 @@ class _Call:
         #: by number
         self._opaques: dict[int, Opaque] = {}
         self._raised: list[tuple[BaseException, int]] = []
+        #: files in memory, and what was in them at first
+        self._files: list[tuple[Any, int, object]] = []
         self.over = False
 
     def opaque(self, data: dict[str, Any]) -> Opaque:
@@ -62,6 +66,16 @@ class _Call:
             for name, each in data.get("attributes", ()):
                 found.attributes[str(name)] = self.codec.unpack(each)
         return found
+
+    def file(self, found: io.BytesIO | io.StringIO, number: int) -> None:
+        self._files.append((found, number, _state(found)))
+
+    def end(self) -> None:
+        """Before the answer: what was done with copies of files in memory is done to the originals."""
+        for found, number, state in self._files:
+            if not found.closed and _state(found) != state:
+                self.use(number, "fill", "", (found.getvalue(), found.tell()), {})
+        self.over = True
 
     def is_under_way(self) -> bool:
         return not self.over and threading.get_ident() == self._thread
@@ -79,6 +93,10 @@ class _Call:
     def original(self, error: BaseException) -> Opaque | None:
         """What an error is in the instance, where it was raised by what was done there."""
         return next((Opaque("", "", number, self) for each, number in self._raised if each is error), None)
+
+
+def _state(file: io.BytesIO | io.StringIO) -> object:
+    return file.getvalue(), file.tell()
 
 
 class StubTable:
@@ -189,7 +207,7 @@ class StubTable:
                 result = use(found, operation, name, args, kwargs)
             finally:
                 calling.connections = None
-                call.over = True
+                call.end()
             if result is ORIGINAL:
                 return link.ORIGINAL, b"", None
             return link.ANSWER, self._encoded(codec, result, found), None
@@ -221,7 +239,8 @@ class StubTable:
             if value is NotImplemented:
                 return {"$": "NotImplemented"}
             if isinstance(value, type) and issubclass(value, BaseException):
-                return {"$": "exception class", "module": value.__module__, "name": value.__qualname__}
+                names = {"module": value.__module__, "name": value.__qualname__, "bases": bases_of(value)}
+                return {"$": "exception class", **names}
             kind = _kind_of(value)
             if kind is None:
                 raise CodecError(
@@ -239,7 +258,10 @@ class StubTable:
                 return owner.opaque(data)
             raise CodecError("data of an unknown kind")
 
-        return Codec(other, form)
+        codec = Codec(other, form)
+        if owner is not None:
+            codec.numbered = owner.file
+        return codec
 
 
 def _kind_of(value: Any) -> str | None:

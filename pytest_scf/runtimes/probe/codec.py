@@ -14,7 +14,7 @@ from math import isfinite
 from pathlib import PurePath
 
 from . import values
-from .exceptions import RemoteError, fields_of, known_exception, make_exception
+from .exceptions import RemoteError, bases_of, fields_of, known_exception, make_exception
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -26,6 +26,7 @@ _loads = json.loads
 _namedtuple = namedtuple  # type: Any
 
 _SEQUENCES = (tuple, set, frozenset)
+_FILES = ("BytesIO", "StringIO")
 #: levels of lists, dicts and other containers in each other
 DEPTH_LIMIT = 100
 _LEVELS_OF_A_PART = 20
@@ -84,14 +85,14 @@ def _not_expected(form):
 class Codec(object):
     """``other`` turns a value of another type into a form (a dict with "$"), ``form`` such a form into a value.
 
-    ``exception`` finds the class of an exception, or gives None, for a RemoteError to be made instead.
+    ``exception`` finds the class of an exception by its module, name and bases, or gives None, for a RemoteError.
     """
 
     def __init__(
         self,
         other=refuse,  # type: Callable[[Any], object]
         form=_not_expected,  # type: Callable[[dict[str, Any]], object]
-        exception=known_exception,  # type: Callable[[str, str], type[BaseException] | None]
+        exception=known_exception,  # type: Callable[[str, str, Any], type[BaseException] | None]
     ):
         # type: (...) -> None
         self._other = other
@@ -99,6 +100,10 @@ class Codec(object):
         self._exception = exception
         #: the exceptions that are being packed: each may be held by what it holds
         self._packing = set()  # type: set[int]
+        #: gives a number to a file in memory that is packed
+        self.number = None  # type: Callable[[object], int] | None
+        #: is told the number of one that is unpacked
+        self.numbered = None  # type: Callable[[Any, int], object] | None
 
     def encode(self, value):
         # type: (object) -> bytes
@@ -158,6 +163,8 @@ class Codec(object):
         except Exception:
             form = plain = None  # it is not what its class says
         if form is not None:
+            if self.number is not None and form["$"] in _FILES:
+                form["ref"] = self.number(value)
             return form
         return self._other(value) if plain is None else self._pack_plain(kind, plain, depth)
 
@@ -194,6 +201,7 @@ class Codec(object):
             "args": args,
             "fields": fields,
             "state": state,
+            "bases": bases_of(kind),
         }
 
     def _pack_part(self, value, depth):
@@ -224,7 +232,10 @@ class Codec(object):
         if kind == "frozenset":
             return frozenset(self._unpack(each, deeper) for each in value)  # type: ignore[union-attr]
         if kind in values.READERS:
-            return values.READERS[kind](value)
+            found = values.READERS[kind](value)
+            if self.numbered is not None and kind in _FILES and "ref" in data:
+                self.numbered(found, int(data["ref"]))
+            return found
         if kind == "namedtuple":
             made = _namedtuple(str(data["name"]), data["fields"])  # checks that these are but names
             return made(*[self._unpack(each, deeper) for each in value])  # type: ignore[union-attr]
@@ -237,7 +248,7 @@ class Codec(object):
         module, name, text = str(form["module"]), str(form["name"]), str(form["text"])
         args = tuple(self._unpack(each, depth) for each in form["args"])
         state = {str(key): self._unpack(value, depth) for key, value in form["state"].items()}
-        kind = self._exception(module, name)
+        kind = self._exception(module, name, form.get("bases"))
         error = None if kind is None else make_exception(kind, args)
         if error is None:
             return RemoteError(name if module == "builtins" else "%s.%s" % (module, name), text)

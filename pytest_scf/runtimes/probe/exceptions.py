@@ -26,8 +26,8 @@ class RemoteError(Exception):
     __module__ = "builtins"  # so that errors call it by its name alone
 
 
-def known_exception(module, name):
-    # type: (str, str) -> type[BaseException] | None
+def known_exception(module, name, bases):
+    # type: (str, str, Any) -> type[BaseException] | None
     """Exceptions of the language: their classes do nothing when an instance of them is made."""
     found = getattr(builtins, name, None) if module == "builtins" else None
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
@@ -58,3 +58,10 @@ def make_exception(kind, args):
             pass
         return error if isinstance(error, kind) else None
     return None
+
+
+def bases_of(kind):
+    # type: (type) -> list[list[str]]
+    """The classes of exceptions that it is derived from, nearest first."""
+    found = [each for each in kind.__mro__[1:] if issubclass(each, BaseException)]
+    return [[each.__module__, each.__qualname__] for each in found]

@@ -36,7 +36,8 @@ def install(questions, target, wanted):
     is_method = isinstance(parent, type)
     raw = inspect.getattr_static(parent, name, None) if is_method else None
     bound = is_method and not isinstance(raw, (staticmethod, classmethod))
-    spec = original if wanted["autospec"] else None
+    of_instances = is_method and hasattr(type(raw), "__get__") and not isinstance(original, (*specs.ROUTINES, type))
+    spec = original if wanted["autospec"] and not of_instances else None  # nothing is known of what a property gives
     kind = "object"
     replacement = questions.stand_in(stand_ins.StandIn, number, text)  # type: Any
     role = replacement.__dict__["_scf"]

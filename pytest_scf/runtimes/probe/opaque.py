@@ -1,13 +1,14 @@
 """What stands for a value that cannot travel."""
 
-from reprlib import recursive_repr
-
-from .codec import type_name
+from .codec import safe_repr, type_name
 
 MYPY = False
 if MYPY:  # for the type comments only
     from typing import Any  # noqa: F401
 
+#: characters of a field, and of all fields, in a repr
+_FIELD = 60
+_TEXT = 200
 _WHEN = "in a side_effect only, within the call that it came with"
 
 
@@ -27,13 +28,13 @@ class Opaque(object):
         self._reference = reference
         self._owner = owner
 
-    @recursive_repr("...")
     def __repr__(self):
         # type: () -> str
-        if " object at 0x" in self.repr and self.attributes:
-            fields = ", ".join("%s=%r" % each for each in self.attributes.items() if not each[0].startswith("_"))
-            return "<Opaque %s: %s>" % (self.type, fields)
-        return "<Opaque %s: %s>" % (self.type, self.repr)
+        if " object at 0x" not in self.repr or not self.attributes:
+            return "<Opaque %s: %s>" % (self.type, self.repr)
+        fields = [(name, each) for name, each in self.attributes.items() if not name.startswith("_")]
+        text = ", ".join("%s=%s" % (name, _short(each)) for name, each in fields)
+        return "<Opaque %s: %s>" % (self.type, text if len(text) <= _TEXT else text[: _TEXT - 3] + "...")
 
     def __getattr__(self, name):
         # type: (str) -> Any
@@ -88,6 +89,11 @@ class Opaque(object):
                 % (self.type, name, known, _WHEN)
             )
         raise TypeError("%r can be used %s" % (self, _WHEN))
+
+
+def _short(value):
+    # type: (object) -> str
+    return "<%s>" % value.type if isinstance(value, Opaque) else safe_repr(value, _FIELD)
 
 
 def _each(iterator):

@@ -28,8 +28,8 @@ _main_thread = threading.main_thread
 ORIGINAL = object()
 
 
-def find_exception(module, name):
-    # type: (str, str) -> type[BaseException] | None
+def find_exception(module, name, bases=()):
+    # type: (str, str, Any) -> type[BaseException] | None
     """The class of an exception that the test asks for; None where it cannot be had here."""
     try:
         found = _import_module(module)  # type: Any
@@ -70,12 +70,19 @@ class Questions(object):
         #: classes of exceptions that there are in the test only
         self._made = {}  # type: dict[tuple[str, str], type[BaseException]]
 
-    def find_exception(self, module, name, make=False):
-        # type: (str, str, bool) -> type[BaseException] | None
-        """The class of an exception of the test's; ``make`` one where it cannot be had here, the same from then on."""
+    def find_exception(self, module, name, bases):
+        # type: (str, str, Any) -> type[BaseException] | None
+        """The class of an exception of the test's; where it cannot be had here one like it, always the same."""
         found = self._made.get((module, name)) or find_exception(module, name)
-        if found is None and make:
-            found = self._made[module, name] = type(name.rpartition(".")[2], (RemoteError,), {"__module__": module})
+        if found is None:
+            nearest = next((each for each in [find_exception(*base) for base in bases or ()] if each), Exception)
+            kinds = (RemoteError,) if issubclass(RemoteError, nearest) else (RemoteError, nearest)
+            made = {"__module__": module, "type": "%s.%s" % (module, name)}
+            try:
+                found = type(name.rpartition(".")[2], kinds, made)
+            except TypeError:
+                return None
+            self._made[module, name] = found
         return found
 
     def stand_in(self, kind, number, text):
@@ -162,12 +169,13 @@ class Questions(object):
             if data.get("$") == "opaque":
                 return shown.kept[data["ref"]]
             if data.get("$") == "exception class":
-                return self.find_exception(data["module"], data["name"], make=True)
+                return self.find_exception(data["module"], data["name"], data["bases"])
             if data.get("$") == "NotImplemented":
                 return NotImplemented
             raise CodecError("data of an unknown kind")
 
         codec = Codec(other, form, self.find_exception)
+        codec.number = shown.number
         return codec
 
 

@@ -19,9 +19,9 @@ if MYPY:  # for the type comments only
 _getattr_static = inspect.getattr_static
 
 #: of objects in the attributes of others
-_LEVELS = 3
+_LEVELS = 2
 #: entries of all attributes of one call that are shown
-_ENTRIES = 2000
+_ENTRIES = 1000
 #: characters or bytes that count as an entry
 _TEXT = 64
 _NESTED = 10
@@ -43,13 +43,16 @@ class Shown(object):
         self._left = _ENTRIES
         self._level = 0
 
+    def number(self, value):
+        # type: (object) -> int
+        self.kept.append(value)
+        return self._numbers.setdefault(id(value), len(self.kept) - 1)
+
     def show(self, value, codec):
         # type: (object, Codec) -> dict[str, object]
-        number = self._numbers.get(id(value))
-        if number is not None:
-            return {"$": "opaque", "ref": number}
-        number = self._numbers[id(value)] = len(self.kept)
-        self.kept.append(value)
+        if id(value) in self._numbers:
+            return {"$": "opaque", "ref": self._numbers[id(value)]}
+        number = self.number(value)
         form = {"$": "opaque", "ref": number, "type": type_name(value), "repr": safe_repr(value)}
         if self._level < _LEVELS:
             self._level += 1
@@ -63,6 +66,8 @@ class Shown(object):
         # type: (object, Codec) -> list[tuple[str, object]]
         packed = []
         for name, each in _attributes(value):
+            if isinstance(each, (type, types.ModuleType)):
+                continue
             entries = 1 + _entries(each, self._left, _NESTED)
             if entries > self._left:
                 continue
@@ -83,14 +88,25 @@ class Shown(object):
                 result = getattr(found, name)
             elif operation == "next":
                 result = next(found)
+            elif operation == "fill":
+                result = None
+                _fill(found, *args)
             elif operation == "special":
                 result = _SPECIAL[name](found, *args)
             else:
                 result = found(*args, **kwargs)
             return link.ANSWER, codec.encode(result)
         except Exception as error:
-            self.kept.append(error)
-            return link.RAISE, codec.encode([len(self.kept) - 1, error])
+            return link.RAISE, codec.encode([self.number(error), error])
+
+
+def _fill(file, content, position):
+    # type: (Any, Any, int) -> None
+    """What the test has done with its copy of a file in memory is done to the original."""
+    file.seek(0)
+    file.truncate()
+    file.write(content)
+    file.seek(position)
 
 
 def _attributes(value):
