@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _T_co = TypeVar("_T_co", covariant=True)
-_FILLER = ".scf-fault-full"
 _CHUNK = 1 << 20
 #: held while it is counted how often a /tmp is full
 _filling = threading.Lock()
 #: seconds
 _JUMP_LIMIT = 3650 * 86400
+_SECONDS_LIMIT = 86400
 
 
 class Strikes:
@@ -72,6 +72,9 @@ class Fault(contextlib.AbstractContextManager[_T_co], Generic[_T_co]):
         self._begun = False
 
     def __enter__(self) -> _T_co:
+        __tracebackhide__ = True
+        if self._begun:
+            raise UsageError(f"this faults.{self._name}(...) was used already: each `with` block takes one of its own")
         self._begun = True
         return next(self._body)
 
@@ -106,6 +109,8 @@ class Faults:
     def slow_start(self, function: Function, seconds: float, *, times: int | None = None) -> Iterator[Strikes]:
         """Cold starts of the function take ``seconds`` longer, before its code is loaded. Idle instances go at once."""
         _above_zero(seconds)
+        if seconds > _SECONDS_LIMIT:
+            raise UsageError(f"a cold start takes up to {_SECONDS_LIMIT} seconds longer, not {seconds:g}")
         with self._starting(function, StartFault(seconds, "", Strikes(_times(times)))) as strikes:
             yield strikes
 
@@ -126,10 +131,13 @@ class Faults:
             raise UsageError("a network can be taken from instances where they are isolated by namespaces only")
         fault = StartFault(0.0, "", Strikes(_times(times)), no_network=True)
         record = _record_of(function)
-        with contextlib.ExitStack() as stack:
-            # At the end those that were cut off go, too.
-            stack.callback(lambda: self._platform.equip(record, function_probe.probe_of(self._session, record)))
-            yield stack.enter_context(self._starting(function, fault))
+        try:
+            with self._starting(function, fault) as strikes:
+                yield strikes
+        finally:
+            # Those that were cut off go, too, unless the function has gone.
+            with contextlib.suppress(api_errors.ResourceNotFoundFunction):
+                self._platform.equip(record, function_probe.probe_of(self._session, record))
 
     @_fault
     def _starting(self, function: Function, fault: StartFault) -> Iterator[Strikes]:
@@ -146,7 +154,7 @@ class Faults:
     def lost_signal(self, function: Function | None = None, *, times: int | None = None) -> Iterator[Strikes]:
         """Termination signals do not arrive: ``[PLATFORM] Signal reception failed``. Of one function, or of all."""
         strikes = Strikes(_times(times))
-        wanted = None if function is None else _record_of(function)
+        wanted = None if function is None else _record_with_events(function)
 
         def loses(attempt: Attempt) -> bool:
             return (wanted is None or attempt.function is wanted) and strikes.take()
@@ -169,7 +177,7 @@ class Faults:
         """
         _above_zero(seconds)
         strikes = Strikes(_times(times))
-        wanted = None if function is None else _record_of(function)
+        wanted = None if function is None else _record_with_events(function)
 
         def hide(invocation: Invocation) -> None:
             if invocation.asynchronous and (wanted is None or invocation.function is wanted) and strikes.take():
@@ -230,7 +238,12 @@ class Faults:
             raise UsageError(f"there is no action {action!r}; {hint}")
         kinds = {kind.code: kind for kind in _subclasses(ApiError)}
         if code not in kinds:
-            raise UsageError(f"there is no error code {code!r} of the API")
+            near = difflib.get_close_matches(str(code), kinds, n=1)
+            raise UsageError(
+                f"there is no error code {code!r} of the API" + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+        if message is not None and not isinstance(message, str):
+            raise UsageError(f"message must be a text, not {message!r}")
         kind, strikes = kinds[code], Strikes(_times(times))
 
         def strike(asked: str) -> None:
@@ -257,38 +270,36 @@ class Faults:
         _check_kind(instance, Instance, "instance", "an instance, such as event.instance")
         if not instance._record.level.own_tree:
             raise UsageError("the /tmp of an instance has no size of its own at the directory level of isolation")
-        path = instance.tmp / _FILLER
+        path = instance.tmp
         full = self._session.full_tmps
         with _filling:
-            full[path] += 1
-        try:
             try:
-                _fill(str(path))
+                fd, blocks = full.get(path) or (os.open(path, os.O_TMPFILE | os.O_WRONLY | os.O_APPEND), 0)
             except FileNotFoundError:
                 raise UsageError(f"{instance!r} is gone, and its /tmp with it") from None
+            full[path] = fd, blocks + 1
+        try:
+            _fill(fd)
             yield
         finally:
             with _filling:
-                full[path] -= 1
-                if not full[path]:
-                    del full[path]
-                    with contextlib.suppress(OSError):
-                        path.unlink()
+                fd, blocks = full.pop(path)
+                if blocks > 1:
+                    full[path] = fd, blocks - 1
+                else:
+                    os.close(fd)
 
 
-def _fill(path: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        size = _CHUNK
-        while size:
-            try:
-                os.write(fd, bytes(size))
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                size //= 2
-    finally:
-        os.close(fd)
+def _fill(fd: int) -> None:
+    """With what has no name there, so that the function neither finds nor removes it."""
+    size = _CHUNK
+    while size:
+        try:
+            os.write(fd, bytes(size))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            size //= 2
 
 
 def _check_kind(given: object, kind: type, name: str, what: str) -> None:
@@ -299,6 +310,16 @@ def _check_kind(given: object, kind: type, name: str, what: str) -> None:
 def _record_of(function: Function) -> FunctionRecord:
     _check_kind(function, Function, "function", "what deploy gave")
     return function._record
+
+
+def _record_with_events(function: Function) -> FunctionRecord:
+    record = _record_of(function)
+    if not record.config.async_run:
+        raise UsageError(
+            f"function {record.name} has no asynchronous execution, so there is nothing of it that could be hit: "
+            "deploy(..., async_run=True) gives it that"
+        )
+    return record
 
 
 def _above_zero(seconds: object) -> None:

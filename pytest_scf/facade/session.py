@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -64,8 +63,8 @@ class Session:
     mapped: set[str] = field(default_factory=set)
     #: request ids of invocations whose event was given as a str that holds JSON
     given_as_text: set[str] = field(default_factory=set)
-    #: by what fills the /tmp of an instance: in how many blocks that is full
-    full_tmps: Counter[Path] = field(default_factory=Counter)
+    #: by the /tmp of an instance: the descriptor of what fills it, and in how many blocks it is full
+    full_tmps: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def files(self, attempt: Attempt) -> SourceFiles:
         """Where the user's files are that the code of an attempt consists of."""

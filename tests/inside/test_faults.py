@@ -29,6 +29,8 @@ def main_handler(event, context):
         except OSError as error:
             return os.strerror(error.errno)
         return "written"
+    if event == "list":
+        return sorted(os.listdir("/tmp"))
     if event != "wait":
         return "done"
     stop = []
@@ -138,7 +140,7 @@ def test_an_instance_that_breaks_down(each_way: ScfRuntime) -> None:
     assert not event.instance.alive
     with pytest.raises(UsageError, match="has no instance that could be killed"):
         each_way.faults.kill(event)
-    stopped = fn.invoke_async("wait", stop_at="index.py:18")
+    stopped = fn.invoke_async("wait", stop_at="index.py:20")
     stopped.wait_for_stop()
     each_way.faults.kill(stopped)
     stopped.assert_failed(500)
@@ -169,6 +171,8 @@ def test_a_network_that_leads_nowhere(scf_runtime_of: Callable[..., ScfRuntime])
             assert "[FAULT] this instance has no network" in event.logs.text
         fn.invoke_async(port).assert_finished("hello")
         greeting.join(30)
+    with rt.faults.no_network(fn):
+        rt.api.call("DeleteFunction", {"FunctionName": fn.name})
     lesser = scf_runtime_of("directory")
     with pytest.raises(UsageError, match="by namespaces only"), lesser.faults.no_network(lesser.deploy(source)):
         pass
@@ -181,8 +185,12 @@ def test_a_tmp_that_is_full(scf_runtime_of: Callable[..., ScfRuntime], tmp_path:
     first.assert_finished("written")
     with rt.faults.full_tmp(first.instance):
         with rt.faults.full_tmp(first.instance):
-            fn.invoke_async("write").assert_finished("No space left on device")
-        fn.invoke_async("write").assert_finished("No space left on device")
+            second = fn.invoke_async("write")
+            second.assert_finished("No space left on device")
+        third = fn.invoke_async("write")
+        third.assert_finished("No space left on device")
+        # Nothing is to be seen of it there, nor to be removed.
+        fn.invoke_async("list").assert_finished(sorted(each.request_id for each in (first, second, third)))
     fn.invoke_async("write").assert_finished("written")
     rt.faults.kill(fn.invoke_async("wait"))
     with pytest.raises(UsageError, match="is gone, and its /tmp with it"), rt.faults.full_tmp(first.instance):
@@ -341,11 +349,15 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
     fn = rt.deploy(WORKER)
     faults = rt.faults
     anything: Any = "worker"
+    number: Any = 5
     for make, said in [
         (lambda: faults.slow_start(fn, 0), "seconds must be a number above 0"),
+        (lambda: faults.slow_start(fn, 1e30), "up to 86400 seconds longer, not 1e\\+30"),
         (lambda: faults.slow_start(fn, 1, times=0), "times must be a number of times"),
         (lambda: faults.failing_start(fn, ""), "message must be a text"),
-        (lambda: faults.lost_signal(fn, times=True), "times must be a number of times"),
+        (lambda: faults.lost_signal(fn), "function .* has no asynchronous execution"),
+        (lambda: faults.visibility_delay(1, fn), "function .* has no asynchronous execution"),
+        (lambda: faults.lost_signal(times=True), "times must be a number of times"),
         (lambda: faults.visibility_delay(-1), "seconds must be a number above 0"),
         (lambda: faults.visibility_delay(math.nan), "seconds must be a number above 0"),
         (lambda: faults.clock_jump(True), "seconds must be a number, not True"),
@@ -357,9 +369,16 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         (lambda: faults.lost_signal(anything), "function must be what deploy gave; got 'worker'"),
         (lambda: faults.full_tmp(anything), "instance must be an instance, such as event.instance; got 'worker'"),
         (lambda: faults.api_error("Invoke", "Nonsense"), "there is no error code 'Nonsense'"),
+        (lambda: faults.api_error("Invoke", "RequestLimit"), "did you mean 'RequestLimitExceeded'"),
+        (lambda: faults.api_error("Invoke", message=number), "message must be a text, not 5"),
     ]:
         with pytest.raises(UsageError, match=said), make():
             pass
+    once = faults.slow_start(fn, 1)
+    with once:
+        pass
+    with pytest.raises(UsageError, match="was used already: each `with` block takes one of its own"), once:
+        pass
     with pytest.raises(UsageError, match="event must be an event that invoke_async gave; got 'worker'"):
         faults.kill(anything)
     with pytest.warns(UserWarning, match=r"faults\.slow_start\(\.\.\.\) does nothing by itself: `with "):

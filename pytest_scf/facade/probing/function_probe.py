@@ -284,10 +284,10 @@ def is_python_server(function: FunctionRecord) -> bool:
 
 def refuse_other_runtimes(function: FunctionRecord) -> None:
     if not function.config.is_python:
-        kind = function.config.server.kind if function.config.server is not None else function.config.runtime
+        kind = function.config.server.kind.name if function.config.server is not None else function.config.runtime
         raise UsageError(
-            f"function {function.name} ({kind}) is not a handler in Python: stand-ins, set-up and stops work in "
-            "functions whose handler is Python"
+            f"function {function.name} ({kind}) is not a handler in Python: stand-ins, set-up, stops and faults of "
+            "cold starts work in functions whose handler is Python"
         )
 
 
