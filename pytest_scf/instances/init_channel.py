@@ -38,6 +38,12 @@ class InitChannel:
         self._reader = wire.Reader(messages.INIT_LIMITS)
         self._lock = threading.Lock()
         self._stopped = False
+        #: held from a question to its answer: answers carry no number
+        self._asking = threading.Lock()
+        self._changed = threading.Condition()
+        self._answer: bytes | None = None
+        #: no answer comes any more
+        self._over = False
         self._socket, theirs = socketpair()
         self._socket.setblocking(False)
         if hasattr(socket, "SO_PASSCRED"):
@@ -54,6 +60,29 @@ class InitChannel:
             except OSError:
                 return False
             return True
+
+    def signal(self, signum: int, timeout: float) -> bytes | None:
+        """Have the init send a signal to the user's process, its child. Waits for the answer: see ``wire.SIGNALLED``.
+
+        b"" where none can come any more; None where there was none within ``timeout`` seconds.
+        """
+        with self._asking, self._changed:
+            self._answer = None
+            if not self._over and self.send(wire.frame(wire.SIGNAL, bytes([signum]))):
+                self._changed.wait_for(lambda: self._answer is not None or self._over, timeout)
+                return b"" if self._over and self._answer is None else self._answer
+            return b""
+
+    def _take_answer(self, answer: bytes) -> None:
+        with self._changed:
+            self._answer = answer
+            self._changed.notify_all()
+
+    def end_answers(self) -> None:
+        """The user's process has ended: who waits for an answer waits no more."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
 
     def receive(self) -> bool:
         """Take what the init has sent (reactor's thread); False when there is no more of it."""
@@ -82,7 +111,10 @@ class InitChannel:
             fds = array.array("i")
             self._on_descriptors_lost()
         for kind, payload in self._reader.feed(data):
-            self._on_message(kind, payload, sender, list(fds))
+            if kind == wire.SIGNALLED:
+                self._take_answer(payload)
+            else:
+                self._on_message(kind, payload, sender, list(fds))
         return True
 
     def wait_for_hang_up(self, timeout: float) -> None:
@@ -99,5 +131,6 @@ class InitChannel:
 
     def close(self) -> None:
         self._stop()
+        self.end_answers()
         with self._lock:
             self._socket.close()

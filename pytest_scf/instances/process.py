@@ -75,11 +75,7 @@ class InstanceProcess:
         self._coverage: CoverageChannel | None = None
         self._probe: ProbeChannel | None = None
         self._forwarder: Forwarder | None = None
-        self._signalled = threading.Semaphore(0)
-        self._signal_answer = b""
         self._out_of_memory = False
-        #: held from a question to the init until its answer: answers carry no number
-        self._asking = threading.Lock()
         self._user_known = threading.Event()
         #: called in the reactor's thread with {file: lines or arcs} as the runtime counts them
         self.on_coverage: Callable[[dict[str, Any]], None] | None = None
@@ -235,17 +231,10 @@ class InstanceProcess:
 
         None where it was sent; else why not, "" where there was no process.
         """
-        with self._asking:
-            with self._lock:
-                if self.exit is not None or self.gone.is_set() or self._init is None:
-                    return ""
-                self._signal_answer = b""
-                if not self._init.send(wire.frame(wire.SIGNAL, bytes([signum]))):
-                    return ""
-            if not self._signalled.acquire(timeout=STUCK_DEADLINE):
-                raise InstanceError(f"the init of instance {self.id} (PID {self.init_pid}) does not answer")
-            answer = self._signal_answer
-            return None if answer == b"1" else answer[1:].decode("utf-8", "replace")
+        answer = b"" if self._init is None else self._init.signal(signum, STUCK_DEADLINE)
+        if answer is None:
+            raise InstanceError(f"the init of instance {self.id} (PID {self.init_pid}) does not answer")
+        return None if answer == b"1" else answer[1:].decode("utf-8", "replace")
 
     def kill(self) -> None:
         """Have every process of the instance ended; ``gone`` is set when they are. Does not wait."""
@@ -297,12 +286,10 @@ class InstanceProcess:
             status, peak_kib = wire.EXIT.unpack(payload)
             if not self._failure:  # otherwise the exit is a consequence of the failure
                 self.exit = ProcessExit(status, peak_kib * 1024, self._out_of_memory)
-            self._signalled.release()
+            if self._init is not None:
+                self._init.end_answers()
         elif kind == wire.OUT_OF_MEMORY:
             self._out_of_memory = True
-        elif kind == wire.SIGNALLED:
-            self._signal_answer = payload
-            self._signalled.release()
         elif kind == wire.LISTENING and self._request.server is not None and fds:
             self._forwarder = Forwarder(self._request.server.host_ports, fds)
         elif kind == wire.START_FAILED:
@@ -353,7 +340,6 @@ class InstanceProcess:
             if self._resume is not None:
                 self._resume.cancel()
         self._close()
-        self._signalled.release()
         self._user_known.set()
         self._tmp_link.remove()
         if self._request.probe is not None:
