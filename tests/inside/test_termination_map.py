@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -73,7 +74,7 @@ def test_a_function_that_is_ready_at_every_moment(scf_runtime_of: Callable[..., 
     before = str(found)
     with pytest.raises(AssertionError, match="the condition does not hold"):
         found.assert_all(lambda moment: present(moment.event).return_value == 3)
-    with pytest.raises(AssertionError, match="the condition raised Failed: no good"):
+    with pytest.raises(AssertionError, match=r"the condition raised Failed at test_termination_map\.py:\d+: no good"):
         found.assert_all(lambda moment: pytest.fail("no good"))
     with pytest.raises(KeyboardInterrupt):
         found.assert_all(interrupt)
@@ -476,7 +477,8 @@ def test_what_prepare_raises_is_the_moments_failure(scf_runtime_of: Callable[...
 
     found = fn.termination_map({"count": 1}, prepare=prepare)
     (failure,) = found.failures
-    assert failure.problem == "prepare raised LookupError: not ready"
+    raised = next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "LookupError(" in text)
+    assert failure.problem == f"prepare raised LookupError at {Path(__file__).name}:{raised}: not ready"
     assert isinstance(failure.error, LookupError)
 
 
@@ -489,13 +491,20 @@ def test_pytests_own_outcomes_are_the_moments_failures(scf_runtime_of: Callable[
             pytest.skip("not now")
 
     def check(event, moment):
-        pytest.fail("no good")
+        pytest.fail("no good\nat all")
 
-    found = fn.termination_map({"count": 1}, prepare=prepare, check=check, only=places)
-    assert [moment.problem for moment in found.moments] == [
-        "prepare raised Skipped: not now",
-        "check raised Failed: no good",
-    ]
+    found = fn.termination_map({"count": 1, "more": "x" * 1000}, prepare=prepare, check=check, only=places)
+    skipped, failed = (re.sub(r"test_termination_map\.py:\d+", "HERE", moment.describe()) for moment in found.moments)
+    assert "\n  prepare raised Skipped at HERE: not now\n" in skipped
+    again = f"fn.termination_map(event, graceful=True, check=check, prepare=prepare, only={places[1]!r})"
+    assert failed.splitlines()[1:] == ["  check raised Failed at HERE: no good", "  at all", f"  run it again: {again}"]
+    assert "event {'count': 1, 'more': 'xxx" in found.title
+    assert len(found.title) < 600
+    # What a failed assertion tells of the event is told once.
+    faulty = scf_runtime_of("directory").deploy(FAULTY, async_run=True)
+    place = f"index.py:{line_of(FAULTY, 'return len(done)')}"
+    found = faulty.termination_map({"count": 1}, check=lambda event, moment: event.assert_finished(), only=place)
+    assert found.moments[0].describe().count("the handler raised index.Stopped") == 1
 
 
 def test_a_page_shows_it(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:

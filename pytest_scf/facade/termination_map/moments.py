@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -133,15 +135,18 @@ class Moment(Generic[E]):
     def describe(self) -> str:
         """A few lines: what is wrong, what is known of the event, and how it is run again."""
         problem = self.unfinished if not self.checked else self.problem
-        lines = [f"{self.name} ({self.phase}) {self.source}".rstrip(), f"  {problem or self.outcome}"]
+        found = [problem or self.outcome]
         for event in (self.event, self.resumed):
             if event is not None and event.status == FAILED:
-                lines.append(f"  {event.error_message}")
+                found.append(event.error_message)
         if self.event is not None and self.event.status == FAILED:
-            lines.append(f"  {self.event.diagnosis}")
+            found.append(self.event.diagnosis)
+        # What an assertion of the check says may hold the rest.
+        found = [each for at, each in enumerate(found) if not any(each in before for before in found[:at])]
         if self.example:
-            lines.append(f"  run it again: {self.example}")
-        return "\n".join(lines)
+            found.append(f"run it again: {self.example}")
+        head = f"{self.name} ({self.phase}) {self.source}".rstrip()
+        return "\n".join([head, *(f"  {line}".rstrip() for each in found for line in each.splitlines())])
 
     def __repr__(self) -> str:
         return f"<Moment {self.name}: {self.outcome}>"
@@ -223,6 +228,14 @@ def without_excuse(moments: Sequence[AnyMoment]) -> list[str]:
         "no signal handler for SIGTERM was registered at any of these moments, so nothing acted on the signal: "
         "register one with signal.signal(signal.SIGTERM, ...) where the module is loaded"
     ]
+
+
+def raised(what: str, error: BaseException) -> str:
+    """What is said of an error that a function of the test raised, ``what``, and in which of its lines."""
+    entry = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call of it
+    lines = [f"{os.path.basename(each.filename)}:{each.lineno}" for each in entry if each.filename == entry[0].filename]
+    place = f" at {lines[-1]}" if lines else ""
+    return f"{what} raised {type(error).__name__}{place}: {error}".rstrip(": ")
 
 
 def written(event: Terminated) -> list[str]:

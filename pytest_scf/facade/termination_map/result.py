@@ -12,7 +12,7 @@ from typing import Any, Generic
 
 from pytest_scf.facade.probing.lines import source_lines
 from pytest_scf.facade.termination_map.marks import marked
-from pytest_scf.facade.termination_map.moments import LOG, E, Moment
+from pytest_scf.facade.termination_map.moments import LOG, E, Moment, raised
 
 #: failures that are described; the others are counted
 _DESCRIBED = 10
@@ -171,8 +171,8 @@ def _judged(moment: Moment[E], condition: Callable[[Moment[E]], object]) -> Mome
             problem = f"the condition does not hold: it ended {moment.outcome}"
     except KeyboardInterrupt:
         raise
-    except BaseException as raised:  # pytest.fail() and pytest.skip() too
-        problem, error = f"the condition raised {type(raised).__name__}: {raised}", raised
+    except BaseException as broken:  # pytest.fail() and pytest.skip() too
+        problem, error = raised("the condition", broken), broken
     problem = moment.problem or problem
     return dataclasses.replace(
         moment, problem=problem, error=moment.error or error, checked=moment.checked or bool(problem)
@@ -187,7 +187,9 @@ def smallest(wrong: list[Moment[E]]) -> list[Moment[E]]:
     return list(found.values())
 
 
-def shown(event: Any) -> str:
-    """An event in a title, or in a call that is to be copied."""
+def shown(event: Any, cut: str = "") -> str:
+    """An event in a call that is to be copied: a name where it is long. With ``cut`` what it begins with, and that."""
     text = repr(event)
-    return text if len(text) <= _LONGEST_EVENT else "event"
+    if len(text) <= _LONGEST_EVENT:
+        return text
+    return text[:_LONGEST_EVENT] + cut if cut else "event"

@@ -26,6 +26,7 @@ from pytest_scf.facade.termination_map.moments import (
     Moment,
     chosen,
     of_recording,
+    raised,
     without_excuse,
     written,
 )
@@ -106,7 +107,7 @@ class MapRunner(Generic[E]):
         if self._options.only is None and (self.registers is False or (not self.registers and len(moments) == total)):
             self._notes += without_excuse(moments)
         how = "graceful" if self._options.graceful else "forced"
-        title = f"termination map of function {self._record.name}, {how}, event {shown(self._event)}"
+        title = f"termination map of function {self._record.name}, {how}, event {shown(self._event, cut='...')}"
         origins = self._session.origins.get(self._record, {})
         return TerminationMap(title, moments, total=total, notes=self._notes, root=self._root, origins=origins)
 
@@ -276,7 +277,7 @@ class MapRunner(Generic[E]):
             if self._options.prepare is not None:
                 self._options.prepare(moment)
         except BaseException as error:  # pytest.fail() and pytest.skip() too
-            moment.problem, moment.error = f"prepare raised {type(error).__name__}: {error}", error
+            moment.problem, moment.error = raised("prepare", error), error
             return True
         invocation = (
             self._terminate_at_line(moment, fresh=fresh) if not self._by_log else self._terminate_at_log(moment)
@@ -311,7 +312,7 @@ class MapRunner(Generic[E]):
             try:
                 check(*events, moment)
             except BaseException as error:
-                moment.problem, moment.error = f"check raised {type(error).__name__}: {error}".rstrip(": "), error
+                moment.problem, moment.error = raised("check", error), error
         if moment.ran_on and not moment.problem:
             moment.problem = moment.unfinished
         moment.checked = True
