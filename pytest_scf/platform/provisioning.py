@@ -70,13 +70,12 @@ class _Armed:
 
 
 class Provisioning:
-    """That of all functions. Thread-safe."""
+    """That of all functions. Thread-safe, by the keeper's lock."""
 
     def __init__(self, clock: Clock, utc_offset_hours: float, keeper: Keeper) -> None:
         self._clock = clock
         self._zone = timezone(timedelta(hours=utc_offset_hours))
         self._keeper = keeper
-        self._lock = threading.Lock()
         self._armed: dict[FunctionRecord, dict[str, list[_Armed]]] = {}
         #: what an action changed, and has not been waited for
         self._changed: list[_Armed] = []
@@ -163,13 +162,12 @@ class Provisioning:
     def _arm_all(self, function: FunctionRecord, version: str, actions: Sequence[TimedAction]) -> None:
         """The caller holds the keeper's lock."""
         armed = [_Armed(function, version, action) for action in actions]
-        with self._lock:
-            own = self._armed.setdefault(function, {})
-            before = own.pop(version, [])
-            if armed:
-                own[version] = armed
-            elif not own:
-                del self._armed[function]
+        own = self._armed.setdefault(function, {})
+        before = own.pop(version, [])
+        if armed:
+            own[version] = armed
+        elif not own:
+            del self._armed[function]
         for each in before:
             each.gone = True
             if each.due is not None:
@@ -189,13 +187,12 @@ class Provisioning:
                 return
             self._arm_after(armed, wall)
             self.provisions.set(armed.function, armed.version, armed.action.number)
-        self._keeper.keep_warm(armed.function)
-        with self._lock:
             self._changed.append(armed)
+        self._keeper.keep_warm(armed.function)
 
     def _wait_for_changed(self) -> None:
         """While the clock is advanced: what an action wants is there before time goes on."""
-        with self._lock:
+        with self._keeper.lock:
             changed, self._changed = self._changed, []
         for armed in changed:
             version = armed.function.versions.get(armed.version)
