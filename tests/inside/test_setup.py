@@ -96,3 +96,31 @@ def test_with_an_interpreter_that_is_not_the_tests(scf_runtime_of: Callable[...,
     except UsageError as error:
         pytest.skip(str(error))
     assert fn.invoke().return_value == 43
+
+
+def changes_the_handlers_module() -> None:
+    import index  # type: ignore[import-not-found]
+
+    index.cloud_only = None
+
+
+def imports_what_is_not_there() -> None:
+    import beside_the_test  # type: ignore[import-not-found]  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("setup", "said"),
+    [
+        (
+            changes_the_handlers_module,
+            r"\(test_setup\.py\): it imports index, which is loaded anew .* fn\.stub\('index\.NAME'",
+        ),
+        (imports_what_is_not_there, r"at test_setup\.py:\d+: .*'beside_the_test' \(what it imports must be installed"),
+    ],
+)
+def test_what_a_set_up_cannot_import(
+    scf_runtime_of: Callable[..., ScfRuntime], setup: Callable[[], None], said: str
+) -> None:
+    fn = scf_runtime_of("directory").deploy("def main_handler(event, context):\n    return 1\n", setup=setup)
+    with pytest.raises(UsageError, match=said):
+        fn.invoke()

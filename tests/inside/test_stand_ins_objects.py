@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import types
 from collections.abc import Callable, Iterator
@@ -160,6 +161,17 @@ def test_functions_classes_files_and_exceptions_of_the_tests(scf_runtime_of: Cal
     fn.stub("index.late", side_effect=Gone("x"))
     assert fn.invoke().return_value == [expected for _, expected in given.values()]
     assert closed == [True]
+
+
+def test_modules_and_classes_that_the_function_has_are_its_own(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    calls = ["make() is asyncio", "isinstance(client, make())", "make()"]
+    fn = deploy(scf_runtime_of("directory"), *calls)
+    there = type("Client", (), {"__module__": "index", "__qualname__": "Client"})
+    here = types.ModuleType("only_in_the_test")
+    fn.stub("index.make", side_effect=[asyncio, there, here])
+    found = fn.invoke().return_value
+    assert found[:2] == [True, True]
+    assert found[2].startswith("CodecError: the test gives its module 'only_in_the_test', which cannot be")
 
 
 def test_what_the_function_sets_is_seen(scf_runtime_of: Callable[..., ScfRuntime]) -> None:

@@ -75,6 +75,7 @@ class FunctionProbe:
     def server(self, instance: InstanceRecord) -> Connections:
         config = {
             "setup": self._setup,
+            "handler": instance.config.handler,
             "stand_ins": self._stubs.config(),
             "trace": self.traced,
             "debug": self.terminal is not None,
@@ -224,7 +225,8 @@ class FunctionProbe:
         elif self._setup is not None:
             file, call = os.path.basename(self._setup["file"]), self._setup["call"]
             what = f"the set-up {call}()" if call else "the set-up"
-            refused = f"{what} failed at {file}:{facts['line'] or '?'}: {facts['set_up']}"
+            line = f"at {file}:{facts['line']}" if facts["line"] else f"({file})"
+            refused = f"{what} failed {line}: {facts['set_up']}"
         if refused:
             self._refused.setdefault(connections.instance, refused[:_TEXT])
 

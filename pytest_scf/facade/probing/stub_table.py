@@ -241,6 +241,8 @@ class StubTable:
             if isinstance(value, type) and issubclass(value, BaseException):
                 names = {"module": value.__module__, "name": value.__qualname__, "bases": bases_of(value)}
                 return {"$": "exception class", **names}
+            if isinstance(value, types.ModuleType):
+                return {"$": "module", "name": value.__name__}
             kind = _kind_of(value)
             if kind is None:
                 raise CodecError(
@@ -248,8 +250,9 @@ class StubTable:
                     "functions, and objects that have attributes go by reference"
                 )
             what = type(value).__module__, type(value).__qualname__
-            text = safe_repr(value, 200)
-            return {"$": "mock", "id": self._number(value), "text": text, "kind": kind, "own": False, "class": what}
+            itself = (value.__module__, value.__qualname__) if isinstance(value, type) else None
+            facts = {"text": safe_repr(value, 200), "kind": kind, "own": False, "class": what, "itself": itself}
+            return {"$": "mock", "id": self._number(value), **facts}
 
         def form(data: dict[str, Any]) -> object:
             if data.get("$") == "mock":

@@ -6,7 +6,6 @@ import asyncio
 import enum
 import inspect
 import operator
-import types
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from unittest import mock
@@ -78,9 +77,9 @@ def is_public(found: Any, name: object) -> bool:
 def goes_by_reference(value: Any) -> bool:
     """Whether the function can be given an object that it asks the test about: a function, or one that has attributes.
 
-    Not a module, nor what is but a resource of the test's process.
+    Not what is but a resource of the test's process.
     """
-    if isinstance(value, (types.ModuleType, enum.Enum)):
+    if isinstance(value, enum.Enum):
         return False
     return isinstance(value, (*ROUTINES, type)) or hasattr(value, "__dict__") or hasattr(type(value), "__slots__")
 

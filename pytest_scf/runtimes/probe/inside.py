@@ -183,8 +183,18 @@ class Probe(object):
 
             lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == setup["file"]]
             said = "".join(traceback.format_exception_only(type(error), error)).strip()
+            if isinstance(error, ImportError):
+                said += " (what it imports must be installed, or be in the function's code)"
             self._tell({"set_up": said, "line": lines[-1] if lines else None})
             raise
+        name = self._config["handler"].rpartition(".")[0].replace("/", ".")
+        if name in sys.modules:
+            said = "it imports %s, which is loaded anew after it: fn.stub('%s.NAME', value) puts a value there" % (
+                name,
+                name,
+            )
+            self._tell({"set_up": said, "line": None})
+            raise SetUpError(said)
 
     def _module_loaded(self, name):
         # type: (str) -> None

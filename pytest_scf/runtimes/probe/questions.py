@@ -40,9 +40,18 @@ def find_exception(module, name, bases=()):
     return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
+def _module_of(name):
+    # type: (str) -> object
+    try:
+        return _import_module(name)
+    except Exception as error:
+        problem = "the test gives its module %r, which cannot be imported here: %s" % (name, error)
+    raise CodecError(problem)
+
+
 def _class_of(names):
     # type: (list[str] | None) -> type | None
-    """The class of an object of the test's, where there is one of that name here."""
+    """The class of a module and a name, where there is one of these here."""
     if names is None:
         return None
     found = sys.modules.get(names[0])  # type: Any
@@ -162,6 +171,9 @@ class Questions(object):
         def form(data):
             # type: (dict[str, Any]) -> object
             if data.get("$") == "mock":
+                here = _class_of(data.get("itself"))
+                if here is not None:
+                    return here
                 found = self.stand_in(self._kinds[data["kind"]], data["id"], data["text"])
                 role = found.__dict__["_scf"]
                 role.own, role.kind = data["own"], _class_of(data.get("class"))
@@ -170,6 +182,8 @@ class Questions(object):
                 return shown.kept[data["ref"]]
             if data.get("$") == "exception class":
                 return self.find_exception(data["module"], data["name"], data["bases"])
+            if data.get("$") == "module":
+                return _module_of(data["name"])
             if data.get("$") == "NotImplemented":
                 return NotImplemented
             raise CodecError("data of an unknown kind")
