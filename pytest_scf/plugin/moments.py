@@ -67,6 +67,8 @@ def _record(
             function = runtime.deploy(source, **{"async_run": True, **deploy})
             runner = function._map_runner(event, Options(**more))
             found["names"] = [moment.name for moment in runner.moments()[0]]
+            if not found["names"]:
+                found["refused"] = f"finds no moment: {'; '.join(runner.notes)}"
             # Where none registers a signal handler at all, no moment is excused for coming too early for it.
             found["excused"] = runner.registers is not False
             found["lasting"] = runner.lasting

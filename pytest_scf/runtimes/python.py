@@ -136,6 +136,7 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
     recorder = None
     if coverage_socket is not None:
         recorder = line_counter.LineCounter(coverage_socket, code_root, spec[launch_keys.COVERAGE])
+    probe = None
     try:
         probe = None if probe_socket is None else _make_probe(probe_socket, spec[launch_keys.PROBE], code_root)
         if probe is not None:
@@ -147,6 +148,8 @@ def serve(sock, spec, coverage_socket=None, probe_socket=None):
     except BaseException as error:
         if recorder:
             recorder.save()
+        if probe is not None:
+            probe.not_loaded()
         if is_a(error, SystemExit) or _getpid() != channel.pid:
             raise
         missing = is_a(error, HandlerMissing)

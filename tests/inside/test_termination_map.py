@@ -648,6 +648,24 @@ def test_what_ends_the_process_at_once_is_recorded_too(each_way: ScfRuntime) -> 
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
 
 
+@pytest.mark.parametrize("ends", ["raise ValueError('no')", "raise SystemExit(3)", "import index as main"])
+def test_what_ran_until_the_handler_could_not_be_loaded(scf_runtime_of: Callable[..., ScfRuntime], ends: str) -> None:
+    fn = scf_runtime_of("directory").deploy(f"a = 1\n{ends}\n", handler="index.main_handler", async_run=True)
+    found = fn.termination_map({}, graceful=False)
+    assert [(moment.name, moment.outcome) for moment in found.moments] == [
+        ("index.py:1", "ABORTED 499"),
+        ("index.py:2", "ABORTED 499"),
+    ]
+    (note,) = found.notes
+    assert re.match(r"left alone, it ends FAILED \d+: \w+", note)
+
+
+def test_a_function_of_which_nothing_runs(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = scf_runtime_of("directory").deploy("def main_handler(event, context):\n    1 = 2\n", async_run=True)
+    with pytest.raises(AssertionError, match=r"no line of the function's code ran[^$]*437: .*cannot be compiled"):
+        fn.termination_map({}).assert_finished()
+
+
 @pytest.mark.parametrize("version", [None, "3.12"])
 def test_an_empty_module_has_no_line_to_be_stopped_at(
     scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path, version: str | None

@@ -141,6 +141,7 @@ def test_options_and_refusals(pytester: pytest.Pytester, run: Run) -> None:
         ("'worker', occurrences=1", "occurrences is one of"),
         ("'worker', deploy=1", "takes deploy= as a dict"),
         ("'nowhere'", "there is no file or directory"),
+        (repr("def main_handler(event, context):\n    1 = 2\n"), "finds no moment: left alone, it ends FAILED 437"),
     ]
     directory = pytester.mkdir("refused")
     for number, (marker, _said) in enumerate(refused):

@@ -238,6 +238,12 @@ def raised(what: str, error: BaseException) -> str:
     return f"{what} raised {type(error).__name__}{place}: {error}".rstrip(": ")
 
 
+def left_alone(event: Terminated) -> str:
+    """What is to be known of an event that was recorded to its end."""
+    why = f": {event.diagnosis}" if event.status == FAILED else ""
+    return f"left alone, it ends {event.status} {int(event.status_code)}{why}"
+
+
 def written(event: Terminated) -> list[str]:
     """Whole lines that the function wrote."""
     return event.logs.user.split("\n")[:-1]

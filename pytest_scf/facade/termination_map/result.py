@@ -91,7 +91,8 @@ class TerminationMap(Generic[E]):
     def _assert(self, wrong: list[Moment[E]], wanted: str) -> None:
         __tracebackhide__ = True
         if not self.moments:
-            raise AssertionError(f"{self._title}: no line of the function's code ran, so nothing was terminated")
+            nothing = f"{self._title}: no line of the function's code ran, so nothing was terminated"
+            raise AssertionError("\n".join([nothing, *self.notes]))
         if wrong:
             found = f"found:  {len(wrong)} of {len(self.moments)} moments did not"
             raise AssertionError("\n".join([f"wanted: every moment {wanted}", found, *self._lines(wrong)]))

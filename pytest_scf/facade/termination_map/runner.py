@@ -25,6 +25,7 @@ from pytest_scf.facade.termination_map.moments import (
     E,
     Moment,
     chosen,
+    left_alone,
     of_recording,
     raised,
     without_excuse,
@@ -79,7 +80,7 @@ class MapRunner(Generic[E]):
                 "moments='log', which terminates it after each line of its log"
             )
         self._probe = None if self._by_log else function_probe.trace(self._session, self._record)
-        self._notes: list[str] = []
+        self.notes: list[str] = []
         self._checking = threading.Lock()
         self._local = threading.local()
         self._errors: list[BaseException] = []
@@ -105,11 +106,11 @@ class MapRunner(Generic[E]):
         # What a server does after its answer belongs to no event that could be terminated.
         moments = [each for each in moments if each.reached or id(each) not in self._late]
         if self._options.only is None and (self.registers is False or (not self.registers and len(moments) == total)):
-            self._notes += without_excuse(moments)
+            self.notes += without_excuse(moments)
         how = "graceful" if self._options.graceful else "forced"
         title = f"termination map of function {self._record.name}, {how}, event {shown(self._event, cut='...')}"
         origins = self._session.origins.get(self._record, {})
-        return TerminationMap(title, moments, total=total, notes=self._notes, root=self._root, origins=origins)
+        return TerminationMap(title, moments, total=total, notes=self.notes, root=self._root, origins=origins)
 
     def moments(self) -> tuple[list[Moment[E]], int]:
         """Those that are to be run, and how many there are."""
@@ -123,7 +124,7 @@ class MapRunner(Generic[E]):
             all_of_them = self._record_lines()
             found = chosen(all_of_them, options.occurrences, options.limit)
         if len(found) < len(all_of_them):
-            self._notes.append(
+            self.notes.append(
                 f"{len(found)} of {len(all_of_them)} moments were run (occurrences={options.occurrences!r}, "
                 f"limit={options.limit})"
             )
@@ -161,7 +162,7 @@ class MapRunner(Generic[E]):
         self._probe.settle(invocation)
         self._probe.forget(invocation.request_id)
         if len(plan.recorded) >= LINES_LIMIT:
-            self._notes.append(
+            self.notes.append(
                 f"no more than the first {LINES_LIMIT:,} lines that run are recorded: the moments end there"
             )
         found = of_recording(plan.recorded, len(plan.recorded) if end is None else end, self._source)
@@ -186,11 +187,11 @@ class MapRunner(Generic[E]):
             instance = invocation.attempt.instance
             self.registers = instance is not None and instance.registration is not None
         if ended:
-            self._notes.append(f"left alone, it ends {event.status} {int(event.status_code)}")
+            self.notes.append(left_alone(event))
             return None
         end = count()
         self.lasting = True
-        self._notes.append(
+        self.notes.append(
             f"left alone, it does not end within {self._options.record_for:g} s (record_for): the moments are those "
             "until then"
         )
@@ -389,7 +390,6 @@ class MapRunner(Generic[E]):
             self._end_by_force(invocation)
 
     def _end_by_force(self, invocation: Invocation) -> None:
-        """Nothing where it has ended."""
         with contextlib.suppress(FailedOperationAsyncEventStatus):
             self._platform.terminate(invocation)
 

@@ -148,6 +148,12 @@ class Probe(object):
 
         return handle
 
+    def not_loaded(self):
+        # type: () -> None
+        """The handler could not be loaded: what has run until then is all that there is."""
+        if self._tracer is not None:
+            self._tracer.end()
+
     def _begin(self, tracer, restore):
         # type: (tracing.Tracer, Callable[[], object]) -> None
         if self._fresh:
