@@ -113,7 +113,7 @@ class FunctionTriggers(Generic[EventT]):
     ) -> Trigger[EventT]:
         """Fire where an object of the bucket (``runtime.cos(bucket)``) is put or removed."""
         domain = self._platform.buckets.make(bucket).domain
-        return self._create("cos", domain, CosRule(domain, event, prefix, suffix).text, qualifier, enabled)
+        return self._create("cos", domain, CosRule(domain, event, prefix, suffix).text, qualifier, enabled, event)
 
     def ckafka(
         self,
@@ -134,7 +134,7 @@ class FunctionTriggers(Generic[EventT]):
         return self._create("cmq", topic, CmqRule(1, tuple(tags)).text, qualifier, enabled)
 
     def _create(
-        self, kind: str, name: str, description: str, qualifier: str, enabled: bool, **more: str
+        self, kind: str, name: str, description: str, qualifier: str, enabled: bool, event: str = "", **more: str
     ) -> Trigger[EventT]:
         asked = {
             "FunctionName": self._function.name,
@@ -145,13 +145,8 @@ class FunctionTriggers(Generic[EventT]):
             "Qualifier": qualifier,
             "Enable": "OPEN" if enabled else "CLOSE",
         }
-        made = self._api.call("CreateTrigger", {**asked, **{key: value for key, value in more.items() if value}})
-        text = made["TriggerInfo"]["TriggerDesc"]
-        found = self._platform.triggers.of(self._function)
-        wanted = (kind, name, qualifier, text)
-        return self._trigger(
-            next(each for each in found if (each.kind, each.name, each.qualifier, each.rule.text) == wanted)
-        )
+        self._api.call("CreateTrigger", {**asked, **{key: value for key, value in more.items() if value}})
+        return self._trigger(self._platform.triggers.find(self._function, (kind, name, qualifier, event)).trigger)
 
     def _trigger(self, record: TriggerRecord) -> Trigger[EventT]:
         return Trigger(self._platform, self._function, record, self._handle)
