@@ -135,3 +135,20 @@ def test_what_an_asynchronous_generator_of_the_test_gives(scf_runtime_of: Callab
 
     fn.stub("index.rows").side_effect = [rows(), rows()]
     assert [fn.invoke().return_value for _ in range(2)] == [[1, 2], [1, 2]]
+
+
+@pytest.mark.parametrize("autospec", [True, False])
+def test_a_class_can_be_derived_from_and_compared_with(
+    scf_runtime_of: Callable[..., ScfRuntime], autospec: bool
+) -> None:
+    """As the socket's is by ssl, which is loaded after the stand-in is in place."""
+    fn = scf_runtime_of("directory").deploy(
+        "import datetime, threading\nfrom datetime import date\n\n"
+        "class Worker(threading.Thread):\n    def run(self):\n        self.done = date.today()\n\n"
+        "def main_handler(event, context):\n    worker = Worker()\n    worker.start()\n    worker.join()\n"
+        "    return [worker.done, isinstance(worker, threading.Thread), isinstance(datetime.datetime.now(), date)]\n"
+    )
+    thread, date = fn.stub("threading.Thread", autospec=autospec), fn.stub("index.date", autospec=autospec)
+    date.today.return_value = "today"
+    assert fn.invoke().return_value == ["today", True, True]
+    thread.assert_not_called()

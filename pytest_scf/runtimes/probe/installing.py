@@ -42,6 +42,7 @@ def install(questions, target, wanted):
     replacement = questions.stand_in(stand_ins.StandIn, number, text)  # type: Any
     role = replacement.__dict__["_scf"]
     role.spec = spec
+    role.replaced = original if isinstance(original, type) else None
     if wanted["wraps"]:
         role.original = original
     if isinstance(original, specs.ROUTINES):

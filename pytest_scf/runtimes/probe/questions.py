@@ -240,6 +240,8 @@ class Role(object):
         self.text = text
         #: the original, or what is known of it; None: nothing
         self.spec = None  # type: Any
+        #: the class that it takes the place of
+        self.replaced = None  # type: type | None
         #: what uses go on to that the test says nothing of; None: nothing
         self.original = None  # type: Any
         #: the class that the object of the test's says it is of

@@ -22,6 +22,19 @@ class StandIn(object):
         role = self.__dict__["_scf"]
         return role.kind or specs.class_of(role.spec) or type(self)
 
+    def __mro_entries__(self, bases):
+        # type: (tuple[object, ...]) -> tuple[type, ...]
+        """A class that is derived from the one in whose place it stands is derived from that."""
+        return (_replaced(self),)
+
+    def __instancecheck__(self, instance):
+        # type: (object) -> bool
+        return isinstance(instance, _replaced(self))
+
+    def __subclasscheck__(self, kind):
+        # type: (type) -> bool
+        return issubclass(kind, _replaced(self))
+
     def __repr__(self):
         # type: () -> str
         return "<stand-in %s>" % self.__dict__["_scf"].text
@@ -70,6 +83,14 @@ class StandIn(object):
             self.__dict__["_scf"].ask("set", name, (value,))
         except TypeError:
             pass
+
+
+def _replaced(stand_in):
+    # type: (StandIn) -> type
+    found = stand_in.__dict__["_scf"].replaced
+    if found is None:
+        raise TypeError("%r is no class" % (stand_in,))
+    return found  # type: ignore[no-any-return]
 
 
 def _specified(found, spec):
