@@ -160,17 +160,18 @@ def test_limits_stand_still_meanwhile_and_go_on_afterwards(
 import signal, time
 def main_handler(event, context):
     signal.signal(signal.SIGTERM, lambda *_: next(iter([])))
-    try: time.sleep(0)
+    try:
+        time.sleep(0)
     except StopIteration: return
     time.sleep(event)
 """
     runtime = scf_runtime_of("directory")
     fn = runtime.deploy(source, async_run=True, timeout=60)
-    before = fn.invoke_async(0, stop_at="index.py:4")
+    before = fn.invoke_async(0, stop_at="index.py:5")
     left_behind = before.wait_for_stop()  # by an instance that is at work on the next event then
     before.terminate(graceful=True)
     before.assert_finished()
-    held = fn.invoke_async(3600, stop_at="index.py:4")
+    held = fn.invoke_async(3600, stop_at="index.py:5")
     stop = held.wait_for_stop()
     assert held.instance == before.instance
     left_behind.release()
@@ -178,7 +179,7 @@ def main_handler(event, context):
     runtime.resume_limits()
     time_is_up(runtime, held)
     # Of two whose time is over the one that is let go reaches its limit, and the one that is held does not.
-    later = fn.invoke_async(3600, stop_at="index.py:4")
+    later = fn.invoke_async(3600, stop_at="index.py:5")
     let_go = later.wait_for_stop()
     time_is_up(runtime, later)
     let_go.release()
