@@ -74,19 +74,9 @@ class _Monitoring(object):
         """Have the numbers of lines that run recorded from now on, in all threads."""
         if self._recording is the_recording:
             return  # since the init phase
-        numbers, append = the_recording.numbers, the_recording.lines.append
-
-        def of_first(code, line):
-            # type: (CodeType, int) -> None
-            append(line)  # as bare as can be: for each line that runs
-
-        def of_any(code, line):
-            # type: (CodeType, int) -> None
-            append(numbers[code.co_filename] + line)
-
         self._recording = the_recording
-        self._on_line_of_any = of_any
-        self.enter(of_first)
+        self._on_line_of_any = the_recording.adding(recording.line_of_any_file)
+        self.enter(the_recording.adding(recording.line_of_first_file))
 
     def leave(self):
         # type: () -> None
@@ -186,18 +176,12 @@ class _Tracing(object):
     def record(self, the_recording):
         # type: (recording.Recording) -> None
         """Have the numbers of lines that run recorded from now on, in all threads."""
-        append, number = the_recording.lines.append, the_recording.number
         of_file = {}  # type: dict[str, Any]
 
-        def recorder(first):
-            # type: (int | None) -> Any
-            def line(frame, event, arg):
-                # type: (FrameType, str, object) -> Any
-                if event == "line":
-                    append(first + frame.f_lineno)  # type: ignore[operator]
-                return line
-
-            return None if first is None else line
+        def recorder(file):
+            # type: (str) -> Any
+            first = the_recording.number(file)
+            return None if first is None else the_recording.adding(recording.line_of_frame, first)
 
         def call(frame, event, arg):
             # type: (FrameType, str, object) -> Any
@@ -205,7 +189,7 @@ class _Tracing(object):
             try:
                 return of_file[file]
             except KeyError:
-                found = of_file[file] = recorder(number(file))
+                found = of_file[file] = recorder(file)
                 return found
 
         self._trace(call)
