@@ -118,7 +118,12 @@ class Topics:
 
     def _retry(self, lane: _Lane) -> None:
         """Due by the clock, perhaps in the reactor's thread, which must not wait."""
-        if lane.armed not in self._triggers.enabled("ckafka"):
+        if not self._triggers.has(lane.armed):
+            with self._lock:
+                del self._lanes[(lane.armed, lane.topic, lane.partition)]
+            return
+        if not lane.armed.trigger.enabled:
+            self._try_later(lane)  # it may be enabled again
             return
         thread = threading.Thread(target=self._try_again, args=(lane,), name="pytest-scf-topic", daemon=True)
         with self._lock:

@@ -196,6 +196,11 @@ class Triggers:
         with self._lock:
             return [armed.trigger for armed in self._armed.get(function, {}).values()]
 
+    def has(self, armed: Armed) -> bool:
+        """Whether a trigger has not been deleted."""
+        with self._lock:
+            return self._armed.get(armed.function, {}).get(armed.trigger.key) is armed
+
     def enabled(self, kind: str) -> list[Armed]:
         """Those of all functions."""
         with self._lock:

@@ -205,6 +205,29 @@ def test_a_batch_that_fails_is_tried_again_and_holds_up_its_partition(each_level
     assert each_level.invocations()[-1].return_value == ["behind"]
 
 
+def test_a_batch_that_failed_is_tried_again_once_its_trigger_is_enabled_again(scf_runtime: ScfRuntime) -> None:
+    trigger = scf_runtime.deploy(picky).triggers.ckafka("orders", retry=1)
+    topic = scf_runtime.topic("orders")
+    topic.send("bad")
+    trigger.disable()
+    scf_runtime.clock.advance(minutes=3)
+    assert len(trigger.events) == 1
+    trigger.enable()
+    scf_runtime.clock.advance(seconds=61)
+    # It is passed over now, and the next one comes.
+    assert [event.status_code for event in trigger.events] == [430, 430]
+    assert [event.return_value for event in topic.send("good")] == [["good"]]
+
+
+def test_nothing_is_held_of_a_batch_whose_trigger_is_deleted(scf_runtime: ScfRuntime) -> None:
+    trigger = scf_runtime.deploy(picky).triggers.ckafka("orders")
+    scf_runtime.topic("orders").send("bad")
+    trigger.delete()
+    scf_runtime.clock.advance(minutes=2)
+    assert len(scf_runtime.invocations()) == 1
+    assert scf_runtime._platform.topics._lanes == {}
+
+
 def test_topics_of_cmq(each_level: ScfRuntime) -> None:
     fn = each_level.deploy(echo)
     fn.triggers.cmq("sales", tags=["red", "blue"])
