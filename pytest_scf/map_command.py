@@ -80,7 +80,8 @@ def _map(parser: argparse.ArgumentParser, options: argparse.Namespace, event: An
             record_for=options.record_for,
         )
         for moment in found.moments:
-            moment.excused = moment.excused and not options.strict
+            if options.strict:
+                moment.excuse_nothing()
             moment.example = _again(parser, options, moment)
         _print(str(found))
         if options.html is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -350,9 +351,21 @@ def test_where_no_signal_handler_is_registered_nothing_is_excused(scf_runtime_of
     with pytest.raises(AssertionError, match="no signal handler for SIGTERM was registered at any of these moments"):
         found.assert_finished()
     fn.termination_map({}, only=found.moments[0].name).assert_finished()
-    with pytest.raises(AssertionError, match="1 of 1 moments did not"):
+    with pytest.raises(AssertionError, match=r"1 of 1 moments did not[^$]*; 1 failures") as error:
         eval(found.failures[0].example, {"fn": fn})  # what it says to run again fails again
-    fn.termination_map({}, check=lambda event, moment: event.assert_failed(439)).assert_all()
+    assert f"run it again: {found.failures[0].example}\n" in str(error.value)
+    checked = fn.termination_map({}, check=lambda event, moment: event.assert_failed(439))
+    checked.assert_all()
+    checked.subtests(Subtests())  # where there is a check it decides, too
+    with pytest.raises(AssertionError, match="it ended FAILED 439"):
+        found.subtests(Subtests())
+
+
+class Subtests:
+    """As pytest's own, but for what fails."""
+
+    def test(self, moment: str) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
 
 @pytest.fixture

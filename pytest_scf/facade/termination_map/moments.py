@@ -122,6 +122,12 @@ class Moment(Generic[E]):
         """Whether ``assert_finished`` would raise."""
         return bool(self.unfinished) and (strict or not (self.excused and self.unregistered) or bool(self.problem))
 
+    def excuse_nothing(self) -> None:
+        """It may not end as it likes before a signal handler is registered."""
+        if self.excused and self.unregistered and self.example.startswith("fn.") and not self.checked:
+            self.example += ".assert_finished(strict=True)"  # run alone it would be excused
+        self.excused = False
+
     def assert_finished(self, *, strict: bool = False) -> None:
         """It was reached, and ended FINISHED gracefully; by force, what was invoked again did (with ``resume``).
 
@@ -221,9 +227,7 @@ def without_excuse(moments: Sequence[AnyMoment]) -> list[str]:
     if not reached or not all(each.unregistered for each in reached):
         return []
     for moment in moments:
-        moment.excused = False
-        if moment.reached and not moment.checked:
-            moment.example += ".assert_finished(strict=True)"  # alone it would be excused
+        moment.excuse_nothing()
     return [
         "no signal handler for SIGTERM was registered at any of these moments, so nothing acted on the signal: "
         "register one with signal.signal(signal.SIGTERM, ...) where the module is loaded"

@@ -68,7 +68,13 @@ class TerminationMap(Generic[E]):
         moment at which one was registered.
         """
         __tracebackhide__ = True
-        self._assert([each for each in self.moments if each.is_unfinished(strict=strict)], "ended FINISHED")
+        judged = self
+        if strict:
+            judged = copy.copy(self)
+            judged.moments = [dataclasses.replace(each) for each in self.moments]
+            for moment in judged.moments:
+                moment.excuse_nothing()
+        judged._assert([each for each in judged.moments if each.is_unfinished()], "ended FINISHED")
 
     def assert_all(self, condition: Callable[[Moment[E]], object] | None = None) -> None:
         """``condition(moment)`` is true of every moment, and raises nothing; without one, ``check`` found nothing."""
@@ -81,12 +87,13 @@ class TerminationMap(Generic[E]):
         judged._assert([moment for moment in judged.moments if moment.problem], "met the condition")
 
     def subtests(self, subtests: Any) -> None:
-        """A subtest for each moment: ``Moment.assert_finished``, under pytest's fixture ``subtests``."""
+        """A subtest for each moment, which fails where that is one of the ``failures``; under pytest's ``subtests``."""
         __tracebackhide__ = True
-        self._assert([], "ended FINISHED")
+        self._assert([], "ended as it should")
         for moment in self.moments:
             with subtests.test(moment=moment.name):
-                moment.assert_finished()
+                if not moment.ok:
+                    raise AssertionError(moment.describe())
 
     def _assert(self, wrong: list[Moment[E]], wanted: str) -> None:
         __tracebackhide__ = True
