@@ -32,12 +32,14 @@ def _signal(attempt: Attempt, note: SignalNote, origins: Mapping[str, Path]) -> 
         return f"the termination signal{number} could not be delivered: {note.failure or 'the process was gone'}"
     text = f"SIGTERM{number} was {note.disposition} when it was sent"
     registered = note.registration
-    if note.disposition == "caught" and registered is not None and registered.disposition == "caught":
+    at = ""
+    if registered is not None and registered.disposition == note.disposition:
         file = _short(registered.file, attempt)
-        file = origins[file].name if file in origins else file
-        text += f": the signal handler was {registered.name}, registered at {file}:{registered.line}"
+        at = f"{origins[file].name if file in origins else file}:{registered.line}"
+    if note.disposition == "caught" and registered is not None and at:
+        text += f": the signal handler was {registered.name}, registered at {at}"
     elif note.disposition == "default":
-        text += ": no signal handler was registered"
+        text += ": no signal handler was registered" + (f" any more since {at}" if at else "")
         if attempt.exit is not None and attempt.exit.signal == signal.SIGTERM:
             text += ", so the process died of it"
     elif note.disposition == "ignored":

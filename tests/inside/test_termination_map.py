@@ -269,6 +269,28 @@ def test_what_an_instance_is_given_back_is_told_as_its_code_registered_it(
     assert not any("inside.py" in each for each in told)
 
 
+def test_a_signal_handler_that_was_taken_back_is_no_excuse(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    source = textwrap.dedent(
+        """\
+        import asyncio
+        import signal
+
+
+        async def work():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, int)
+
+
+        def main_handler(event, context):
+            asyncio.run(work())
+            return 1
+        """
+    )
+    (failure,) = scf_runtime_of("directory").deploy(source, async_run=True).termination_map({}).failures
+    assert (failure.source, failure.outcome) == ("return 1", "FAILED 439")
+    runs = line_of(source, "asyncio.run")
+    assert f"no signal handler was registered any more since index.py:{runs}, so the process" in failure.describe()
+
+
 def test_a_moment_that_is_not_reached_again_is_no_success(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     fn = scf_runtime_of("directory").deploy(CHOOSER, async_run=True)
     choose = fn.stub("index.choose")
