@@ -333,6 +333,10 @@ def test_occurrences_and_limit_bound_the_moments(scf_runtime_of: Callable[..., S
     assert few.total > 60
     assert {moment.line for moment in few.moments} == {moment.line for moment in ends.moments}
     assert f"20 of {few.total} moments" in str(few)
+    # Fewer than there are lines: not the first of them alone, which nothing could act on.
+    fewest = fn.termination_map({"count": 20}, limit=4)
+    assert len(fewest.moments) == 4
+    assert {moment.phase for moment in fewest.moments} == {"init", "handler"}
 
 
 def test_a_recording_that_is_cut_says_so(

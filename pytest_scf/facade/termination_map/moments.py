@@ -208,9 +208,13 @@ def chosen(moments: Sequence[AnyMoment], occurrences: str, limit: int | None) ->
         key = (each.file, each.line, each.blocked)
         (more if key in seen else once).append(at)
         seen.add(key)
-    left = max(0, limit - len(once))
-    picked = {more[number * len(more) // left] for number in range(left)} if left else set()
-    return [moments[at] for at in sorted({*once[:limit], *picked})]
+    once = _evenly(once, limit)
+    return [moments[at] for at in sorted([*once, *_evenly(more, limit - len(once))])]
+
+
+def _evenly(places: list[int], count: int) -> list[int]:
+    """So many of them, the first among them, or all where they are no more."""
+    return [places[number * len(places) // count] for number in range(count)] if count < len(places) else places
 
 
 def check_occurrences(occurrences: object, limit: object) -> None:
