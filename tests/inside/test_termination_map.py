@@ -291,6 +291,22 @@ def test_a_signal_handler_that_was_taken_back_is_no_excuse(scf_runtime_of: Calla
     assert f"no signal handler was registered any more since index.py:{runs}, so the process" in failure.describe()
 
 
+def in_the_test(event, context):
+    return 1
+
+
+def test_moments_of_a_function_of_the_test_are_called_by_their_lines_here(
+    scf_runtime_of: Callable[..., ScfRuntime],
+) -> None:
+    fn = scf_runtime_of("directory").deploy(in_the_test, async_run=True)
+    line = in_the_test.__code__.co_firstlineno
+    found = fn.termination_map({}, graceful=False)
+    assert [moment.name for moment in found.moments[-2:]] == [f"test_termination_map.py:{line + n}" for n in (0, 1)]
+    again = fn.termination_map({}, graceful=False, only=found.moments[-1].name)
+    assert [moment.name for moment in again.moments] == [found.moments[-1].name]
+    assert ("index.py", line + 1) in found.by_line
+
+
 def test_a_moment_that_is_not_reached_again_is_no_success(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     fn = scf_runtime_of("directory").deploy(CHOOSER, async_run=True)
     choose = fn.stub("index.choose")

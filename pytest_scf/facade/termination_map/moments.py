@@ -71,13 +71,19 @@ class Moment(Generic[E]):
     ran_on: bool = False
     #: it may end as it likes before a signal handler is registered; not so where none is registered at any moment
     excused: bool = True
-    #: the text that the termination map's ``only=`` takes
+    #: the call that runs it again, as text
     example: str = ""
+    #: the name of the file that ``file`` is a copy of, such as the test's own; "" where it is none
+    copied_from: str = ""
 
     @property
     def name(self) -> str:
         """ "index.py:31", "index.py:31#5" for the fifth time, "index.py:31#5 blocked" while it blocks."""
-        place = f"log:{self.line}" if self.file == LOG else str(Place(self.file, self.line, self.occurrence))
+        place = (
+            f"log:{self.line}"
+            if self.file == LOG
+            else str(Place(self.copied_from or self.file, self.line, self.occurrence))
+        )
         return f"{place} blocked" if self.blocked else place
 
     @property

@@ -62,6 +62,7 @@ class MapRunner(Generic[E]):
         self._session = session
         self._platform = session.platform
         self._record = record
+        self._origins = session.origins.get(record, {})
         self._handle = event_of
         self._event = event
         self._payload = encode(event).encode()
@@ -109,8 +110,7 @@ class MapRunner(Generic[E]):
             self.notes += without_excuse(moments)
         how = "graceful" if self._options.graceful else "forced"
         title = f"termination map of function {self._record.name}, {how}, event {shown(self._event, cut='...')}"
-        origins = self._session.origins.get(self._record, {})
-        return TerminationMap(title, moments, total=total, notes=self.notes, root=self._root, origins=origins)
+        return TerminationMap(title, moments, total=total, notes=self.notes, root=self._root, origins=self._origins)
 
     def moments(self) -> tuple[list[Moment[E]], int]:
         """Those that are to be run, and how many there are."""
@@ -130,6 +130,7 @@ class MapRunner(Generic[E]):
             )
         for moment in found:
             moment.graceful = options.graceful
+            moment.copied_from = self._origins[moment.file].name if moment.file in self._origins else ""
             moment.example = self._example(moment)
         return found, len(all_of_them)
 
@@ -137,8 +138,7 @@ class MapRunner(Generic[E]):
         if self._by_log:
             return Moment(LOG, int(name.partition(":")[2]), 1, HANDLER)
         line, blocked = (name[: -len(" blocked")], True) if str(name).endswith(" blocked") else (name, False)
-        origins, python = self._session.origins.get(self._record, {}), lines.python_of(self._record.config)
-        (place,) = lines.parse(line, self._root, origins, python, "only")
+        (place,) = lines.parse(line, self._root, self._origins, lines.python_of(self._record.config), "only")
         source = self._source(place.file, place.line)
         return Moment(place.file, place.line, place.occurrence, HANDLER, blocked=blocked, source=source)
 
