@@ -280,3 +280,22 @@ def test_operators_and_texts(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
     assert found[:4] == ["configured", "<stand-in index.client.other>", 2, [True, 5]]
     assert found[4] is True
     assert found[5].startswith("TypeError: '>=' not supported between instances of ")
+
+
+def test_a_block_at_whose_end_the_original_is_back(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    """As with ``with patch(...)``; the function's own ``with`` is another matter."""
+    calls = ["Client('r').get('k')", "enter(client) is client", "SIZE"]
+    fn = deploy(scf_runtime_of("directory"), *calls)
+    for text in ("first", "second"):
+        with fn.stub("index.Client.get") as get, fn.stub("index.client") as client:
+            get.return_value = text
+            client.__enter__.return_value = "entered"
+            assert fn.invoke().return_value == [text, False, 5]
+            assert fn.invoke().return_value == [text, False, 5]
+        client.__enter__.assert_called_with()
+        client.__exit__.assert_called_with(None, None, None)
+        assert get.call_count == client.__enter__.call_count == 2
+    with pytest.raises(ZeroDivisionError), fn.stub("index.client", wraps=True) as client:
+        assert fn.invoke().return_value == ["original", False, 5]
+        _ = 1 / 0
+    assert fn.invoke().return_value == ["original", True, 5]

@@ -113,8 +113,14 @@ class FunctionProbe:
 
     # -- what the test asks --------------------------------------------------------------------------------------
 
-    def stub(self, target: str, **how: Any) -> Stub:
-        return self._stubs.add(target, **how)
+    def stub(self, target: str, removed: Callable[[], object], **how: Any) -> Stub:
+        """``removed`` is called when it is not to be there any more; for ``how`` see ``StubTable.add``."""
+
+        def remove(stub: Stub) -> None:
+            self._stubs.remove(stub)
+            removed()
+
+        return self._stubs.add(target, remove, **how)
 
     def begin(self, plan: Plan, invoke: Callable[[], Invocation]) -> Invocation:
         """Invoke an event that is to be handled by a plan."""
@@ -313,7 +319,7 @@ def add_stub(session: Session, function: FunctionRecord, target: str, **how: Any
     """See ``Function.stub``, and for ``how`` ``StubTable.add``."""
     with session.equipping:
         probe = probe_of(session, function)
-        stub = probe.stub(target, **how)
+        stub = probe.stub(target, lambda: session.platform.equip(function, probe), **how)
         session.platform.equip(function, probe)
         return stub
 

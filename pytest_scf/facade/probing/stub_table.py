@@ -16,7 +16,7 @@ from unittest import mock
 from pytest_scf.errors import UsageError
 from pytest_scf.facade.probing.connections import Gone
 from pytest_scf.facade.probing.stub_uses import ORIGINAL, Original, goes_by_reference, use
-from pytest_scf.facade.probing.stubs import AsyncStub, Stub, calling, check_target
+from pytest_scf.facade.probing.stubs import AsyncStub, Block, Stub, calling, check_target
 from pytest_scf.runtimes.probe import link
 from pytest_scf.runtimes.probe.codec import TRAVELS, Codec, CodecError, safe_repr, type_name
 from pytest_scf.runtimes.probe.exceptions import bases_of
@@ -95,6 +95,14 @@ class _Call:
         return next((Opaque("", "", number, self) for each, number in self._raised if each is error), None)
 
 
+def _open_block(stub: Stub, remove: Callable[[Stub], object]) -> None:
+    wraps = stub._mock_wraps
+    entering, leaving = Block(name="__enter__", wraps=wraps), Block(name="__exit__", wraps=wraps, return_value=False)
+    entering.does(lambda: stub)
+    leaving.does(lambda: remove(stub))
+    stub.__enter__, stub.__exit__ = entering, leaving
+
+
 def _state(file: io.BytesIO | io.StringIO) -> object:
     return file.getvalue(), file.tell()
 
@@ -113,8 +121,19 @@ class StubTable:
     def config(self) -> list[dict[str, Any]]:
         return list(self._config)
 
-    def add(self, target: str, *, autospec: bool = True, wraps: bool = False, new: object = mock.DEFAULT) -> Stub:
-        """``new`` is put there instead of what this gives, which is not used then."""
+    def add(
+        self,
+        target: str,
+        remove: Callable[[Stub], object],
+        *,
+        autospec: bool = True,
+        wraps: bool = False,
+        new: object = mock.DEFAULT,
+    ) -> Stub:
+        """``new`` is put there instead of what this gives, which is not used then.
+
+        ``remove`` is called with it at the end of a block that the test opens with it.
+        """
         check_target(target)
         for what, value in (("autospec", autospec), ("wraps", wraps)):
             if not isinstance(value, bool):
@@ -130,6 +149,7 @@ class StubTable:
                         f"there is a stand-in for {one!r} already: use its attribute {other[len(one) + 1 :]}"
                     )
             stub = Stub(name=target, wraps=Original() if wraps else None)
+            _open_block(stub, remove)
             number = self._number(stub)
             self._stubs[number] = stub
             self._config.append(
@@ -143,6 +163,11 @@ class StubTable:
                 }
             )
         return stub
+
+    def remove(self, stub: Stub) -> None:
+        """Instances that start from now on do not have it any more."""
+        with self._lock:
+            self._config = [each for each in self._config if self._stubs[each["id"]] is not stub]
 
     def _new(self, target: str, new: object) -> str:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -122,6 +122,21 @@ class Stub(_Holding, mock.MagicMock):
 
 class AsyncStub(_Holding, mock.AsyncMock):
     """One that a Mock makes an AsyncMock, as what ``async with`` gives."""
+
+
+class Block(Stub):
+    """``__enter__`` and ``__exit__`` of what ``stub()`` gives: in the test a block at whose end the stand-in is gone.
+
+    In the function they are what those of a MagicMock are, for code that uses the original in a ``with`` statement.
+    """
+
+    def does(self, what: Callable[[], object]) -> None:
+        self.__dict__["_scf_does"] = what
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if getattr(calling, "connections", None) is None:
+            return self.__dict__["_scf_does"]()
+        return super().__call__(*args, **kwargs)
 
 
 def _hold(connections: Connections, stub: _Holding, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
