@@ -49,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "scf_moment" in metafunc.fixturenames:
         moments.generate(metafunc)
+    elif any(mark.name == moments.MARKER for mark in metafunc.definition.own_markers):
+        moments.refuse_unused(metafunc.definition.nodeid)
 
 
 def pytest_enter_pdb(config: pytest.Config) -> None:

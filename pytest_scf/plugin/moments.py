@@ -90,6 +90,10 @@ def _asked(marker: pytest.Mark | None, nodeid: str) -> tuple[Any, Any, dict[str,
     return marker.args[0], event, deploy, more
 
 
+def refuse_unused(nodeid: str) -> NoReturn:
+    _refuse(nodeid, "does nothing, as the test has no argument scf_moment: def test_each(scf_moment)")
+
+
 def _refuse(nodeid: str, what: str) -> NoReturn:
     pytest.fail(f"the scf_moments marker of {nodeid} {what}", pytrace=False)
 

@@ -148,8 +148,12 @@ def test_options_and_refusals(pytester: pytest.Pytester, run: Run) -> None:
         (directory / f"test_{number}.py").write_text(
             f"import pytest\n\n@pytest.mark.scf_moments({marker})\ndef test_each(scf_moment):\n    pass\n"
         )
+    (directory / "test_unused.py").write_text(
+        "import pytest\n\n@pytest.mark.scf_moments('worker')\ndef test_each():\n    pass\n"
+    )
     result = run("refused")
-    result.assert_outcomes(errors=len(refused))
+    result.assert_outcomes(errors=len(refused) + 1)
+    assert "does nothing, as the test has no argument scf_moment" in result.stdout.str()
     for _marker, said in refused:
         assert said in result.stdout.str()
 
