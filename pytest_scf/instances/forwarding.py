@@ -20,7 +20,7 @@ class Forwarder:
     """Takes connections on sockets that listen inside, and passes each on to 127.0.0.1 outside, at the same port.
 
     Each connection has a thread for each direction, so that one that is blocked, or whose service does not accept it,
-    does not hold up the others.
+    does not hold up the others. Raises RuntimeError, with all of ``listening`` closed, where there is no thread for it.
     """
 
     def __init__(self, ports: Sequence[int], listening: list[int]) -> None:
@@ -29,8 +29,16 @@ class Forwarder:
         self._sockets: set[socket.socket] = set()
         self._running = 0
         self._then: Callable[[], object] | None = None
-        for port, fd in zip(ports, listening, strict=True):
-            self._start(self._take_all, Socket(fileno=fd), port)
+        waiting = [(Socket(fileno=fd), port) for port, fd in zip(ports, listening, strict=True)]
+        try:
+            while waiting:
+                self._start(self._take_all, *waiting[0])
+                del waiting[0]  # its thread closes it
+        except BaseException:
+            self.close(lambda: None)
+            for taking, _port in waiting:
+                taking.close()
+            raise
 
     def close(self, then: Callable[[], object]) -> None:
         """End all connections. ``then`` is called when nothing of them is open any more, in any thread."""
@@ -107,7 +115,10 @@ class Forwarder:
                 # Where it is refused: the other one is accepted already, so closing it is all that can be done.
                 outside.connect(("127.0.0.1", port))
                 answers = threading.Thread(target=_pass_on, args=(outside, inside), daemon=True)
-                answers.start()
+                try:
+                    answers.start()
+                except RuntimeError:  # the limit of threads is reached
+                    return
                 _pass_on(inside, outside)
                 answers.join()
 
