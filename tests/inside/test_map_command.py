@@ -75,6 +75,7 @@ def test_it_prints_the_command_that_runs_a_moment_again(
     )
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_terminal_that_cannot_show_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

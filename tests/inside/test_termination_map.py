@@ -504,6 +504,7 @@ def test_other_functions_by_their_log(scf_runtime_of: Callable[..., ScfRuntime],
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_whoever_ends_it_waits_for_no_moment(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     fifo = tmp_path / "signalled"
     os.mkfifo(fifo)
