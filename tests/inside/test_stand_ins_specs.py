@@ -11,7 +11,7 @@ import pytest
 from pytest_scf import ScfRuntime, UsageError
 
 SOURCE = """
-import asyncio, functools
+import asyncio, copy, functools
 
 class Client:
     kind = "client"
@@ -77,6 +77,8 @@ CALLS = {
     "the same": lambda: [cos.put is cos.put, make() == make(), Client("r") is Client("r")],
     "no value left": lambda: run(pages()),
     "async for": lambda: run(rows()),
+    "copied": lambda: copy.deepcopy([cos])[0] is cos,
+    "said to be awaited": lambda: run(cos.put("k")),
 }
 """
 
@@ -91,6 +93,7 @@ def test_stand_ins_behave_as_the_originals(scf_runtime_of: Callable[..., ScfRunt
     client.return_value.region.lower.return_value = "region"
     client.return_value.fetch.return_value = "of a class"
     cos.fetch.return_value = "of an object"
+    cos.put = mock.AsyncMock(return_value="awaited")
     load, page = fn.stub("index.load", return_value=7), fn.stub("index.page", side_effect=[1])
     make.return_value.__aiter__.return_value = [1, 2]
     page.assert_not_awaited()
@@ -106,6 +109,8 @@ def test_stand_ins_behave_as_the_originals(scf_runtime_of: Callable[..., ScfRunt
         "the same": [True, True, True],
         "no value left": "StopAsyncIteration: ",
         "async for": [1, 2],
+        "copied": True,
+        "said to be awaited": "awaited",
     }
     load.assert_called_once_with("k")
     assert page.await_count == 2

@@ -313,7 +313,7 @@ def _blame(found: Any, error: BaseException) -> Blame | None:
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         module = str(frame.f_globals.get("__name__"))
-        if module.partition(".")[0] not in ("pytest_scf", "asyncio") and module != "unittest.mock":
+        if module.partition(".")[0] not in ("pytest_scf", "asyncio", "_pytest") and module != "unittest.mock":
             place = f"{os.path.basename(frame.f_code.co_filename)}:{line}"
     if not place and isinstance(error, TypeError) and callable(found.side_effect):
         place = "its call, whose arguments it does not take"

@@ -22,6 +22,10 @@ class StandIn(object):
         role = self.__dict__["_scf"]
         return role.kind or specs.class_of(role.spec) or type(self)
 
+    def __deepcopy__(self, memo):
+        # type: (object) -> StandIn
+        return self
+
     def __mro_entries__(self, bases):
         # type: (tuple[object, ...]) -> tuple[type, ...]
         """A class that is derived from the one in whose place it stands is derived from that."""
@@ -70,9 +74,10 @@ class StandIn(object):
         found, known = role.ask("get", name), specs.attribute(role.spec, name)
         if type(found) not in (StandIn, AsyncStandIn) or isinstance(known, specs.Unknown):
             return found
-        if found.__dict__["_scf"].own and isinstance(known, type) and issubclass(known, BaseException):
+        own = found.__dict__["_scf"].own
+        if own and isinstance(known, type) and issubclass(known, BaseException):
             return known  # an "except" clause takes nothing else
-        kind = AsyncStandIn if specs.is_async(known) else StandIn
+        kind = AsyncStandIn if specs.is_async(known) or (not own and type(found) is AsyncStandIn) else StandIn
         return role.questions.specify(found, kind, known)
 
     def __setattr__(self, name, value):
