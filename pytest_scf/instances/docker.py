@@ -100,7 +100,8 @@ class DockerLauncher:
                 log_config=self._log_config,
             )
             undo.callback(lambda: container.remove(force=True, v=True))
-            output = self._client.api.attach(str(container.id), stream=True)
+            output: Any = self._client.api.attach(str(container.id), stream=True)
+            undo.callback(output._response.close)  # as in ``DockerContainer.remove``
             try:
                 container.start()
             except self._errors.APIError as error:

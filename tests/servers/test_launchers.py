@@ -7,12 +7,14 @@ import re
 import socket
 import threading
 from pathlib import Path
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from present import present
 
 from pytest_scf import BackgroundError, InstanceError, ScfRuntime, UsageError
+from pytest_scf.instances.docker import DockerLauncher
 from pytest_scf.launchers import ContainerExit, ContainerSpec, Mount
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "launchers.md").read_text()
@@ -182,6 +184,29 @@ def test_no_connection_stays_open_or_holds_up_the_end(ends_when_connected: bool)
             event.terminate()
             event.assert_aborted()
     assert present(launcher.given).fileno() == -1
+
+
+def test_docker_holds_nothing_of_a_container_that_cannot_be_started() -> None:
+    """Against a client that stands in for an engine's, which not every machine has."""
+    errors = pytest.importorskip("docker.errors")
+    closed: list[str] = []
+
+    def refuse() -> None:
+        raise errors.APIError("refused", explanation="no such program")
+
+    container = SimpleNamespace(id="1", start=refuse, remove=lambda **how: closed.append("container"))
+    output = SimpleNamespace(_response=SimpleNamespace(close=lambda: closed.append("output")))
+    launcher: Any = DockerLauncher.__new__(DockerLauncher)
+    launcher._errors, launcher._log_config = errors, None
+    launcher._client = SimpleNamespace(
+        containers=SimpleNamespace(create=lambda *given, **how: container),
+        api=SimpleNamespace(attach=lambda *given, **how: output),
+    )
+    of: dict[str, Any] = {"command": None, "arguments": None, "cwd": None, "environment": {}}
+    spec = ContainerSpec(name="one", image="some", port=9000, memory_bytes=1 << 27, tmp_bytes=1 << 20, **of)
+    with pytest.raises(InstanceError, match="no such program"):
+        launcher.start(spec)
+    assert closed == ["output", "container"]
 
 
 class Failing(Listening):
