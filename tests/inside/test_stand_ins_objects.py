@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sqlite3
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -146,20 +147,28 @@ def test_functions_classes_files_and_exceptions_of_the_tests(scf_runtime_of: Cal
     async def text() -> str:
         return "awaited"
 
-    given = {
+    database = sqlite3.connect(":memory:", check_same_thread=False)
+    given: dict[str, tuple[Any, Any]] = {
         "make()(2)": (lambda n: n * 2, 4),
         "make()('text').text": (Response, "text"),
         "make().body.read().decode()": (types.SimpleNamespace(body=io.BytesIO(b"body")), "body"),
         "[(next(each), each.close(), next(each, 'over')) for each in [make()]]": (rows(), [[1, None, "over"]]),
         "asyncio.new_event_loop().run_until_complete(make()())": (text, "awaited"),
         "[issubclass(each.Missing, KeyError) for each in [make()]]": (mock.Mock(Missing=KeyError), [True]),
+        "[row for row in make().execute('select 1, 2')]": (database, [[1, 2]]),
+        "[each * 2 for each in make()]": (range(2), [0, 2]),
+        "make().gi_frame": (rows(), None),
         "caught(late, lambda: make().Gone)": (mock.Mock(Gone=Gone), True),
         "caught(late, lambda: LookupError)": (None, True),
     }
     fn = deploy(scf_runtime_of("directory"), *given)
     fn.stub("index.make", side_effect=[value for value, _ in given.values() if value])
     fn.stub("index.late", side_effect=Gone("x"))
-    assert fn.invoke().return_value == [expected for _, expected in given.values()]
+    found = fn.invoke().return_value
+    refused = list(given).index("make().gi_frame")
+    assert found.pop(refused).startswith("TypeError: the stand-in <generator object")
+    assert found == [expected for call, (_, expected) in given.items() if call != "make().gi_frame"]
+    database.close()
     assert closed == [True]
 
 

@@ -272,7 +272,7 @@ class StubTable:
             if kind is None:
                 raise CodecError(
                     f"{safe_repr(value, 200)} of type {type_name(value)} cannot be sent: {TRAVELS}; Mocks, iterators, "
-                    "functions, and objects that have attributes go by reference"
+                    "functions and objects of classes go by reference"
                 )
             what = type(value).__module__, type(value).__qualname__
             itself = (value.__module__, value.__qualname__) if isinstance(value, type) else None

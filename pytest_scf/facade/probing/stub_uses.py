@@ -75,13 +75,14 @@ def is_public(found: Any, name: object) -> bool:
 
 
 def goes_by_reference(value: Any) -> bool:
-    """Whether the function can be given an object that it asks the test about: a function, or one that has attributes.
+    """Whether the function can be given an object that it asks the test about.
 
-    Not what is but a resource of the test's process.
+    Not what is but a resource of the test's process, nor what the language has for itself, as frames.
     """
-    if isinstance(value, enum.Enum):
+    kind = type(value)
+    if isinstance(value, enum.Enum) or kind.__module__ == "_thread":
         return False
-    return isinstance(value, (*ROUTINES, type)) or hasattr(value, "__dict__") or hasattr(type(value), "__slots__")
+    return isinstance(value, (*ROUTINES, type)) or kind.__module__ != "builtins" or hasattr(kind, "__iter__")
 
 
 def _special(found: Any, name: str, args: tuple[Any, ...]) -> Any:
