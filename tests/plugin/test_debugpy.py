@@ -54,6 +54,7 @@ def test_debugged(scf_runtime):
         open("over", "w").close()
     first.wait(timeout=60)
     first.assert_finished(84)
+    assert first.logs.user == "loaded\\n"
 """
 
 
@@ -188,3 +189,21 @@ def test_without_debugpy_it_says_what_to_install(pytester: pytest.Pytester, monk
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "debugpy" else find_spec(name))
     with pytest.raises(pytest.UsageError, match=r"debugpy is not installed: pip install pytest-scf\[debugpy\]"):
         options.check(config)
+
+
+def test_a_port_that_is_in_use_ends_the_start_and_is_said(
+    pytester: pytest.Pytester, arguments: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(
+        """
+        def test_debugged(scf_runtime):
+            worker = scf_runtime.deploy("def main_handler(event, context):\\n    return 1\\n", name="worker")
+            assert worker.invoke().status_code == 200
+        """
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        result = pytester.runpytest_subprocess(*arguments, f"--scf-debugpy={port}", timeout=DEADLINE)
+    result.assert_outcomes(failed=1)
+    said = f"no editor can be waited for on 127.0.0.1:{port}: Address already in use"
+    result.stdout.fnmatch_lines([f"debugpy in function worker*: {said}", f"*443*RuntimeError: --scf-debugpy: {said}"])

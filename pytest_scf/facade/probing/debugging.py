@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 _ASKS = re.compile(rb"\bbreakpoint\s*\(|\bset_trace\b|\bpdb\b")
 _SIZE_LIMIT = 1 << 20
-#: characters of a port
+#: characters of a port, and of what is wrong with one
 _PORT = 5
+_TEXT = 200
 
 
 class Terminal(Protocol):
@@ -96,6 +97,8 @@ class EditedInstance:
             if connections.gone:
                 self.leave()
             return str(self._editor.port)
+        if facts["do"] == "failed" and self._has_it:
+            terminal.write(f"{title}: {str(facts['said'])[:_TEXT]}\n")
         if facts["do"] == "listening" and self._has_it:
             terminal.write(f"{title}: waits for an editor on 127.0.0.1:{str(facts['port'])[:_PORT]}\n")
         return ""

@@ -182,12 +182,17 @@ def install(link, kind):
         sys.breakpointhook = sys.__breakpointhook__  # which goes by PYTHONBREAKPOINT
 
 
-def _free_port():
-    # type: () -> str
-    """Not every debugpy tells which one it has chosen. Asked for at the last moment, as it is anybody's until then."""
+def _free_port(wanted):
+    # type: (int) -> int
+    """The port, or for 0 any that is free. Raises OSError where it is not.
+
+    Not every debugpy tells which one it has chosen, nor that it could not listen. Asked for at the last moment, as a port
+    is anybody's until then.
+    """
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", wanted))
+        return int(free.getsockname()[1])
 
 
 def wait_for_editor(link, kind):
@@ -206,9 +211,13 @@ def wait_for_editor(link, kind):
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     import debugpy
 
+    try:
+        listening = _free_port(int(port))
+    except OSError as error:
+        said = "no editor can be waited for on 127.0.0.1:%s: %s" % (port, error.strerror)
+        ask(do="failed", said=said)
+        raise RuntimeError("--scf-debugpy: " + said) from None
+    debugpy.listen(("127.0.0.1", listening), in_process_debug_adapter=True)
     del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
-    if port == "0":
-        port = _free_port()
-    debugpy.listen(("127.0.0.1", int(port)), in_process_debug_adapter=True)
-    ask(do="listening", port=port)
+    ask(do="listening", port=str(listening))
     debugpy.wait_for_client()
