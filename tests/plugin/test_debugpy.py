@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -16,7 +17,8 @@ from unittest import mock
 
 import pytest
 
-from pytest_scf.facade.probing import debugging
+from pytest_scf.facade.probing import debugging, function_probe
+from pytest_scf.runtimes.probe import debugging as inside
 
 pytest.importorskip("debugpy")
 
@@ -168,6 +170,24 @@ def test_any_free_port_is_chosen_by_who_listens_and_not_long_before() -> None:
     terminal.write.assert_called_once_with("title: waits for an editor on 127.0.0.1:41000\n")
 
 
+def test_a_python_of_its_own_needs_debugpy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session: Any = mock.Mock(editor=debugging.Editor(mock.Mock(), 0))
+    for language, editor in [("python", session.editor), ("node", None)]:
+        interpreter: Any = mock.Mock(language=language)
+        probe = function_probe.to_debug(session, None, tmp_path, interpreter)
+        assert (None if probe is None else probe.editor) is editor
+    asked: Any = mock.Mock()
+    asked.ask.return_value = (0, b"")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    inside.wait_for_editor(asked, 6)
+    asked.ask.assert_called_once_with(6, b'{"do": "without"}')
+    assert capsys.readouterr().out == "[DEBUG] this Python has no debugpy: it runs without the editor\n"
+    debugging.EditedInstance(session.editor).answer(mock.Mock(), b'{"do": "without"}', "debugpy in function worker")
+    assert "runs without the editor, as its Python has no debugpy" in session.editor.terminal.write.call_args[0][0]
+
+
 def test_what_cannot_be_is_refused(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     for more, said in (
         (("--scf-debugpy=70000",), "--scf-debugpy: 70000 is no port"),
@@ -179,8 +199,6 @@ def test_what_cannot_be_is_refused(pytester: pytest.Pytester, arguments: tuple[s
 
 
 def test_without_debugpy_it_says_what_to_install(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
     from pytest_scf.plugin import options
 
     find_spec = importlib.util.find_spec

@@ -97,6 +97,8 @@ class EditedInstance:
             if connections.gone:
                 self.leave()
             return str(self._editor.port)
+        if facts["do"] == "without":
+            terminal.write(f"{title}: runs without the editor, as its Python has no debugpy\n")
         if facts["do"] == "failed" and self._has_it:
             terminal.write(f"{title}: {str(facts['said'])[:_TEXT]}\n")
         if facts["do"] == "listening" and self._has_it:

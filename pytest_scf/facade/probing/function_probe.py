@@ -275,10 +275,12 @@ def to_debug(
     session: Session, probe: FunctionProbe | None, code_root: Path, interpreter: Interpreter | None
 ) -> FunctionProbe | None:
     """The probe that a new function has where it is debugged, as the session wants; ``probe`` where it is not."""
-    if session.editor is not None and interpreter is None:
+    if interpreter is not None and interpreter.language != "python":
+        return probe
+    if session.editor is not None:
         probe = probe or FunctionProbe(session.platform)
         probe.editor = session.editor
-    elif (interpreter is None or interpreter.language == "python") and debugging.is_asked_for(code_root):
+    elif debugging.is_asked_for(code_root):
         probe = probe or FunctionProbe(session.platform)
         probe.terminal = session.terminal
     return probe

@@ -3,6 +3,7 @@
 And debugpy, which an editor on this machine attaches to.
 """
 
+import importlib.util
 import json
 import os
 import pdb
@@ -186,8 +187,8 @@ def _free_port(wanted):
     # type: (int) -> int
     """The port, or for 0 any that is free. Raises OSError where it is not.
 
-    Not every debugpy tells which one it has chosen, nor that it could not listen. Asked for at the last moment, as a port
-    is anybody's until then.
+    Not every debugpy tells which one it has chosen, nor that it could not listen. Asked for at the last moment, as a
+    port is anybody's until then.
     """
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -203,6 +204,10 @@ def wait_for_editor(link, kind):
         # type: (str) -> str
         return link.ask(kind, _dumps(facts).encode("ascii"))[1].decode("utf-8")
 
+    if importlib.util.find_spec("debugpy") is None:
+        ask(do="without")
+        print("[DEBUG] this Python has no debugpy: it runs without the editor")
+        return
     port = ask(do="attach")
     if not port:
         print("[DEBUG] the editor is for another instance: this one runs without")
