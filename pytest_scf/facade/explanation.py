@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from pytest_scf.platform.records import Attempt
 
 _OF_JSON = re.compile(r'Traceback \(most recent call last\):\n  File "[^"]*/json/__init__\.py"')
-
-
+_FULL_TMP = "its /tmp was full, a fault that the test has asked for"
 _SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 
 
@@ -34,6 +33,7 @@ def diagnosis(session: Session, attempt: Attempt, *, given_as_text: bool) -> str
         _unregistered(session, attempt),
         *_hints(session, attempt, given_as_text),
         *(() if probe is None else probe.explain(attempt)),
+        _FULL_TMP if any(full.struck(attempt) for full in session.full_tmps) else "",
     ]
     text = "; ".join(clause.removesuffix(".") for clause in clauses if clause)
     return session.files(attempt).renamed(text)

@@ -22,6 +22,7 @@ from pytest_scf.errors import ApiError, UsageError
 from pytest_scf.facade.handles import Event, Function, Instance
 from pytest_scf.facade.probing import function_probe
 from pytest_scf.facade.probing.function_probe import StartFault
+from pytest_scf.facade.session import FullTmp
 
 if TYPE_CHECKING:
     from pytest_scf.contract.api import Api
@@ -270,24 +271,26 @@ class Faults:
         _check_kind(instance, Instance, "instance", "an instance, such as event.instance")
         if not instance._record.level.own_tree:
             raise UsageError("the /tmp of an instance has no size of its own at the directory level of isolation")
-        path = instance.tmp
-        full = self._session.full_tmps
+        record, session = instance._record, self._session
         with _filling:
-            try:
-                fd, blocks = full.get(path) or (os.open(path, os.O_TMPFILE | os.O_WRONLY | os.O_APPEND), 0)
-            except FileNotFoundError:
-                raise UsageError(f"{instance!r} is gone, and its /tmp with it") from None
-            full[path] = fd, blocks + 1
+            full = next((each for each in session.full_tmps if each.blocks and each.instance is record), None)
+            if full is None:
+                try:
+                    fd = os.open(instance.tmp, os.O_TMPFILE | os.O_WRONLY | os.O_APPEND)
+                except FileNotFoundError:
+                    raise UsageError(f"{instance!r} is gone, and its /tmp with it") from None
+                full = FullTmp(record, self._platform.clock.now(), fd)
+                session.full_tmps.append(full)
+            full.blocks += 1
         try:
-            _fill(fd)
+            _fill(full.fd)
             yield
         finally:
             with _filling:
-                fd, blocks = full.pop(path)
-                if blocks > 1:
-                    full[path] = fd, blocks - 1
-                else:
-                    os.close(fd)
+                full.blocks -= 1
+                if not full.blocks:
+                    full.until = self._platform.clock.now()
+                    os.close(full.fd)
 
 
 def _fill(fd: int) -> None:

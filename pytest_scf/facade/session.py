@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_scf.facade.probing.debugging import Editor, Terminal
     from pytest_scf.facade.projects.routes import Route
     from pytest_scf.platform.functions import FunctionRecord
-    from pytest_scf.platform.records import Attempt
+    from pytest_scf.platform.records import Attempt, InstanceRecord
 
 _T = TypeVar("_T")
 
@@ -31,6 +32,23 @@ class Probe(Protocol):
     def take_untold(self) -> list[str]:
         """What could not be done there, and the test does not know of yet; it does from now on."""
         ...
+
+
+@dataclass(eq=False)
+class FullTmp:
+    """A /tmp that is full, from a moment of the platform's clock until another."""
+
+    instance: InstanceRecord
+    since: float
+    #: of what fills it
+    fd: int
+    #: in how many blocks of the test it is full
+    blocks: int = 0
+    until: float = math.inf
+
+    def struck(self, attempt: Attempt) -> bool:
+        over = attempt.decided and attempt.decided_at < self.since
+        return attempt.instance is self.instance and attempt.began < self.until and not over
 
 
 @dataclass(eq=False)
@@ -63,8 +81,8 @@ class Session:
     mapped: set[str] = field(default_factory=set)
     #: request ids of invocations whose event was given as a str that holds JSON
     given_as_text: set[str] = field(default_factory=set)
-    #: by the /tmp of an instance: the descriptor of what fills it, and in how many blocks it is full
-    full_tmps: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    #: each time that the /tmp of an instance was filled on purpose
+    full_tmps: list[FullTmp] = field(default_factory=list)
 
     def files(self, attempt: Attempt) -> SourceFiles:
         """Where the user's files are that the code of an attempt consists of."""

@@ -191,7 +191,10 @@ def test_a_tmp_that_is_full(scf_runtime_of: Callable[..., ScfRuntime], tmp_path:
         third.assert_finished("No space left on device")
         # Nothing is to be seen of it there, nor to be removed.
         fn.invoke_async("list").assert_finished(sorted(each.request_id for each in (first, second, third)))
-    fn.invoke_async("write").assert_finished("written")
+    last = fn.invoke_async("write")
+    last.assert_finished("written")
+    assert second.diagnosis == "the handler returned; its /tmp was full, a fault that the test has asked for"
+    assert {each.diagnosis for each in (first, last)} == {"the handler returned"}
     rt.faults.kill(fn.invoke_async("wait"))
     with pytest.raises(UsageError, match="is gone, and its /tmp with it"), rt.faults.full_tmp(first.instance):
         pass
