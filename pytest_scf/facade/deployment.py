@@ -122,10 +122,12 @@ class Deployment(ServerDeployment):
             staging=self._platform.new_staging_dir,
             language=NODE if interpreter is not None and interpreter.language == "node" else PYTHON,
         )
+        bound_layers = self._bound(layers, named, prepared.code_root)
         if self._session.terminal is not None:
             from pytest_scf.facade.probing import function_probe
 
-            probe = function_probe.to_debug(self._session, probe, prepared.code_root, interpreter)
+            roots = [root for root in (prepared.code_root, bound_layers.root) if root is not None]
+            probe = function_probe.to_debug(self._session, probe, roots, interpreter)
         record = self._added(
             [name] if name is not None else names(prepared.default_name),
             code_root=prepared.code_root,
@@ -135,7 +137,7 @@ class Deployment(ServerDeployment):
             retry_num=retry_num,
             msg_ttl=msg_ttl,
             probe=probe,
-            layers=self._bound(layers, named, prepared.code_root),
+            layers=bound_layers,
             file_systems=self._mounted(cfs),
             **config,
         )

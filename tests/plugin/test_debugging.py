@@ -140,10 +140,7 @@ def main_handler(event, context):
     "threads": """
 import os
 import threading
-
-def work(number):
-    breakpoint()
-    return number
+from work import work
 
 def main_handler(event, context):
     threads = [threading.Thread(target=work, args=(1500,)) for _ in range(2)]
@@ -153,11 +150,10 @@ def main_handler(event, context):
         each.join()
     child = os.fork()
     if not child:
-        name = "child"
-        breakpoint()
+        work("child")
         os._exit(0)
     os.waitpid(child, 0)
-    breakpoint()
+    work("parent")
     return "both"
 """,
     "stopped": """
@@ -181,11 +177,15 @@ def main_handler(event, context):
 """,
 }
 
-def test_all(scf_runtime):
+def test_all(scf_runtime, tmp_path):
     off = scf_runtime.deploy(WORKERS["steps"], environment={"PYTHONBREAKPOINT": "0"}, name="steps")
     for _ in range(2):
         assert off.invoke().return_value == 2
-    assert scf_runtime.deploy(WORKERS["threads"], name="threads").invoke().return_value == "both"
+    layer = tmp_path / "layer"
+    layer.mkdir()
+    (layer / "work.py").write_text("def work(number):\\n    breakpoint()\\n    return number\\n")
+    threads = scf_runtime.deploy(WORKERS["threads"], name="threads", layers=[layer])
+    assert threads.invoke().return_value == "both"
     stopped = scf_runtime.deploy(WORKERS["stopped"], name="stopped", async_run=True)
     for graceful in (True, False):
         event = stopped.invoke_async()
@@ -219,24 +219,24 @@ def test_each_thread_and_process_has_it_in_turn(pytester: pytest.Pytester, argum
         terminal.expect("(Pdb) ")
         terminal.type("continue")
     terminal.expect("(Pdb) ")
-    terminal.type("p name")
+    terminal.type("p number")
     terminal.expect("'child'")
     terminal.expect("(Pdb) ")
-    terminal.type("os.kill(os.getpid(), 9)")
+    terminal.type("import os; os.kill(os.getpid(), 9)")
     terminal.expect("(Pdb) ")
-    terminal.type("p child == 0")  # in its parent, which has the next line that is typed
-    terminal.expect("False")
+    terminal.type("p number")  # in its parent, which has the next line that is typed
+    terminal.expect("'parent'")
     terminal.expect("(Pdb) ")
     # What is the user's is shown and stepped through, no more.
     terminal.type("where")
     terminal.expect("(Pdb) ")
     terminal.type("interact")
     terminal.expect(">>> ")
-    terminal.type("'child is %d' % (child * 0 + 77)")
-    terminal.expect("child is 77")
+    terminal.type("number.upper()")
+    terminal.expect("PARENT")
     terminal.type("\x04", end="")
     terminal.expect("(Pdb) ")
-    for shown in ("--Return--", "pdb in function stopped"):
+    for shown in ("--Return--", 'return "both"', "--Return--", "pdb in function stopped"):
         terminal.type("next")
         terminal.expect(shown)
         terminal.expect("(Pdb) ")

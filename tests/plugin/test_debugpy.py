@@ -176,7 +176,7 @@ def test_a_python_of_its_own_needs_debugpy_too(
     session: Any = mock.Mock(editor=debugging.Editor(mock.Mock(), 0))
     for language, editor in [("python", session.editor), ("node", None)]:
         interpreter: Any = mock.Mock(language=language)
-        probe = function_probe.to_debug(session, None, tmp_path, interpreter)
+        probe = function_probe.to_debug(session, None, [tmp_path], interpreter)
         assert (None if probe is None else probe.editor) is editor
     asked: Any = mock.Mock()
     asked.ask.return_value = (0, b"")

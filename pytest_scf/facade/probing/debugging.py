@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from pytest_scf.facade.probing.connections import Connections
 
-_ASKS = re.compile(rb"\bbreakpoint\s*\(|\bset_trace\b|\bpdb\b")
+_ASKS = re.compile(
+    rb"\bbreakpoint\s*\(|\bset_trace\b|\bpost_mortem\b|\bpdb\s*\.\s*(pm|Pdb|run)|\bfrom\s+pdb\s+import\b"
+)
 _SIZE_LIMIT = 1 << 20
 #: characters of a port, and of what is wrong with one
 _PORT = 5
@@ -46,11 +48,11 @@ class Terminal(Protocol):
         ...
 
 
-def is_asked_for(code_root: Path) -> bool:
-    """Whether the code holds a breakpoint."""
-    for name in python_files(code_root):
+def is_asked_for(root: Path) -> bool:
+    """Whether the code in a directory holds a breakpoint."""
+    for name in python_files(root):
         try:
-            with open(code_root / name, "rb") as file:
+            with open(root / name, "rb") as file:
                 if _ASKS.search(file.read(_SIZE_LIMIT)):
                     return True
         except OSError:

@@ -272,15 +272,18 @@ def probe_of(session: Session, function: FunctionRecord) -> FunctionProbe:
 
 
 def to_debug(
-    session: Session, probe: FunctionProbe | None, code_root: Path, interpreter: Interpreter | None
+    session: Session, probe: FunctionProbe | None, roots: list[Path], interpreter: Interpreter | None
 ) -> FunctionProbe | None:
-    """The probe that a new function has where it is debugged, as the session wants; ``probe`` where it is not."""
+    """The probe that a new function has where it is debugged, as the session wants; ``probe`` where it is not.
+
+    ``roots``: where its code lies.
+    """
     if interpreter is not None and interpreter.language != "python":
         return probe
     if session.editor is not None:
         probe = probe or FunctionProbe(session.platform)
         probe.editor = session.editor
-    elif debugging.is_asked_for(code_root):
+    elif any(map(debugging.is_asked_for, roots)):
         probe = probe or FunctionProbe(session.platform)
         probe.terminal = session.terminal
     return probe
