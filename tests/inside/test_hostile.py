@@ -8,6 +8,7 @@ import contextlib
 import json
 import pickle
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +75,19 @@ def test_a_name_in_the_data_is_neither_imported_nor_called(form: Any) -> None:
 def test_broken_data_is_refused(data: Any) -> None:
     with pytest.raises(CodecError):
         Codec().decode(data)
+
+
+def test_keys_that_are_chosen_to_collide_are_refused() -> None:
+    keys = [{"$": "int", "v": hex(number * sys.hash_info.modulus)} for number in range(1, 1100)]
+    for form in (
+        {"$": "set", "v": keys},
+        {"$": "frozenset", "v": keys},
+        {"$": "dict", "v": [[key, 1] for key in keys]},
+    ):
+        with pytest.raises(CodecError, match="have the same hash"):
+            Codec().decode(json.dumps(form).encode())
+    many = {number: {number} for number in range(5000)}
+    assert Codec().decode(Codec().encode(many)) == many
 
 
 def test_too_deep_and_too_large_values_are_refused() -> None:

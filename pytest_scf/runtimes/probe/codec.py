@@ -35,6 +35,8 @@ SIZE_LIMIT = 16 * 1024 * 1024
 #: ints below travel as JSON numbers: every JSON reader takes them, however long its ints may be
 _PLAIN_INT = 1 << 63
 _REPR_LENGTH = 2000
+#: keys of one dict or set
+_SAME_HASH_LIMIT = 1000
 TRAVELS = (
     "what can be is JSON values, bytes, dates, times, timedelta, Decimal, sets, tuples, UUID, Path, BytesIO, StringIO, "
     "e-mail messages and exceptions"
@@ -80,6 +82,17 @@ def _is_name(name):
 def _not_expected(form):
     # type: (dict[str, Any]) -> object
     raise CodecError("data of the kind %s is not expected" % safe_repr(form.get("$"), 100))
+
+
+def _check_hashes(keys):
+    # type: (list[object]) -> None
+    """Raises CodecError for numbers that are chosen so that a dict or a set takes for ever to be made of them."""
+    counts = {}  # type: dict[int, int]
+    for key in keys:
+        found = hash(key)
+        counts[found] = counts.get(found, 0) + 1
+    if counts and max(counts.values()) > _SAME_HASH_LIMIT:
+        raise CodecError("more than %d keys have the same hash" % _SAME_HASH_LIMIT)
 
 
 class Codec(object):
@@ -224,13 +237,15 @@ class Codec(object):
         kind = data.get("$")
         value = data.get("v")
         if kind == "dict":
-            return {self._unpack(k, deeper): self._unpack(v, deeper) for k, v in value}  # type: ignore[union-attr]
+            pairs = [(self._unpack(k, deeper), self._unpack(v, deeper)) for k, v in value]  # type: ignore[union-attr]
+            _check_hashes([k for k, _v in pairs])
+            return dict(pairs)
         if kind == "tuple":
             return tuple(self._unpack(each, deeper) for each in value)  # type: ignore[union-attr]
-        if kind == "set":
-            return {self._unpack(each, deeper) for each in value}  # type: ignore[union-attr]
-        if kind == "frozenset":
-            return frozenset(self._unpack(each, deeper) for each in value)  # type: ignore[union-attr]
+        if kind in ("set", "frozenset"):
+            members = [self._unpack(each, deeper) for each in value]  # type: ignore[union-attr]
+            _check_hashes(members)
+            return set(members) if kind == "set" else frozenset(members)
         if kind in values.READERS:
             found = values.READERS[kind](value)
             if self.numbered is not None and kind in _FILES and "ref" in data:
