@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 
@@ -52,3 +52,27 @@ class SignalNote:
     failure: str = ""
     #: a fault on purpose has kept it from a process that was there
     lost: bool = False
+
+
+class AttemptNotes:
+    """What is noted about one attempt. Called with the platform's lock held, but for reading."""
+
+    # Defaults of the class, as in ``Attempt``.
+    signals: tuple[SignalNote, ...] = ()
+    notices: tuple[str, ...] = ()
+    #: what faulthandler wrote when the time was up, just before the process was killed
+    stack_dump: str = ""
+
+    def note(self, text: str) -> None:
+        self.notices += (text,)
+
+    def note_stack(self, dump: str) -> None:
+        self.stack_dump = dump
+
+    def note_signal(self, note: SignalNote) -> None:
+        self.signals += (note,)
+
+    def explain_signal(self, registration: Registration) -> None:
+        """A signal handler is there a moment before it is told of: the signal may have been sent in between."""
+        if self.signals and self.signals[-1].disposition == "caught" and self.signals[-1].registration is None:
+            self.signals = (*self.signals[:-1], replace(self.signals[-1], registration=registration))

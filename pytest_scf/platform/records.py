@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_scf.platform import status
@@ -20,7 +19,7 @@ from pytest_scf.platform.functions import FunctionConfig, FunctionRecord
 from pytest_scf.platform.held_process import HeldProcess
 from pytest_scf.platform.latch import Latch, Waiter
 from pytest_scf.platform.logs import EndReport, EventLog, Frame, log_frame
-from pytest_scf.platform.notes import InitReport, Registration, SignalNote, Transition
+from pytest_scf.platform.notes import AttemptNotes, InitReport, Registration, Transition
 from pytest_scf.platform.outcomes import Outcome, error_json
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ _invocation_numbers = itertools.count(1)
 _instance_numbers = itertools.count(1)
 
 
-class Attempt:
+class Attempt(AttemptNotes):
     """One try at an invocation. All have one; a message that failed and is tried again has one for each try."""
 
     # Defaults of the class: what an ordinary attempt never needs costs it nothing, in time or in memory.
@@ -56,10 +55,6 @@ class Attempt:
     exit: ProcessExit | None = None
     #: kept only while the instance starts
     payload: bytes = b""
-    signals: tuple[SignalNote, ...] = ()
-    notices: tuple[str, ...] = ()
-    #: what faulthandler wrote when the time was up, just before the process was killed
-    stack_dump: str = ""
     #: causes that came when the attempt was decided already
     too_late: tuple[Transition, ...] = ()
     #: when it got its instance, where that was not when the invocation was asked for
@@ -157,20 +152,6 @@ class Attempt:
     def begin_late(self, config: FunctionConfig, now: float) -> None:
         """A message that waited gets an instance now, of the configuration that its qualifier leads to by now."""
         self.config, self.assigned = config, now
-
-    def note(self, text: str) -> None:
-        self.notices += (text,)
-
-    def note_stack(self, dump: str) -> None:
-        self.stack_dump = dump
-
-    def note_signal(self, note: SignalNote) -> None:
-        self.signals += (note,)
-
-    def explain_signal(self, registration: Registration) -> None:
-        """A signal handler is there a moment before it is told of: the signal may have been sent in between."""
-        if self.signals and self.signals[-1].disposition == "caught" and self.signals[-1].registration is None:
-            self.signals = (*self.signals[:-1], replace(self.signals[-1], registration=registration))
 
     def lose_instance(self, exit: ProcessExit | None, init: InitReport | None) -> None:
         """Its instance is gone: what is not measured yet is measured by its end."""
