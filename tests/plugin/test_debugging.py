@@ -157,7 +157,13 @@ def main_handler(event, context):
     return "both"
 """,
     "stopped": """
+import pdb
 import signal
+
+class Debugger(pdb.Pdb):
+    def __init__(self):
+        super().__init__()
+        self.prompt = "(own) "
 
 class Stop(Exception):
     pass
@@ -170,7 +176,7 @@ def on_sigterm(*_):
 def main_handler(event, context):
     signal.signal(signal.SIGTERM, on_sigterm)
     try:
-        breakpoint()
+        Debugger().set_trace()
         print("not stopped")
     except Stop:
         return "stopped"
@@ -236,10 +242,13 @@ def test_each_thread_and_process_has_it_in_turn(pytester: pytest.Pytester, argum
     terminal.expect("PARENT")
     terminal.type("\x04", end="")
     terminal.expect("(Pdb) ")
-    for shown in ("--Return--", 'return "both"', "--Return--", "pdb in function stopped"):
+    for shown in ("--Return--", 'return "both"', "--Return--"):
         terminal.type("next")
         terminal.expect(shown)
         terminal.expect("(Pdb) ")
+    terminal.type("next")
+    terminal.expect("pdb in function stopped")
+    terminal.expect("(own) ")
     # The signal comes while a line is read: what its signal handler types goes to that.
     Path("opened").write_text("")
     terminal.expect("in the middle of the line before")
@@ -249,7 +258,7 @@ def test_each_thread_and_process_has_it_in_turn(pytester: pytest.Pytester, argum
     terminal.expect("(Pdb) ")
     terminal.type("continue")
     terminal.expect("pdb in function stopped")
-    terminal.expect("(Pdb) ")
+    terminal.expect("(own) ")
     Path("opened").write_text("")
     post_mortem()  # nobody else takes the line
     terminal.expect("1 passed")
