@@ -15,7 +15,7 @@ from pytest_scf.contract.code import code_size
 from pytest_scf.contract.models import versions as models
 from pytest_scf.platform.routing import Alias, Match
 
-_ALIAS = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,63}", re.ASCII)
+_ALIAS = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
 
 
 def publish_version(call: Call, request: models.PublishVersionRequest) -> models.PublishVersionResponse:
@@ -60,8 +60,9 @@ def list_version_by_function(
 
 def create_alias(call: Call, request: models.CreateAliasRequest) -> None:
     function = call.operations.functions.get(request.Namespace, request.FunctionName)
-    if request.Name != facts.DEFAULT_ALIAS and not _ALIAS.fullmatch(request.Name):
-        expected = "a letter, then letters, digits, '-' and '_', up to 64 in all"
+    is_name = len(request.Name) <= facts.ALIAS_LENGTH[1] and _ALIAS.fullmatch(request.Name)
+    if request.Name != facts.DEFAULT_ALIAS and not is_name:
+        expected = f"a letter, then letters, digits, '-' and '_', up to {facts.ALIAS_LENGTH[1]} in all"
         raise InvalidParameterValueAlias(field="Name", value=request.Name, expected=expected)
     call.operations.functions.put_alias(function, _made(call, request))
 
