@@ -422,6 +422,7 @@ class TestVersionsAndAliases:
         [
             ({"FunctionVersion": "9"}, api_errors.ResourceNotFoundFunctionVersion),
             ({"Name": "1st"}, api_errors.InvalidParameterValueAlias),
+            ({"Name": "l" * 65}, api_errors.InvalidParameterValueAlias),
             (
                 {"RoutingConfig": {"AdditionalVersionWeights": [{"Version": "2", "Weight": 1.5}]}},
                 api_errors.InvalidParameterValueAdditionalVersionWeights,
@@ -444,10 +445,9 @@ class TestVersionsAndAliases:
             call("CreateAlias", **{"FunctionName": "worker", "Name": "live", "FunctionVersion": "1", **params})
 
     def test_an_alias_that_is_there_already(self, two_versions: Any, call: Callable[..., dict[str, Any]]) -> None:
-        for _ in range(1):
-            call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="1")
+        call("CreateAlias", FunctionName="worker", Name="l" * 64, FunctionVersion="1")
         with pytest.raises(api_errors.ResourceInUseAlias):
-            call("CreateAlias", FunctionName="worker", Name="live", FunctionVersion="2")
+            call("CreateAlias", FunctionName="worker", Name="l" * 64, FunctionVersion="2")
 
     def test_a_version_is_deleted_unless_an_alias_leads_to_it(
         self, two_versions: Any, call: Callable[..., dict[str, Any]], run: Callable[..., Any]
