@@ -7,6 +7,7 @@ is refused with 501 NotImplemented, which names it.
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import uuid
 import xml.etree.ElementTree as ElementTree
@@ -21,6 +22,8 @@ from pytest_scf.platform.buckets import COMPLETE, COPY, PUT, Bucket, Buckets, St
 
 #: headers of an object that are kept with it, beside x-cos-meta-
 _KEPT = ("content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires")
+#: one range, as RFC 9110 has it; what is none is ignored, and so are several
+_RANGE = re.compile(r"bytes=(?:(\d+)-(\d*)|-(\d+))", re.ASCII)
 
 
 class CosError(Exception):
@@ -139,7 +142,7 @@ class CosService:
             raise CosError(404, "NoSuchUpload", f"There is no upload {query.get('uploadId')!r} of {key}.")
         if method == "PUT" and not request.header("x-cos-copy-source"):
             etag = etag_of(request.body)
-            upload.parts[int(query["partNumber"])] = (request.body, etag)
+            upload.parts[_number("partNumber", query.get("partNumber", ""))] = (request.body, etag)
             return HttpResponse(200, headers=[("ETag", f'"{etag}"')])
         if method == "POST":
             return self._complete(upload, query["uploadId"], request.body)
@@ -180,12 +183,12 @@ def _read(stored: StoredObject, request: HttpRequest) -> HttpResponse:
     headers = [("ETag", _etag(stored)), ("Last-Modified", formatdate(stored.modified, usegmt=True))]
     headers += [("Accept-Ranges", "bytes"), *stored.headers.items()]
     asked = request.header("range")
-    if not asked.startswith("bytes="):
+    found = _RANGE.fullmatch(asked)
+    if found is None:
         return HttpResponse(200, stored.data, headers)
-    first_text, _, last_text = asked[len("bytes=") :].partition("-")
     size = len(stored.data)
-    first = int(first_text) if first_text else max(0, size - int(last_text))
-    last = min(int(last_text) if first_text and last_text else size - 1, size - 1)
+    first = int(found[1]) if found[1] else max(0, size - int(found[3]))
+    last = min(int(found[2]) if found[2] else size - 1, size - 1)
     if first > last:
         raise CosError(416, "InvalidRange", f"{asked} is not within {size} bytes.")
     headers.append(("Content-Range", f"bytes {first}-{last}/{size}"))
@@ -194,7 +197,7 @@ def _read(stored: StoredObject, request: HttpRequest) -> HttpResponse:
 
 def _list(bucket: Bucket, buckets: Buckets, query: dict[str, str]) -> HttpResponse:
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    marker, most = query.get("marker", ""), int(query.get("max-keys") or 1000)
+    marker, most = query.get("marker", ""), _number("max-keys", query.get("max-keys") or "1000")
     contents: list[str] = []
     folders: list[str] = []
     truncated, last = False, ""
@@ -225,6 +228,12 @@ def _entry(key: str, stored: StoredObject) -> str:
         f"<Contents><Key>{escape(key)}</Key><LastModified>{_iso(stored.modified)}</LastModified>"
         f"<ETag>{_etag(stored)}</ETag><Size>{len(stored.data)}</Size><StorageClass>STANDARD</StorageClass></Contents>"
     )
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise CosError(400, "InvalidArgument", f"{name} must be a number, not {text!r}.")
+    return int(text)
 
 
 def _kept(request: HttpRequest) -> dict[str, str]:

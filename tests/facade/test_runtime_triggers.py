@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from pytest_scf import ApiError, ScfRuntime, ScfWarning, UsageError
+from pytest_scf.endpoint.cos import CosService
+from pytest_scf.endpoint.http_server import HttpServer
 from pytest_scf.platform.buckets import Buckets, etag_of
 
 cos_client = pytest.importorskip("qcloud_cos")
@@ -147,6 +151,28 @@ def test_what_cos_refuses(each_level: ScfRuntime) -> None:
     send = cos_client.CosS3Client.send_request
     each_level.close()
     assert cos_client.CosS3Client.send_request is not send
+
+
+def test_what_is_wrong_with_a_request_to_cos_is_not_an_error_of_ours(scf_runtime: ScfRuntime) -> None:
+    bucket = scf_runtime.cos("shots")
+    bucket.put("digits", "0123456789")
+    upload = re.compile(r"<UploadId>(.*)</UploadId>")
+    with HttpServer(CosService(scf_runtime._platform.buckets, bucket._bucket).answer) as server, httpx.Client() as http:
+        for asked, status, content in (
+            ("bytes=2-4", 206, "234"),
+            ("bytes=-3", 206, "789"),
+            ("bytes=8-", 206, "89"),
+            ("bytes=-", 200, "0123456789"),
+            ("bytes=x-", 200, "0123456789"),
+            ("bytes=0-1,3-4", 200, "0123456789"),
+        ):
+            response = http.get(f"{server.url}/digits", headers={"Range": asked})
+            assert (response.status_code, response.text) == (status, content), asked
+        assert http.get(f"{server.url}/digits", headers={"Range": "bytes=10-"}).status_code == 416
+        (number,) = upload.findall(http.post(f"{server.url}/large?uploads").text)
+        for method, target in (("GET", "?max-keys=x"), ("GET", "?max-keys=-1"), ("PUT", f"large?uploadId={number}")):
+            response = http.request(method, f"{server.url}/{target}")
+            assert (response.status_code, "InvalidArgument" in response.text) == (400, True), target
 
 
 def test_triggers_are_switched_and_deleted(each_level: ScfRuntime) -> None:
