@@ -218,12 +218,10 @@ def test_what_makes_no_sense_is_refused_and_said(scf_runtime_of: Callable[..., S
     act = fn.stub("index.act")
     place = '{"file": "index.py", "line": Infinity, "occurrence": 1}'
     result = fn.invoke({"do": "ask", "asked": [(4, place), (1, "null"), (4, '{"file": []}'), (99, "")]})
-    assert result.return_value == [
-        "the test does not answer: OverflowError: cannot convert float infinity to integer",
-        "the test does not answer: TypeError: argument of type 'NoneType' is not iterable",
-        "the test does not answer: KeyError: 'line'",
-        "the test does not answer: LinkError: it was asked what it does not expect",
-    ]
+    answers = [answer.removeprefix("the test does not answer: ") for answer in result.return_value]
+    assert answers[0] == "OverflowError: cannot convert float infinity to integer"
+    assert answers[1].startswith("TypeError: argument of type 'NoneType' is not ")
+    assert answers[2:] == ["KeyError: 'line'", "LinkError: it was asked what it does not expect"]
     assert "the test refused what its code sent on a connection of the probe (OverflowError: " in result.diagnosis
     assert "refused" not in fn.invoke({"do": "ask", "asked": []}).diagnosis
     assert not act.called

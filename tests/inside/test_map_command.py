@@ -82,14 +82,15 @@ def test_a_terminal_that_cannot_show_everything(
     source = tmp_path / "index.py"
     source.write_text('def main_handler(event, context):\n    return "\xe9"\n', encoding="utf-8")
     shown = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii"))
-    assert main(["map", str(source), "--forced"]) == 0
-    assert b'return "\\xe9"' in shown.getvalue()
+    with io.TextIOWrapper(shown, encoding="ascii") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        assert main(["map", str(source), "--forced"]) == 0
+        assert b'return "\\xe9"' in shown.getvalue()
     # Nor does it matter that nobody reads what it prints.
     reading, writing = os.pipe()
     os.close(reading)
-    with os.fdopen(writing, "w") as closed:
-        monkeypatch.setattr(sys, "stdout", closed)
+    with os.fdopen(writing, "w") as closed, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", closed)
         assert main(["map", str(source), "--forced"]) == 0
     monkeypatch.setattr(sys, "stdin", InterruptedReader())
     assert main(["map", str(source), "--event", "-"]) == 130

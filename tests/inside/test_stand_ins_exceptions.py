@@ -35,10 +35,10 @@ def test_an_answer_that_is_an_error(scf_runtime_of: Callable[..., ScfRuntime]) -
     fn = scf_runtime_of("directory").deploy(FETCH)
     headers = Message()
     headers["Retry-After"] = "3"
-    error = urllib.error.HTTPError("http://x", 404, "Not Found", headers, io.BytesIO(b"no such page"))
-    fn.stub("urllib.request.urlopen").side_effect = error
-    expected = [True, 404, "Not Found", "http://x", "HTTP Error 404: Not Found", "no such page", "3"]
-    assert fn.invoke("http://x").return_value == expected
+    with urllib.error.HTTPError("http://x", 404, "Not Found", headers, io.BytesIO(b"no such page")) as error:
+        fn.stub("urllib.request.urlopen").side_effect = error
+        expected = [True, 404, "Not Found", "http://x", "HTTP Error 404: Not Found", "no such page", "3"]
+        assert fn.invoke("http://x").return_value == expected
 
 
 class KeywordOnly(Exception):

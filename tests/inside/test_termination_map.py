@@ -660,7 +660,9 @@ def test_what_is_on_one_line_counts_each_time(scf_runtime_of: Callable[..., ScfR
     found = fn.termination_map({}, graceful=False)
     # Comprehensions are functions of their own up to Python 3.11.
     own_function = version is None and sys.version_info < (3, 12)
-    wanted = {1: 3, 2: 1, 3: 1, 4: 3, 5: 4 if own_function else 3, 6: 3}
+    # The loop is looked at once more by what Python 3.14 makes of it.
+    times = 4 if version is None and sys.version_info >= (3, 14) else 3
+    wanted = {1: 3, 2: 1, 3: 1, 4: times, 5: 4 if own_function else 3, 6: 3}
     assert {line: len(moments) for (_file, line), moments in found.by_line.items()} == wanted
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
 

@@ -162,7 +162,8 @@ def test_an_error_as_the_time_is_up_ends_the_event_all_the_same(monkeypatch: pyt
 
 def test_a_message_whose_start_fails_by_a_bug_of_ours_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     rt = ScfRuntime(isolation="directory")
-    fn = rt.deploy("def main_handler(event, context):\n    return 1\n", max_instances=1, retry_num=0)
+    source = "import time\ndef main_handler(event, context):\n    time.sleep(3600)\n"
+    fn = rt.deploy(source, max_instances=1, retry_num=0, timeout=900)
 
     def fail(*given: Any) -> None:
         raise LookupError("broken on purpose")
