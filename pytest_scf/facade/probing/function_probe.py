@@ -322,9 +322,14 @@ def trace(session: Session, function: FunctionRecord) -> FunctionProbe:
 
 def add_stub(session: Session, function: FunctionRecord, target: str, **how: Any) -> Stub:
     """See ``Function.stub``, and for ``how`` ``StubTable.add``."""
+
+    def equip() -> None:
+        with session.equipping:
+            session.platform.equip(function, probe)
+
     with session.equipping:
         probe = probe_of(session, function)
-        stub = probe.stub(target, lambda: session.platform.equip(function, probe), **how)
+        stub = probe.stub(target, equip, **how)
         session.platform.equip(function, probe)
         return stub
 

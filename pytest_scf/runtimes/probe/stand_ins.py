@@ -84,10 +84,11 @@ class StandIn(object):
         # type: (str, Any) -> None
         # What it sets is what it gets from now on, whatever the test can see of that.
         self.__dict__[name] = value
-        try:
-            self.__dict__["_scf"].ask("set", name, (value,))
-        except TypeError:
-            pass
+        if not name.startswith("_"):
+            try:
+                self.__dict__["_scf"].ask("set", name, (value,))
+            except TypeError:
+                pass  # it cannot travel
 
 
 def _replaced(stand_in):
