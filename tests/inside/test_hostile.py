@@ -292,7 +292,9 @@ def test_messages_that_never_end_take_a_bounded_share_of_memory(sender: Sender) 
 
 def test_more_connections_than_are_served_are_told_so(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS_LIMIT", 2)
-    one, _two, three = (sender.connect() for _ in range(3))
+    one, _two, three, four = (sender.connect() for _ in range(4))
+    with pytest.raises(link.LinkError, match="the test does not answer: an instance has no more than 2 connections"):
+        link.Link(one).ask_on(four, link.CALL, b"[]")
     assert link.receive(three) == (link.REFUSED, b"an instance has no more than 2 connections to it at a time")
     one.sendall(link.HEADER.pack(link.SIZE_LIMIT + 1, link.CALL))
     kind, said = link.receive(one) or (0, b"")

@@ -148,7 +148,10 @@ class Link(object):
         # type: (socket.socket, int, bytes, Callable[[bytes], tuple[int, bytes]] | None) -> tuple[int, bytes]
         """The same over a connection of the caller's, which is closed where anything comes out of here."""
         try:
-            send(connection, kind, payload)
+            try:
+                send(connection, kind, payload)
+            except BrokenPipeError:
+                pass  # what is there to be read says why
             answer = receive(connection)
             while answer is not None and answer[0] == USE and use is not None:
                 send(connection, *use(answer[1]))
