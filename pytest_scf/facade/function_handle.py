@@ -95,7 +95,9 @@ class FunctionHandle(Handle, abc.ABC, Generic[_E, _R]):
         nearest names, by what waits for that event: ``invoke``, ``event.wait``, the assertions; else at the end.
         """
         from pytest_scf.facade.probing.function_probe import add_stub
+        from pytest_scf.facade.probing.stubs import check_attributes
 
+        check_attributes(target, attributes)
         if new is not ANY:
             if wraps or return_value is not ANY or side_effect is not None or attributes:
                 raise UsageError(f"stub({target!r}, {new!r}) puts that there: there is nothing else to say of it")

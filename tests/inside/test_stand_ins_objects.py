@@ -27,6 +27,12 @@ class Client:
     def __exit__(self, *error):
         pass
 
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, key):
+        return key
+
     def get(self, key, version=1):
         return "original"
 
@@ -245,6 +251,8 @@ def test_a_wrapped_original_is_called(scf_runtime_of: Callable[..., ScfRuntime])
         "enter(client).get('k')",
         "Client('r').get('k')",
         "asyncio.new_event_loop().run_until_complete(fetch())",
+        "[bool(client), 'Client' in str(client), client[1], len(client)]",
+        "client + 1",
     ]
     fn = deploy(scf_runtime_of("directory"), *calls)
     client, method = fn.stub("index.client", wraps=True), fn.stub("index.Client.get", wraps=True)
@@ -253,6 +261,8 @@ def test_a_wrapped_original_is_called(scf_runtime_of: Callable[..., ScfRuntime])
     assert first[:4] == second[:4] == ["original", 60, "original", "original"]
     assert first[4] == "of the test"
     assert second[4].startswith(("AttributeError", "TypeError"))  # the original has come to None
+    assert first[5] == [True, True, 1, 2]
+    assert first[6].startswith("TypeError: unsupported operand")
     client.get.assert_called_with("k")
     assert (method.call_count, fetch.await_count) == (6, 2)
 
@@ -269,6 +279,10 @@ def test_another_value_in_its_place(scf_runtime_of: Callable[..., ScfRuntime]) -
         fn.stub("index.late", 1, return_value=2)  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="cannot be sent"):
         fn.stub("index.late", object())
+    with pytest.raises(UsageError, match="takes no retrun_value=; did you mean return_value="):
+        fn.stub("index.late", retrun_value=1)
+    with pytest.raises(UsageError, match=r"takes no new_callable=; stub\(target, AsyncMock\(\)\)"):
+        fn.stub("index.late", new_callable=mock.AsyncMock)
 
 
 def test_operators_and_texts(scf_runtime_of: Callable[..., ScfRuntime]) -> None:

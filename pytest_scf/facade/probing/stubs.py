@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -14,6 +15,14 @@ from pytest_scf.facade.probing.connections import Latch
 if TYPE_CHECKING:
     from pytest_scf.facade.probing.connections import Connections
 
+#: what else ``patch`` takes
+_OF_PATCH = {
+    "new_callable": "stub(target, AsyncMock()) puts that Mock there",
+    "spec": "stub(target, Mock(spec=...)) puts that Mock there",
+    "spec_set": "stub(target, Mock(spec_set=...)) puts that Mock there",
+    "create": "a stand-in takes the place of something that there is",
+    "name": "its name is its target",
+}
 #: in a thread that serves an instance: whose call it is that a Mock is called for
 calling = threading.local()
 
@@ -149,6 +158,16 @@ def _hold(connections: Connections, stub: _Holding, args: tuple[Any, ...], kwarg
     with connections.holding(call._target):
         call._there.set()
         connections.wait(call._released)
+
+
+def check_attributes(target: str, names: Iterable[str]) -> None:
+    """Raises UsageError for a name that is meant for something else, which would be but an attribute of the Mock."""
+    for name in names:
+        if name in _OF_PATCH:
+            raise UsageError(f"stub({target!r}) takes no {name}=; {_OF_PATCH[name]}")
+        near = difflib.get_close_matches(name, ("return_value", "side_effect", "autospec", "wraps"), n=1, cutoff=0.8)
+        if near:
+            raise UsageError(f"stub({target!r}) takes no {name}=; did you mean {near[0]}=?")
 
 
 def check_target(target: object) -> None:

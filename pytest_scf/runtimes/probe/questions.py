@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import operator
 import sys
 import threading
 
@@ -14,7 +15,7 @@ from .shown import Shown
 MYPY = False
 if MYPY:  # for the type comments only
     import socket  # noqa: F401
-    from typing import Any
+    from typing import Any, Callable  # noqa: F401
 
     Use = tuple[int, str, str, tuple[Any, ...], dict[str, Any], list[list[object]] | None]
 
@@ -24,6 +25,17 @@ _import_module = importlib.import_module
 _main_thread = threading.main_thread
 
 
+#: what the language does for an object whose class has no such method
+_BY_THE_LANGUAGE = {
+    "__bool__": bool,
+    "__contains__": operator.contains,
+    "__delitem__": operator.delitem,
+    "__getitem__": operator.getitem,
+    "__index__": operator.index,
+    "__int__": int,
+    "__iter__": iter,
+    "__str__": str,
+}  # type: dict[str, Callable[..., Any]]
 #: in the place of an answer: the original is to be used
 ORIGINAL = object()
 
@@ -273,4 +285,11 @@ class Role(object):
 
     def _use_original(self, name, args, kwargs):
         # type: (str, tuple[Any, ...], dict[str, Any] | None) -> Any
-        return (getattr(self.original, name) if name else self.original)(*args, **kwargs or {})
+        if not name:
+            return self.original(*args, **kwargs or {})
+        if name in _BY_THE_LANGUAGE:
+            return _BY_THE_LANGUAGE[name](self.original, *args)
+        method = getattr(self.original, name, None)
+        if method is None and len(args) == 1:
+            return NotImplemented  # an operator that it does not have
+        return (method or getattr(self.original, name))(*args)
