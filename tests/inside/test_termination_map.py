@@ -259,6 +259,45 @@ def test_instances_that_served_one_moment_change_nothing_for_the_next(
     assert dict(outcomes[0])["index.py:9"] == "FINISHED 200"
 
 
+@pytest.mark.parametrize("state", ["a file", "a variable"])
+def test_what_an_earlier_event_left_behind_makes_no_moment_pass(
+    scf_runtime_of: Callable[..., ScfRuntime], state: str
+) -> None:
+    """What is saved is there in an instance that has served others, and not yet in a fresh one."""
+    save, load = {
+        "a file": ("open('/tmp/saved', 'w').close()", "open('/tmp/saved').close()"),
+        "a variable": ("saved.append(1)", "saved[0]"),
+    }[state]
+    source = textwrap.dedent(
+        f"""\
+        import signal
+
+        saved = []
+        stop_asked = False
+
+
+        def stop(signum, frame):
+            global stop_asked
+            stop_asked = True
+
+
+        signal.signal(signal.SIGTERM, stop)
+
+
+        def main_handler(event, context):
+            for n in range(3):
+                if stop_asked:
+                    {load}
+                    break
+                {save}
+        """
+    )
+    fn = scf_runtime_of("namespaces").deploy(source, async_run=True)
+    found = fn.termination_map({})
+    first = line_of(source, "for n in")
+    assert [moment.name for moment in found.failures] == [f"index.py:{line}" for line in (first - 1, first, first + 1)]
+
+
 def test_what_an_instance_is_given_back_is_told_as_its_code_registered_it(
     scf_runtime_of: Callable[..., ScfRuntime],
 ) -> None:

@@ -32,6 +32,8 @@ class Stopped:
     locals: dict[str, str]
     #: (file, line, function), outermost first
     stack: tuple[tuple[str, int, str], ...]
+    #: of an instance that had served others before: it is not as it was before them
+    left_over: bool = False
     released: threading.Event = field(default_factory=threading.Event)
 
 
@@ -89,6 +91,7 @@ class Plan:
             int(facts["tid"]),
             {str(name)[:_TEXT]: str(value)[:_TEXT] for name, value in variables.items()},
             tuple((str(file), int(line), str(name)) for file, line, name in facts.get("stack", [])[:_ENTRIES]),
+            bool(facts.get("left_over", False)),
         )
         self.stopped.append(found)
         return found

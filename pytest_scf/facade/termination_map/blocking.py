@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_scf.facade.probing.plans import Plan, Stopped
+    from pytest_scf.platform.records import Invocation
 
 _INTERVAL = 0.001
+_MAIN_THREAD = "MainThread"
+
+
+def let_block(invocation: Invocation, plan: Plan, stopped: Stopped, timeout: float) -> bool:
+    """Let an event that is stopped go on until it blocks in that line: whether it does within the timeout."""
+    pid = None if invocation.attempt.instance is None else invocation.attempt.instance.pid
+    if pid is None or stopped.thread != _MAIN_THREAD:
+        return False
+    before = count(pid)
+    plan.release()
+    return wait(pid, before, timeout, lambda: invocation.final)
 
 
 def count(pid: int) -> int:

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 #: seconds that a recorded event which a signal does not end is given, and between two words on the progress
 _LEAVE_DEADLINE = 5.0
 _PROGRESS_INTERVAL = 0.5
-_MAIN_THREAD = "MainThread"
+#: so often an instance that has served others is tried in vain
+_LEFT_OVER = 3
 
 
 class MapRunner(Generic[E]):
@@ -87,6 +88,8 @@ class MapRunner(Generic[E]):
         self._errors: list[BaseException] = []
         self._stopping = False
         self._invoked: list[Invocation] = []
+        #: how often an instance was not as it was before the events that it had served
+        self._left_over = 0
         #: a signal handler was registered while it was recorded; None where that is not told of
         self.registers: bool | None = None
         #: it had not ended when its recording did
@@ -258,7 +261,8 @@ class MapRunner(Generic[E]):
                 self._stopping = True
 
     def _run(self, moment: Moment[E]) -> None:
-        if self._by_log or self._is_server or moment.phase != HANDLER or self._options.fresh or moment.position < 0:
+        fresh = self._options.fresh or self._left_over >= _LEFT_OVER
+        if self._by_log or self._is_server or moment.phase != HANDLER or fresh or moment.position < 0:
             self._run_once(moment, fresh=True)
             return
         # An instance that has served a moment well may serve another. Whatever is wrong then is tried anew in a fresh
@@ -337,10 +341,11 @@ class MapRunner(Generic[E]):
                 if found is None:
                     self._end_by_force(invocation)
                 return None if warm else invocation
-            if warm and found.position != moment.position + 1:
+            if warm and (found.left_over or found.position != moment.position + 1):
+                self._left_over += found.left_over
                 self._end_by_force(invocation)
                 return None
-            if moment.blocked and not self._let_block(invocation, plan, found):
+            if moment.blocked and not blocking.let_block(invocation, plan, found, self._options.timeout):
                 self._end_by_force(invocation)
                 return invocation
             instance = invocation.attempt.instance
@@ -351,15 +356,6 @@ class MapRunner(Generic[E]):
         finally:
             plan.release()
             self._probe.forget(invocation.request_id)
-
-    def _let_block(self, invocation: Invocation, plan: Plan, stopped: Stopped) -> bool:
-        """Let it go on until it blocks in the line: whether it does."""
-        pid = None if invocation.attempt.instance is None else invocation.attempt.instance.pid
-        if pid is None or stopped.thread != _MAIN_THREAD:
-            return False
-        before = blocking.count(pid)
-        plan.release()
-        return blocking.wait(pid, before, self._options.timeout, lambda: invocation.final)
 
     def _terminate_at_log(self, moment: Moment[E]) -> Invocation:
         invocation = self._invoke(fresh=True)

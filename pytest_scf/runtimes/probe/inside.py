@@ -13,6 +13,7 @@ from . import (
     exceptions,
     files,
     installing,
+    leftovers,
     link,
     opaque,
     questions,
@@ -36,7 +37,21 @@ _loads = json.loads
 
 #: what is not shown in the tracebacks of the user's code
 _PARTS = (
-    *(codec, exceptions, files, installing, link, opaque, questions, recording, shown, specs, stand_ins, targets),
+    *(
+        codec,
+        exceptions,
+        files,
+        installing,
+        leftovers,
+        link,
+        opaque,
+        questions,
+        recording,
+        shown,
+        specs,
+        stand_ins,
+        targets,
+    ),
     *(tracing, values),
 )
 FILES = frozenset({__file__} | {each.__file__ for each in _PARTS})
@@ -137,11 +152,12 @@ class Probe(object):
             return handler
         tracer.loaded()
         restore = _restoring_sigterm()
+        left = leftovers.Leftovers(tracer.files)
 
         def handle(event, context):
             # type: (object, object) -> object
             try:
-                self._begin(tracer, restore)
+                self._begin(tracer, restore, left)
                 return handler(event, context)
             finally:
                 tracer.end()
@@ -154,8 +170,8 @@ class Probe(object):
         if self._tracer is not None:
             self._tracer.end()
 
-    def _begin(self, tracer, restore):
-        # type: (tracing.Tracer, Callable[[], object]) -> None
+    def _begin(self, tracer, restore, left):
+        # type: (tracing.Tracer, Callable[[], object], leftovers.Leftovers) -> None
         if self._fresh:
             self._fresh = False
         else:
@@ -163,7 +179,7 @@ class Probe(object):
             if plan["reset"]:
                 # As a fresh instance has it, so that what an earlier event has registered does not serve this one.
                 restore()
-            tracer.begin(plan)
+            tracer.begin(plan, left_over=plan["reset"] and left.any())
         tracer.enter()
 
     def _plan(self):

@@ -219,18 +219,21 @@ class Tracer(object):
         # type: (link.Link, str) -> None
         self._link = the_link
         self._pid = _getpid()
-        self._files = Files(code_root)
+        self.files = Files(code_root)
         self._recording = None  # type: recording.Recording | None
         #: by line: by file: the occurrences that are to be stopped at, and how often it was reached
         self._wanted = {}  # type: dict[int, dict[str, tuple[set[int], list[int]]]]
         self._details = False
         self._position = 0
         self._loaded = False
+        self._left_over = False
         kind = _Monitoring if hasattr(sys, "monitoring") else _Tracing  # type: Any
-        self._lines = kind(self._files)
+        self._lines = kind(self.files)
 
-    def begin(self, plan):
-        # type: (dict[str, Any]) -> None
+    def begin(self, plan, left_over=False):
+        # type: (dict[str, Any], bool) -> None
+        """``left_over``: the instance is not as it was before its first event, which a stop tells of."""
+        self._left_over = left_over
         self._wanted = {}
         self._position = 0
         self._details = plan["details"]
@@ -238,7 +241,7 @@ class Tracer(object):
             occurrences, _reached = self._wanted.setdefault(line, {}).setdefault(file, (set(), [0]))
             occurrences.add(occurrence)
         self._recording = (
-            recording.Recording(self._link, self._files, steadily=plan["steadily"]) if plan["record"] else None
+            recording.Recording(self._link, self.files, steadily=plan["steadily"]) if plan["record"] else None
         )
         if self._recording is not None:
             self._recording.start()
@@ -275,7 +278,7 @@ class Tracer(object):
 
     def _reached(self, code, line):
         # type: (CodeType, int) -> None
-        file = self._files.name(code.co_filename)
+        file = self.files.name(code.co_filename)
         found = self._wanted[line].get(str(file))
         if file is None or found is None:
             return
@@ -295,6 +298,7 @@ class Tracer(object):
             "occurrence": occurrence,
             "position": self._position,
             "loaded": self._loaded,
+            "left_over": self._left_over,
             "thread": _current_thread().name,
             "tid": _native_id() if _native_id is not None else 0,
         }  # type: dict[str, Any]
@@ -313,7 +317,7 @@ class Tracer(object):
         # type: () -> FrameType
         """The innermost of the user's frames: the one that is stopped."""
         frame = sys._getframe(1)  # type: Any
-        while self._files.name(frame.f_code.co_filename) is None:
+        while self.files.name(frame.f_code.co_filename) is None:
             frame = frame.f_back
         return frame  # type: ignore[no-any-return]
 
@@ -324,7 +328,7 @@ class Tracer(object):
         variables = None  # type: dict[str, str] | None
         stack = []  # type: list[list[object]]
         while frame is not None and len(stack) < _FRAMES:
-            file = self._files.name(frame.f_code.co_filename)
+            file = self.files.name(frame.f_code.co_filename)
             if file is not None:
                 if variables is None:
                     found = list(frame.f_locals.items())[:_VARIABLES]
