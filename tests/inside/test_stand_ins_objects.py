@@ -322,3 +322,12 @@ def test_a_block_at_whose_end_the_original_is_back(scf_runtime_of: Callable[...,
         assert fn.invoke().return_value == ["original", False, 5]
         _ = 1 / 0
     assert fn.invoke().return_value == ["original", True, 5]
+
+
+def test_the_handler_itself_can_be_looked_at(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    fn = deploy(scf_runtime_of("directory"), "SIZE")
+    handler = fn.stub("index.main_handler", wraps=True)
+    assert fn.invoke({"key": "k"}).return_value == [5]
+    event, context = handler.call_args.args
+    assert event == {"key": "k"}
+    assert context["function_name"] == fn.name
