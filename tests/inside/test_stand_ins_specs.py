@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -157,3 +158,22 @@ def test_a_class_can_be_derived_from_and_compared_with(
     date.today.return_value = "today"
     assert fn.invoke().return_value == ["today", True, True]
     thread.assert_not_called()
+
+
+@pytest.mark.parametrize(
+    ("imported", "used"), [("from datetime import datetime", ""), ("import datetime", ".datetime")]
+)
+def test_a_clock_that_is_set(scf_runtime_of: Callable[..., ScfRuntime], imported: str, used: str) -> None:
+    """``datetime.now`` cannot be replaced, and of its class all but that is to be as ever."""
+    imported = "import datetime" if used else "from datetime import datetime"
+    fn = scf_runtime_of("directory").deploy(
+        f"{imported}\nclock = datetime{used}\n\ndef main_handler(event, context):\n    now = datetime{used}.now()\n"
+        f"    later = datetime{used}(now.year + 1, 1, 1)\n"
+        f"    return [str(now), later > now, (later - now).days, isinstance(later, datetime{used}),\n"
+        f"            datetime{used}.strptime('2024', '%Y').year, datetime{used}.max.year]\n"
+    )
+    stub = fn.stub("index.datetime", wraps=True)
+    now = stub.now if not used else stub.datetime.now
+    now.return_value = datetime.datetime(2031, 5, 6)
+    assert fn.invoke().return_value == ["2031-05-06 00:00:00", True, 240, True, 2024, 9999]
+    now.assert_called_once_with()

@@ -60,7 +60,8 @@ def _put(parent, name, replacement):
         setattr(parent, name, replacement)
     except (TypeError, AttributeError) as error:
         raise targets.TargetError(
-            "%s.%s cannot be replaced (%s): use a stand-in for a function of yours that uses it"
+            "%s.%s cannot be replaced (%s): use a stand-in for a function of yours that uses it, or for its class "
+            "where your module has that, with wraps=True"
             % (getattr(parent, "__name__", None) or type_name(parent), name, error)
         ) from None
     if isinstance(parent, types.ModuleType):

@@ -93,10 +93,11 @@ class StandIn(object):
 
 def _replaced(stand_in):
     # type: (StandIn) -> type
-    found = stand_in.__dict__["_scf"].replaced
-    if found is None:
-        raise TypeError("%r is no class" % (stand_in,))
-    return found  # type: ignore[no-any-return]
+    role = stand_in.__dict__["_scf"]
+    for each in (role.replaced, role.spec, role.original):
+        if isinstance(each, type):
+            return each
+    raise TypeError("%r is no class" % (stand_in,))
 
 
 def _specified(found, spec):
