@@ -76,7 +76,8 @@ class LiveLines(Echo):
         before = "\n" if width and width != self._width else ""
         self._width = width
         name = f"{function} {request_id[:SHORT_ID]} | "
-        texts = (line.decode("utf-8", "backslashreplace").rstrip("\r") for line in lines)
+        # Of a line that is written over itself, as a bar of progress is, the name would be overwritten.
+        texts = (line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "backslashreplace") for line in lines)
         self._writer.write(before + "".join(f"{name}{text}\n" for text in texts), flush=True)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ SOURCE = """
 import sys, time
 
 def main_handler(event, context):
-    sys.stdout.write("be")
+    sys.stdout.write("1 of 2\\\\rbe")
     sys.stdout.flush()
     time.sleep(0.05)
     sys.stdout.write("gun " + event["name"] + "\\\\n" + "unfinished")
