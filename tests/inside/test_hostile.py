@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_scf import ScfRuntime
-from pytest_scf.facade.probing import connections, lines, plans
+from pytest_scf.facade.probing import connections, function_probe, lines, plans
 from pytest_scf.instances.sockets import Socket
 from pytest_scf.runtimes.probe import codec, exceptions, link
 from pytest_scf.runtimes.probe.codec import Codec, CodecError
@@ -239,6 +239,20 @@ def test_a_socket_whose_end_takes_its_time_holds_nobody_up(scf_runtime_of: Calla
         assert time.monotonic() - begun < 40
         event.terminate()
     event.assert_aborted()
+
+
+def test_calls_hold_a_bounded_share_of_memory(
+    scf_runtime_of: Callable[..., ScfRuntime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function_probe, "CALLS_LIMIT", 100_000)
+    rt = scf_runtime_of("directory")
+    source = "def act(it):\n    pass\n\ndef main_handler(event, context):\n    for _ in range(9):\n        act(event)\n"
+    for passed, calls in (("x" * 30_000, 3), ([[]] * 300, 4)):
+        fn = rt.deploy(source)
+        act = fn.stub("index.act")
+        act.return_value = None
+        assert "calls of this function's stand-ins hold more than 100,000 bytes" in fn.invoke(passed).error_message
+        assert act.call_count == calls
 
 
 class Sender:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: seconds that a side_effect of the user's is given to return once its instance is gone and the runtime closes
 LEAVE_DEADLINE = 5.0
 _TEXT = 4000
+#: bytes that the calls of a function's stand-ins may hold in all: their Mocks keep them as long as the test does
+CALLS_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ class FunctionProbe:
         self._setup = setup
         self._lock = threading.Lock()
         self._stubs = StubTable()
+        self._held_by_calls = 0
         self._instances: list[Connections] = []
         #: whether instances look which lines run
         self.traced = False
@@ -188,6 +191,9 @@ class FunctionProbe:
 
     def _answer(self, connections: Connections, kind: int, payload: bytes) -> tuple[int, bytes] | None:
         if kind == link.CALL:
+            self._held_by_calls += _size(payload)
+            if self._held_by_calls > CALLS_LIMIT:
+                raise link.LinkError(f"calls of this function's stand-ins hold more than {CALLS_LIMIT:,} bytes by now")
             kind, answer, blame = self._stubs.call(connections, payload)
             if blame is not None and (caller := self._platform.attempt_of(connections.instance)) is not None:
                 self._blamed[caller] = blame
@@ -255,6 +261,11 @@ class FunctionProbe:
             attempt = self._platform.attempt_of(connections.instance)
             plan = None if attempt is None else self._plans.get(attempt.request_id)
             return plan or Plan(), attempt
+
+
+def _size(payload: bytes) -> int:
+    """About what the objects of a call take here, by the lists and dicts that it is made of."""
+    return len(payload) + 64 * payload.count(b"[") + 200 * payload.count(b"{")
 
 
 def probe_of(session: Session, function: FunctionRecord) -> FunctionProbe:
