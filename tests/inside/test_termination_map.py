@@ -229,6 +229,36 @@ def test_a_line_blocks_where_the_main_thread_is(scf_runtime_of: Callable[..., Sc
     assert [moment.outcome for moment in found.moments] == ["FINISHED 200"] * 2
 
 
+def test_a_thread_that_is_stopped_goes_on_after_the_signal_handler(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    """The signal handler runs in the main thread, beside it, and may have been later."""
+    source = textwrap.dedent(
+        """\
+        import os
+        import signal
+        import threading
+
+        signal.signal(signal.SIGTERM, lambda *args: os._exit(0))
+
+
+        def work():
+            for n in range(8):
+                print(n, flush=True)
+
+
+        def main_handler(event, context):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        """
+    )
+    fn = scf_runtime_of("directory").deploy(source, async_run=True)
+    place = f"index.py:{line_of(source, 'print(n')}"
+    found = fn.termination_map({}, only=[place, *(f"{place}#{n}" for n in range(2, 9))])
+    assert {moment.outcome for moment in found.moments} == {"FAILED 439"}
+    written = [present(moment.event).logs.user.split() for moment in found.moments]
+    assert written == [[str(n) for n in range(count)] for count in range(8)]
+
+
 def test_instances_that_served_one_moment_change_nothing_for_the_next(
     scf_runtime_of: Callable[..., ScfRuntime],
 ) -> None:
@@ -630,6 +660,7 @@ def test_bad_input_is_refused_at_once(scf_runtime_of: Callable[..., ScfRuntime])
         ({"graceful": 1}, "graceful must be True or False"),
         ({"only": "index.py:2"}, "the nearest that can is"),
         ({"only": ["log:1", "index.py:1"], "moments": "log"}, "with moments='log' only takes lines of the log such as"),
+        ({"only": ["index.py:1", "log:1"]}, "names lines of the log: ask for moments='log'"),
         ({"only": 3}, "only takes moments such as"),
         ({"only": []}, "only takes moments such as"),
         ({"only": [3]}, "only takes lines such as"),

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pytest_scf.platform.records import Invocation
 
 _INTERVAL = 0.001
+#: seconds
+_TAKEN_WITHIN = 0.5
 _MAIN_THREAD = "MainThread"
 
 
@@ -22,6 +24,19 @@ def let_block(invocation: Invocation, plan: Plan, stopped: Stopped, timeout: flo
     before = count(pid)
     plan.release()
     return wait(pid, before, timeout, lambda: invocation.final)
+
+
+def wait_until_taken(invocation: Invocation, plan: Plan | None) -> Callable[[], object]:
+    """What waits, once an event has been signalled, until its main thread has acted on that.
+
+    For a stop of another thread, which would go on beside it, and perhaps be sooner. It waits half a second at most, as
+    the main thread may be at work.
+    """
+    pid = None if invocation.attempt.instance is None else invocation.attempt.instance.pid
+    if pid is None or plan is None or all(each.thread == _MAIN_THREAD for each in plan.stopped):
+        return lambda: None
+    before = count(pid)
+    return lambda: wait(pid, before, _TAKEN_WITHIN, lambda: invocation.final)
 
 
 def count(pid: int) -> int:

@@ -59,6 +59,10 @@ class Options:
             raise UsageError(f"parallel is a number of moments at a time, 1 or more; got {self.parallel!r}")
         if self.only is not None and not (self.only and isinstance(self.only, (str, list, tuple))):
             raise UsageError(f"only takes moments such as 'index.py:31#5', one or a list of them; got {self.only!r}")
+        if self.moments == "lines" and any(_LOG_LINE.fullmatch(str(name)) for name in self.names):
+            raise UsageError(
+                f"only={self.only!r} names lines of the log: ask for moments='log' (in a shell: --log), too"
+            )
         if self.moments == "log" and not all(_LOG_LINE.fullmatch(str(name)) for name in self.names):
             raise UsageError(f"with moments='log' only takes lines of the log such as 'log:2', got {self.only!r}")
 

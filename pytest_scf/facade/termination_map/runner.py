@@ -79,7 +79,7 @@ class MapRunner(Generic[E]):
         if not self._by_log and not self._record.config.is_python and not self._is_server:
             raise UsageError(
                 f"the lines of function {record.name} cannot be seen, as its handler is not Python: ask for "
-                "moments='log', which terminates it after each line of its log"
+                "moments='log' (in a shell: --log), which terminates it after each line of its log"
             )
         self._probe = None if self._by_log else function_probe.trace(self._session, self._record)
         self.notes: list[str] = []
@@ -374,12 +374,14 @@ class MapRunner(Generic[E]):
         return invocation
 
     def _terminate(self, moment: Moment[E], invocation: Invocation, plan: Plan | None) -> None:
+        taken = blocking.wait_until_taken(invocation, plan)
         try:
             self._platform.terminate(invocation, graceful=self._options.graceful)
         except FailedOperationAsyncEventStatus:
             return  # it ended before
         moment.reached = True
         if plan is not None:
+            taken()
             plan.release()
         if self._options.graceful and not self._platform.wait_final(invocation, self._options.timeout):
             moment.ran_on = True
