@@ -50,6 +50,9 @@ class Host:
 
         Raises IsolationUnavailable where the machine refuses the level, ForkServerError when it does not start.
         """
+        server = self._servers.get(level)
+        if server is not None and server.is_alive:
+            return server  # without the lock, which whoever starts another level's holds meanwhile
         with self._lock:
             if level in self._refused:
                 raise IsolationUnavailable(level, self._refused[level])

@@ -10,8 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -324,6 +326,28 @@ def test_only_what_the_machine_never_allows_is_refused_for_good(
         with pytest.raises(IsolationUnavailable, match=re.escape(reason)):
             host.fork_server("namespaces")
     assert levels == ["namespaces"] * asked
+    host.close()
+
+
+def test_a_fork_server_that_starts_holds_up_no_launch_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host()
+    running = host.fork_server("directory")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def start_slowly(level: Level, *given: object) -> NoReturn:
+        begun.set()
+        go_on.wait(60)
+        raise IsolationUnavailable(level.name, "for this test")
+
+    monkeypatch.setattr("pytest_scf.instances.host.ForkServer", start_slowly)
+    with ThreadPoolExecutor(2) as threads:
+        starting = threads.submit(host.fork_server, "namespaces")
+        try:
+            assert begun.wait(60)
+            assert threads.submit(host.fork_server, "directory").result(20) is running
+        finally:
+            go_on.set()
+        assert isinstance(starting.exception(60), IsolationUnavailable)
     host.close()
 
 
