@@ -137,19 +137,19 @@ class Faults:
                 yield strikes
         finally:
             # Those that were cut off go, too, unless the function has gone.
-            with contextlib.suppress(api_errors.ResourceNotFoundFunction):
+            with contextlib.suppress(api_errors.ResourceNotFoundFunction), self._session.equipping:
                 self._platform.equip(record, function_probe.probe_of(self._session, record))
 
     @_fault
     def _starting(self, function: Function, fault: StartFault) -> Iterator[Strikes]:
         record = _record_of(function)
-        probe = function_probe.probe_of(self._session, record)
-        probe.start_faults.append(fault)
-        self._platform.equip(record, probe)
-        try:
+        with contextlib.ExitStack() as undo:
+            with self._session.equipping:
+                probe = function_probe.probe_of(self._session, record)
+                probe.start_faults.append(fault)
+                undo.callback(probe.start_faults.remove, fault)
+                self._platform.equip(record, probe)
             yield fault.strikes
-        finally:
-            probe.start_faults.remove(fault)
 
     @_fault
     def lost_signal(self, function: Function | None = None, *, times: int | None = None) -> Iterator[Strikes]:
