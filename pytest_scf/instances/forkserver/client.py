@@ -108,7 +108,7 @@ class ForkServer:
             try:
                 hello = self._wait_for_hello()
             except OSError as error:
-                self._stop()
+                undo.close()
                 stderr.seek(0)
                 said = stderr.read().decode("utf-8", "replace").strip()
                 raise ForkServerError(
