@@ -202,11 +202,21 @@ class Connections:
 
     def at_end(self, call: Callable[[], None]) -> None:
         """In a thread of ours: what is called when its connection ends."""
-        self._serving.at_end.append(call)
+        self._serving.at_end.callback(call)
 
     def _serve(self, connection: socket.socket) -> None:
         self._serving.connection = connection
-        self._serving.at_end = []
+        with contextlib.ExitStack() as at_end:
+            at_end.callback(self._close, connection)
+            self._serving.at_end = at_end
+            self._answer_all(connection)
+
+    def _close(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(connection)
+        connection.close()
+
+    def _answer_all(self, connection: socket.socket) -> None:
         try:
             while message := self._receive(connection):
                 answer = self._answer(self, *message)
@@ -219,12 +229,6 @@ class Connections:
             problem = f"{type(error).__name__}: {error}"[:_TEXT]
             self._refused(self, problem)
             _refuse(connection, problem)
-        finally:
-            for call in self._serving.at_end:
-                call()
-            with self._lock:
-                self._open.discard(connection)
-            connection.close()
 
     def _receive(self, connection: socket.socket) -> tuple[int, bytes] | None:
         head = link.receive_header(connection)
