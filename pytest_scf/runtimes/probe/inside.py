@@ -8,23 +8,7 @@ import sys
 import time
 import types
 
-from . import (
-    codec,
-    exceptions,
-    files,
-    installing,
-    leftovers,
-    link,
-    opaque,
-    questions,
-    recording,
-    shown,
-    specs,
-    stand_ins,
-    targets,
-    tracing,
-    values,
-)
+from . import installing, leftovers, link, questions, stand_ins, targets, tracing
 
 MYPY = False
 if MYPY:  # for the type comments only
@@ -34,27 +18,6 @@ if MYPY:  # for the type comments only
 # Kept here because the user's code, or a stand-in, may replace them.
 _dumps = json.dumps
 _loads = json.loads
-
-#: what is not shown in the tracebacks of the user's code
-_PARTS = (
-    *(
-        codec,
-        exceptions,
-        files,
-        installing,
-        leftovers,
-        link,
-        opaque,
-        questions,
-        recording,
-        shown,
-        specs,
-        stand_ins,
-        targets,
-    ),
-    *(tracing, values),
-)
-FILES = frozenset({__file__} | {each.__file__ for each in _PARTS})
 
 
 class SetUpError(Exception):
