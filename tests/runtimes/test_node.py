@@ -98,11 +98,19 @@ def test_one_that_goes_on_stays_running_until_it_is_forced(each_level: ScfRuntim
 
 
 @pytest.mark.parametrize(
-    "before",
-    ["", 'const f = () => {}; process.on("SIGTERM", f); process.removeListener("SIGTERM", f);'],
+    ("before", "since"),
+    [
+        ("", ""),
+        (
+            'const f = () => {}; process.on("SIGTERM", f); process.removeListener("SIGTERM", f);',
+            " any more since index.js:1",
+        ),
+    ],
     ids=["never", "no longer"],
 )
-def test_without_a_signal_handler_the_process_dies_of_the_signal(each_level: ScfRuntime, before: str) -> None:
+def test_without_a_signal_handler_the_process_dies_of_the_signal(
+    each_level: ScfRuntime, before: str, since: str
+) -> None:
     """Node.js itself catches SIGTERM from its start on, which would look like the user's signal handler."""
     source = f'{before}\nexports.main_handler = () => new Promise(() => console.log("ready"));'
     event = deployed(each_level, source).invoke_async()
@@ -110,7 +118,7 @@ def test_without_a_signal_handler_the_process_dies_of_the_signal(each_level: Scf
     event.terminate(graceful=True)
     event.assert_failed(439)
     assert event.logs.platform == [RECEIVED]
-    assert "no signal handler was registered, so the process died of it" in event.diagnosis
+    assert f"no signal handler was registered{since}, so the process died of it" in event.diagnosis
 
 
 @pytest.mark.parametrize(
