@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 STUCK_DEADLINE = 60.0
 #: seconds after which our processes that should have ended are resumed, as somebody may have stopped them (SIGSTOP)
 RESUME_INTERVAL = 2.0
+#: seconds for which what an instance has said is waited for at most, where the reactor is held up
+CATCH_UP = 5.0
 #: seconds for which a launch that lacks descriptors waits for earlier launches to hand theirs over
 FLUSH_DEADLINE = 1.0
 _numbers = itertools.count(1)
@@ -179,6 +181,10 @@ class InstanceProcess:
         """Have the runtime answer PONG once it waits for an event."""
         if self._runtime is not None:
             self._runtime.send(wire.frame(wire.PING))
+
+    def catch_up(self) -> None:
+        """Wait until what the instance has said and written by now is known."""
+        self._reactor.catch_up(CATCH_UP)
 
     def drain(self) -> bytes:
         """Take the output that has been written so far."""

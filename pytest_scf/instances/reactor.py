@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import math
 import selectors
 import threading
 import time
@@ -120,6 +121,13 @@ class Reactor:
 
     def call_soon(self, call: Callback) -> None:
         self.call_at(0.0, call)
+
+    def catch_up(self, timeout: float) -> None:
+        """Wait, in another thread, until what has come by now is read from each descriptor; ``timeout`` in seconds."""
+        done = threading.Event()
+        # Whatever it is at now, it looks at the descriptors before a timer that is due after the one that makes it.
+        self.call_soon(lambda: self.call_at(math.nextafter(time.monotonic(), math.inf), done.set))
+        done.wait(timeout)
 
     def report(self, error: BaseException) -> None:
         """Keep an error of ours that was met in the background."""

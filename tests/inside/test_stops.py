@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from held_reactor import held_up
 from present import present
 
 from pytest_scf import EventEnded, ScfRuntime, UsageError, WaitTimeout
@@ -187,6 +188,28 @@ def main_handler(event, context):
     assert held.status == "RUNNING"
     stop.release()
     held.assert_failed(433)
+
+
+def test_what_was_written_before_a_stop_is_known_at_it(scf_runtime_of: Callable[..., ScfRuntime]) -> None:
+    source = "def act(): pass\ndef main_handler(event, context):\n    print('written')\n    act()\n    return 1\n"
+    runtime = scf_runtime_of("directory")
+    fn = runtime.deploy(source, async_run=True, timeout=60)
+    stub = fn.stub("index.act")
+    before = fn.invoke_async(stop_at="index.py:4")
+    before.wait_for_stop().release()
+    before.assert_finished(1)
+    with stub.held() as call:
+        with held_up(runtime._platform._reactor):
+            event = fn.invoke_async(stop_at="index.py:4")
+            with pytest.raises(WaitTimeout):
+                event.wait_for_stop(0.1)
+        stop = event.wait_for_stop()
+        assert "written" in event.logs.user
+        with held_up(runtime._platform._reactor):
+            stop.release()
+            with pytest.raises(WaitTimeout):
+                call.wait(0.1)
+        call.wait()
 
 
 def test_a_line_that_is_not_reached(each_way: ScfRuntime, worker: Path) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from held_reactor import held_up
 
 from pytest_scf import BackgroundError, ScfRuntime, UsageError
 from pytest_scf.instances import host
@@ -63,23 +63,6 @@ with HostLease() as held, ScfRuntime(isolation="directory") as rt:
     print(second.wait(60).return_value)
     print(first.wait(60).status_code, first.error_message)
 """
-
-
-@contextlib.contextmanager
-def held_up(reactor: Reactor) -> Iterator[None]:
-    """Within the block the reactor does nothing."""
-    begun, go_on = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        begun.set()
-        go_on.wait(PATIENCE)
-
-    reactor.call_soon(hold)
-    assert begun.wait(PATIENCE)
-    try:
-        yield
-    finally:
-        go_on.set()
 
 
 @pytest.fixture

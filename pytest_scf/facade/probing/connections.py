@@ -186,6 +186,12 @@ class Connections:
         finally:
             self.held.remove(stand_in)
 
+    def catch_up(self) -> None:
+        """Wait until what the instance has said and written by now, over other ways than this, is known."""
+        process = self.instance.process_if_alive
+        if process is not None:
+            process.catch_up()
+
     def lift_limits(self) -> None:
         """Somebody debugs the instance: no time of it counts any more."""
         self._platform.lift_limits(self.instance)

@@ -212,9 +212,10 @@ class FunctionProbe:
             connections.plan.recorded.take(payload)
             return link.ANSWER, b""
         if kind == link.STOPPED and attempt is not None:
-            stopped = plan.stop(payload)
             resume = connections.suspend()
             try:
+                connections.catch_up()
+                stopped = plan.stop(payload)
                 self._platform.notify(attempt.invocation)
                 connections.wait(stopped.released)
             finally:

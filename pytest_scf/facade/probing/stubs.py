@@ -156,6 +156,7 @@ def _hold(connections: Connections, stub: _Holding, args: tuple[Any, ...], kwarg
         return
     call.args, call.kwargs = args, kwargs
     with connections.holding(call._target):
+        connections.catch_up()
         call._there.set()
         connections.wait(call._released)
 
