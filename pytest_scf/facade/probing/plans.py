@@ -48,6 +48,7 @@ class Plan:
         steadily: bool = False,
         details: bool = False,
         reset: bool = False,
+        keeps: bool = False,
     ) -> None:
         self.stops = stops or []
         self.record = record
@@ -56,6 +57,8 @@ class Plan:
         self.details = details
         #: in an instance that has served others before: give SIGTERM back what it was after the init phase
         self.reset = reset
+        #: in a new instance: note how it is before its first event, as it may serve one that resets it
+        self.keeps = keeps
         self.stopped: list[Stopped] = []
         self.recorded = Recorded()
         #: those that the test has been given
@@ -71,6 +74,7 @@ class Plan:
                 "steadily": self.steadily,
                 "details": self.details,
                 "reset": self.reset,
+                "keeps": self.keeps,
             }
         ).encode("ascii")
 

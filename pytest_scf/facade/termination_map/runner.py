@@ -155,7 +155,7 @@ class MapRunner(Generic[E]):
 
     def _record_lines(self) -> list[Moment[E]]:
         assert self._probe is not None
-        plan = Plan(record=True, steadily=self._is_server)
+        plan = Plan(record=True, steadily=self._is_server, keeps=True)
         invocation = self._probe.begin(plan, lambda: self._invoke(fresh=True))
         end = self._let_end(invocation, lambda: len(plan.recorded))
         answered = len(plan.recorded)
@@ -325,7 +325,8 @@ class MapRunner(Generic[E]):
     def _terminate_at_line(self, moment: Moment[E], *, fresh: bool) -> Invocation | None:
         """Gives None where an instance that had served others came there on another way."""
         assert self._probe is not None
-        plan = Plan([Place(moment.file, moment.line, moment.occurrence)], reset=True)
+        place = Place(moment.file, moment.line, moment.occurrence)
+        plan = Plan([place], reset=True, keeps=self._options.graceful)
         invocation = self._probe.begin(plan, lambda: self._invoke(fresh=fresh))
 
         def look(record: Invocation) -> Stopped | bool | None:

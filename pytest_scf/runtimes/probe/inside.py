@@ -39,6 +39,8 @@ class Probe(object):
         self._tracer = tracing.Tracer(self.link, code_root) if config["trace"] else None
         #: what the tracer has been told is for the event that is about to come
         self._fresh = False
+        #: whether it is noted how this instance is before its first event
+        self._keeps = False
         #: the handler is loaded, and with it what it imports then
         self._loaded = False
 
@@ -54,7 +56,7 @@ class Probe(object):
         self._install_first()
         if self._tracer is not None:
             plan = self._plan()
-            self._fresh = plan["of_event"]
+            self._fresh, self._keeps = plan["of_event"], plan["keeps"]
             self._tracer.begin(plan)
 
     def enter(self):
@@ -118,7 +120,7 @@ class Probe(object):
             return handler
         tracer.loaded()
         restore = _restoring_sigterm()
-        left = leftovers.Leftovers(tracer.files)
+        left = leftovers.Leftovers(tracer.files) if self._keeps else None
 
         def handle(event, context):
             # type: (object, object) -> object
@@ -137,7 +139,7 @@ class Probe(object):
             self._tracer.end()
 
     def _begin(self, tracer, restore, left):
-        # type: (tracing.Tracer, Callable[[], object], leftovers.Leftovers) -> None
+        # type: (tracing.Tracer, Callable[[], object], leftovers.Leftovers | None) -> None
         if self._fresh:
             self._fresh = False
         else:
@@ -145,7 +147,7 @@ class Probe(object):
             if plan["reset"]:
                 # As a fresh instance has it, so that what an earlier event has registered does not serve this one.
                 restore()
-            tracer.begin(plan, left_over=plan["reset"] and left.any())
+            tracer.begin(plan, left_over=plan["reset"] and (left is None or left.any()))
         tracer.enter()
 
     def _plan(self):
