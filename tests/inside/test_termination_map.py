@@ -573,6 +573,25 @@ def test_other_functions_by_their_log(scf_runtime_of: Callable[..., ScfRuntime],
     assert {moment.outcome for moment in found.moments} == {"ABORTED 499"}
 
 
+def test_what_is_invoked_again_after_a_forced_end_finds_no_tmp_of_others(
+    scf_runtime_of: Callable[..., ScfRuntime],
+) -> None:
+    source = textwrap.dedent(
+        """\
+        import os
+
+        def main_handler(event, context):
+            place = os.path.join(os.environ.get("TMPDIR", "/tmp"), "done")
+            with open(place, "a") as file:
+                file.write("1")
+            return os.path.getsize(place)
+        """
+    )
+    fn = scf_runtime_of("directory").deploy(source, async_run=True)
+    found = fn.termination_map({}, graceful=False, resume=True)
+    assert {moment.resumed and moment.resumed.return_value for moment in found.moments} == {1}
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_whoever_ends_it_waits_for_no_moment(scf_runtime_of: Callable[..., ScfRuntime], tmp_path: Path) -> None:
     fifo = tmp_path / "signalled"

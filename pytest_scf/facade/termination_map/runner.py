@@ -296,7 +296,8 @@ class MapRunner(Generic[E]):
             moment.problem = f"it was not reached again: {moment.event.diagnosis}"
             return True
         if self._options.resume:
-            again = self._invoke()
+            # By force nothing is left of its instance, and what others have left in theirs is no checkpoint.
+            again = self._invoke(fresh=not self._options.graceful)
             if not self._platform.wait_final(again, max(self._options.timeout, self._options.record_for * 2)):
                 self._end_by_force(again)
             moment.resumed = self._mapped(again)
