@@ -235,15 +235,15 @@ class Codec(object):
         if not isinstance(data, dict):
             return data
         kind = data.get("$")
-        value = data.get("v")
+        value = data.get("v")  # type: Any
         if kind == "dict":
-            pairs = [(self._unpack(k, deeper), self._unpack(v, deeper)) for k, v in value]  # type: ignore[union-attr]
+            pairs = [(self._unpack(k, deeper), self._unpack(v, deeper)) for k, v in value]
             _check_hashes([k for k, _v in pairs])
             return dict(pairs)
         if kind == "tuple":
-            return tuple(self._unpack(each, deeper) for each in value)  # type: ignore[union-attr]
+            return tuple(self._unpack(each, deeper) for each in value)
         if kind in ("set", "frozenset"):
-            members = [self._unpack(each, deeper) for each in value]  # type: ignore[union-attr]
+            members = [self._unpack(each, deeper) for each in value]
             _check_hashes(members)
             return set(members) if kind == "set" else frozenset(members)
         if kind in values.READERS:
@@ -253,7 +253,7 @@ class Codec(object):
             return found
         if kind == "namedtuple":
             made = _namedtuple(str(data["name"]), data["fields"])  # checks that these are but names
-            return made(*[self._unpack(each, deeper) for each in value])  # type: ignore[union-attr]
+            return made(*[self._unpack(each, deeper) for each in value])
         if kind == "exception":
             return self._unpack_exception(data, deeper)
         return self._form(data)
