@@ -56,3 +56,7 @@ MENDED = textwrap.dedent(
         return len(done)
     """
 )
+
+
+def line_of(source: str, text: str) -> int:
+    return next(number for number, line in enumerate(source.splitlines(), 1) if text in line)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from held_reactor import held_up
+from map_workers import line_of
 from present import present
 
 from pytest_scf import EventEnded, ScfRuntime, UsageError, WaitTimeout
@@ -75,23 +76,20 @@ def worker(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def line_of(text: str) -> int:
-    return next(number for number, line in enumerate(WORKER.splitlines(), 1) if text in line)
-
-
 def at(text: str) -> str:
-    return f"index.py:{line_of(text)}"
+    return f"index.py:{line_of(WORKER, text)}"
 
 
 def test_an_event_is_held_before_a_line(each_way: ScfRuntime, worker: Path) -> None:
     fn = each_way.deploy(worker, async_run=True)
     event = fn.invoke_async({"job": 7}, stop_at=at("twice = "))
     stop = event.wait_for_stop()
-    assert (stop.file, stop.line, stop.source, stop.occurrence) == ("index.py", line_of("twice = "), "twice = n * 2", 1)
+    line = line_of(WORKER, "twice = ")
+    assert (stop.file, stop.line, stop.source, stop.occurrence) == ("index.py", line, "twice = n * 2", 1)
     assert stop.locals == {"n": "0"}
     assert [(entry.function, entry.line) for entry in stop.stack] == [
-        ("main_handler", line_of("total += ")),
-        ("helper", line_of("twice = ")),
+        ("main_handler", line_of(WORKER, "total += ")),
+        ("helper", line_of(WORKER, "twice = ")),
     ]
     assert event.status == "RUNNING"
     stop.release()
@@ -421,7 +419,7 @@ def test_threads_that_are_the_first_to_stop_a_function(
 
     monkeypatch.setattr(runtime._platform, "equip", equip_late)
     with ThreadPoolExecutor(2) as threads:
-        assert [each.result() for each in [threads.submit(stop) for _ in range(2)]] == [line_of("twice = ")] * 2
+        assert [each.result() for each in [threads.submit(stop) for _ in range(2)]] == [line_of(WORKER, "twice = ")] * 2
 
 
 def test_closing_a_runtime_that_is_stopped(each_way: ScfRuntime, worker: Path) -> None:
