@@ -38,7 +38,7 @@ class Gone(Exception):
     """The instance is gone, or what is waited for has been called off."""
 
 
-class Latch(threading.Event):
+class ConnectionEvent(threading.Event):
     """An event that can be waited for beside a connection."""
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class Connections:
     def wait(self, latch: threading.Event) -> None:
         """Wait until the latch is set. Raises Gone where the instance goes before.
 
-        With a Latch also where whoever asked has left, as a signal handler raised or the call was cancelled.
+        With a ConnectionEvent also where whoever asked has left, as a signal handler raised or the call was cancelled.
         """
         with self._lock:
             if self.gone:
@@ -154,7 +154,7 @@ class Connections:
             self._latches.add(latch)
         left = False
         try:
-            if isinstance(latch, Latch):
+            if isinstance(latch, ConnectionEvent):
                 # Who asks says nothing more until the answer is there: it can but be the end.
                 left = not latch.wait_beside(self.connection)
             else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from pytest_scf.errors import UsageError, WaitTimeout
-from pytest_scf.facade.probing.connections import Latch
+from pytest_scf.facade.probing.connections import ConnectionEvent
 
 if TYPE_CHECKING:
     from pytest_scf.facade.probing.connections import Connections
@@ -33,7 +33,7 @@ class HeldCall:
     def __init__(self, target: str) -> None:
         self._target = target
         self._there = threading.Event()
-        self._released = Latch()
+        self._released = ConnectionEvent()
         #: what the stand-in was called with, once ``wait`` has returned
         self.args: tuple[Any, ...] = ()
         self.kwargs: dict[str, Any] = {}
