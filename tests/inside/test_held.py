@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_scf import ScfRuntime
-from pytest_scf.facade.probing.connections import Latch
+from pytest_scf.facade.probing.connections import ConnectionEvent
 
 LEFT = """
 import signal
@@ -79,7 +79,7 @@ def test_a_call_that_the_function_has_left_is_over(
 
 
 def test_what_is_over_by_the_time_it_is_released_is_over() -> None:
-    latch = Latch()
+    latch = ConnectionEvent()
     ours, theirs = socket.socketpair()
     with ours:
         latch.set()
