@@ -2,10 +2,50 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from pytest_scf import ScfRuntime
+
+UPLOADER = """
+import signal
+import cos
+
+client = cos.Client("id")
+
+
+def on_sigterm(signum, frame):
+    print("stopping")
+    raise KeyboardInterrupt
+
+
+def main_handler(event, context):
+    signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        return client.put_object("bucket", Key=event["key"])["ETag"]
+    except KeyboardInterrupt:
+        client.abort(event["key"])
+        return "interrupted"
+"""
+COS = """
+class Client:
+    def __init__(self, name):
+        self.name = name
+
+    def put_object(self, Bucket, Key, Body=b""):
+        raise OSError("no network")
+
+    def abort(self, Key):
+        raise OSError("no network")
+"""
+
+
+@pytest.fixture
+def uploader(tmp_path: Path) -> Path:
+    (tmp_path / "index.py").write_text(UPLOADER)
+    (tmp_path / "cos.py").write_text(COS)
+    return tmp_path
 
 
 @pytest.fixture(params=["forked", "executed", "directory"])

@@ -1,4 +1,4 @@
-"""A held call that the function leaves."""
+"""Held calls: what is done meanwhile, and those that the function leaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_scf import ScfRuntime
+from pytest_scf import ScfRuntime, WaitTimeout
 from pytest_scf.facade.probing.connections import ConnectionEvent
 
 LEFT = """
@@ -86,3 +86,76 @@ def test_what_is_over_by_the_time_it_is_released_is_over() -> None:
         assert latch.wait_beside(ours)
         theirs.close()
         assert not latch.wait_beside(ours)
+
+
+def test_a_call_is_held_while_the_event_is_terminated_gracefully(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader, async_run=True)
+    put, abort = fn.stub("index.client.put_object"), fn.stub("index.client.abort")
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        assert call.reached
+        assert call.kwargs == {"Key": "k"}
+        put.assert_called_once_with("bucket", Key="k")
+        event.terminate(graceful=True)
+        # The signal handler runs in the middle of the call, which is still held.
+        event.assert_finished("interrupted")
+    abort.assert_called_once_with("k")
+    assert "stopping" in event.logs.user
+
+
+def test_a_call_is_held_and_let_go(each_way: ScfRuntime, uploader: Path) -> None:
+    """The signal handler returns, and the call goes on, as a system call that is taken up again does."""
+    (uploader / "index.py").write_text((uploader / "index.py").read_text().replace("    raise KeyboardInterrupt\n", ""))
+    fn = each_way.deploy(uploader, async_run=True)
+    put = fn.stub("index.client.put_object")
+    put.return_value = {"ETag": "whole"}
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        event.terminate(graceful=True)
+        event.wait_for_log("stopping")
+        assert event.status == "RUNNING"
+    event.assert_finished("whole")
+    fn.invoke_async({"key": "l"}).assert_finished("whole")
+
+
+def test_a_call_is_held_while_the_event_is_terminated_by_force(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader, async_run=True)
+    put = fn.stub("index.client.put_object")
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        event.terminate()
+        event.assert_aborted()
+    put.return_value = {"ETag": "next"}
+    fn.invoke_async({"key": "k"}).assert_finished("next")
+
+
+def test_a_wait_for_an_event_that_is_held_says_where(scf_runtime_of: Callable[..., ScfRuntime], uploader: Path) -> None:
+    fn = scf_runtime_of("namespaces").deploy(uploader, async_run=True)
+    put = fn.stub("index.client.put_object")
+    with put.held() as call:
+        event = fn.invoke_async({"key": "k"})
+        call.wait()
+        with pytest.raises(WaitTimeout, match=r"RUNNING: it is held in the call of index\.client\.put_object, until"):
+            event.wait(0)
+        event.terminate()
+
+
+def test_a_call_that_does_not_come(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader)
+    put = fn.stub("index.client.put_object")
+    with put.held() as call, pytest.raises(WaitTimeout, match=r"nobody called index\.client\.put_object within 0 s"):
+        call.wait(0)
+    put.return_value = {"ETag": "free"}
+    assert fn.invoke({"key": "k"}).return_value == "free"
+
+
+def test_a_runtime_closes_while_a_call_is_held_or_a_side_effect_runs(each_way: ScfRuntime, uploader: Path) -> None:
+    fn = each_way.deploy(uploader, async_run=True)
+    put = fn.stub("index.client.put_object")
+    with put.held() as call:
+        fn.invoke_async({"key": "k"})
+        call.wait()
+        each_way.close()
